@@ -1,0 +1,2 @@
+//! telecine's command line.
+fn main() {}
