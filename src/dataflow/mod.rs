@@ -2,6 +2,7 @@
 //! travel between modules. The one currency is DataFusion's [`SendableRecordBatchStream`].
 
 pub mod checksum;
+pub mod progress;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +13,7 @@ pub use datafusion::execution::SendableRecordBatchStream;
 use serde::{Deserialize, Serialize};
 
 pub use self::checksum::ContentChecksum;
+pub use self::progress::Progress;
 use crate::error::Result;
 
 /// The schema-metadata key of a field under which its PostgreSQL type is kept (`numeric(12,3)`, `text[]`).
