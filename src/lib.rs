@@ -5,5 +5,6 @@
 pub mod dataflow;
 pub mod error;
 pub mod staging;
+pub mod rehearsal;
 
 pub use error::{Error, Result};

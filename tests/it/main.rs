@@ -1,2 +1,5 @@
 //! The one integration-test binary. What belongs where:
 //! (one line a module, kept with its `mod`)
+
+/// The local Flex over real HTTP on loopback.
+mod flex_server;
