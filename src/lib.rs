@@ -4,5 +4,6 @@
 
 pub mod dataflow;
 pub mod error;
+pub mod rehearsal;
 
 pub use error::{Error, Result};
