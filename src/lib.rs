@@ -5,5 +5,6 @@
 pub mod dataflow;
 pub mod error;
 pub mod rehearsal;
+pub mod staging;
 
 pub use error::{Error, Result};
