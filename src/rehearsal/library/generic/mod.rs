@@ -18,6 +18,8 @@ use plan::{Maker, Moment, Style};
 const NULLS: f64 = 0.05;
 /// The share of empty strings in running text.
 const EMPTY: f64 = 0.02;
+/// How file names end.
+const EXTENSIONS: [&str; 6] = [".mov", ".mp4", ".MXF", ".jpg", ".tif", ""];
 /// The draw of a cell that decides whether it is NULL.
 const NULL_DRAW: u64 = 7;
 
@@ -90,6 +92,7 @@ fn text(cell: &Cell<'_>, style: Style, bytes: usize, longest: usize) -> Value {
             let wanted = if draws.below(1000) == 0 { longest.min(bytes * 16) } else { length(&mut draws, bytes) };
             words::text(&mut draws, wanted)
         }
+        Style::FileName => file_name(&mut draws),
         Style::Path => path(&mut draws, bytes, '/'),
         Style::WindowsPath => format!("\\\\studio{}", path(&mut draws, bytes, '\\')),
         Style::Url => format!("https://studio.example.org/api{}?q=a%20b&page=2", path(&mut draws, bytes, '/')),
@@ -113,8 +116,15 @@ fn path(draws: &mut Draws, bytes: usize, separator: char) -> String {
         text.push_str(draws.pick(&["", " ", "_", "-ä", "%20", "+"]));
         text.push_str(&draws.below(10_000).to_string());
     }
-    text.push_str(draws.pick(&[".mov", ".mp4", ".MXF", ".jpg", ".tif", ""]));
+    text.push_str(draws.pick(&EXTENSIONS));
     text
+}
+
+/// The last part of a path, always with an extension or none (the library derives a varchar(32) from it).
+fn file_name(draws: &mut Draws) -> String {
+    let number = draws.below(10_000);
+    let signs = draws.pick(&["", " ", "_", ": ", "%20", "\"", "?", "👍", "\n", "'"]);
+    format!("{}{signs}{} {number}{}", words::word(draws), words::word(draws), draws.pick(&EXTENSIONS))
 }
 
 fn hex(draws: &mut Draws, digits: usize) -> String {

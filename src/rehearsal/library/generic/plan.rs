@@ -87,6 +87,7 @@ impl Moment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     Words,
+    FileName,
     Path,
     WindowsPath,
     Url,
@@ -184,7 +185,10 @@ fn moment(table: &TableSpec, index: usize) -> Moment {
         first: first * 1_000_000,
         seconds: u64::try_from(end - first).unwrap_or(1),
         after: earlier,
-        odd: !table.columns[index].required && (ends || table.usage == 'X'),
+        // The database cannot subtract infinite times, as the generated columns of some tables do.
+        odd: !table.columns[index].required
+            && !table.columns.iter().any(|column| column.generated)
+            && (ends || table.usage == 'X'),
     }
 }
 
@@ -206,6 +210,7 @@ fn style(column: &ColumnSpec, longest: usize) -> Style {
     let name = column.name;
     match name {
         "windows_path" | "unc_path" => Style::WindowsPath,
+        "original_name" | "expected_file_name" => Style::FileName,
         "color" => Style::Color,
         "house_code" | "HouseCode" => Style::HouseCode,
         "tc" | "tc_in" | "tc_out" | "src_in" | "src_out" | "rec_in" | "rec_out" | "time" => Style::Timecode,
