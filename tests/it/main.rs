@@ -3,3 +3,6 @@
 
 /// The local Flex over real HTTP on loopback.
 mod flex_server;
+//! - library: the sample source database in a real PostgreSQL: counts, keys, sameness
+
+mod library;
