@@ -4,6 +4,7 @@
 
 pub mod dataflow;
 pub mod error;
+pub mod source;
 pub mod staging;
 
 pub use error::{Error, Result};
