@@ -194,6 +194,6 @@ mod tests {
         let last = 9_223_371_331_199_999_999_i64;
         assert_eq!(render(&Wire::Timestamp { utc: true }, &last.to_be_bytes()), "294276-12-31 23:59:59.999999+00");
         let ides = Wire::Timestamp { utc: false };
-        assert_eq!(render(&ides, &(-64_493_193_600_000_000_i64).to_be_bytes()), "0044-04-13 00:00:00 BC");
+        assert_eq!(render(&ides, &(-64_464_508_800_000_000_i64).to_be_bytes()), "0044-03-15 00:00:00 BC");
     }
 }
