@@ -1,0 +1,3 @@
+//! The queries of a project: SQL files that turn the raw tables of a run into datasets, documents and rejected rows.
+
+pub mod functions;
