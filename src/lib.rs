@@ -10,5 +10,6 @@ pub mod source;
 pub mod staging;
 pub mod rehearsal;
 pub mod verify;
+pub mod transform;
 
 pub use error::{Error, Result};

@@ -6,3 +6,7 @@ mod flex_server;
 //! - library: the sample source database in a real PostgreSQL: counts, keys, sameness
 
 mod library;
+//!
+//! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
+
+mod transform;
