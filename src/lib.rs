@@ -4,5 +4,6 @@
 
 pub mod dataflow;
 pub mod error;
+pub mod flex;
 
 pub use error::{Error, Result};
