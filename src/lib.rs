@@ -5,5 +5,6 @@
 pub mod dataflow;
 pub mod error;
 pub mod flex;
+pub mod load;
 
 pub use error::{Error, Result};

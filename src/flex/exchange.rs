@@ -172,7 +172,9 @@ fn checked_base(config: &FlexConfig) -> Result<(String, bool)> {
         "https" => {}
         "http" if loopback || config.allow_insecure => {}
         "http" => {
-            return Err(bad("plain http would show the password to everybody on the way (--allow-insecure permits it)"));
+            return Err(bad(
+                "plain http would show the password to everybody on the way (--allow-insecure permits it)",
+            ));
         }
         _ => return Err(bad("the scheme is neither https nor http")),
     }
