@@ -69,6 +69,8 @@ pub struct Intent {
     pub name: String,
     /// BLAKE3 of the row's canonical JSON.
     pub payload: [u8; 32],
+    /// No entry is expected: one that is there means that two rows have the key.
+    pub fresh: bool,
 }
 
 /// What the ledger says of one asset.

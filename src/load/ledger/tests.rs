@@ -12,6 +12,7 @@ fn intent(key: &str) -> Intent {
         uuid: format!("uuid of {key}"),
         name: format!("name of {key}"),
         payload: [7; 32],
+        fresh: false,
     }
 }
 
@@ -66,6 +67,7 @@ async fn what_contradicts_is_refused_and_changes_nothing() {
     assert!(ledger.attributes_done("P:2").await.is_err());
     assert!(ledger.revise("P:2", [0; 32]).await.is_err());
     assert!(ledger.failed("P:3", "HTTP 400", "no such entry").await.is_err());
+    assert!(ledger.intend(Intent { fresh: true, ..intent("P:2") }).await.is_err());
     assert!(ledger.intend(Intent { uuid: "uuid of P:1".into(), ..intent("P:3") }).await.is_err());
     assert_eq!(ledger.ids(vec!["P:1".into(), "P:2".into()]).await.unwrap(), HashMap::from([("P:1".to_owned(), 10)]));
     assert_eq!(state(&ledger, "P:2").await, Some(State::Intended));

@@ -135,7 +135,7 @@ fn upsert(
                  -- The search for an asset of an unclear outcome reaches back to the first intent.
                  intended_at = iif(asset.state in ('intended', 'unknown'), asset.intended_at, excluded.intended_at),
                  changed_at = excluded.changed_at, reason = excluded.reason, message = excluded.message
-             where asset.flex_id is null or excluded.state = 'failed'",
+             where not ?10 and (asset.flex_id is null or excluded.state = 'failed')",
         )?
         .execute(params![
             intent.source_key,
@@ -146,6 +146,7 @@ fn upsert(
             intent.payload,
             now(),
             reason,
-            message
+            message,
+            intent.fresh
         ])
 }
