@@ -6,5 +6,6 @@ pub mod dataflow;
 pub mod error;
 pub mod flex;
 pub mod load;
+pub mod staging;
 
 pub use error::{Error, Result};
