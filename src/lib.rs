@@ -7,5 +7,6 @@ pub mod error;
 pub mod flex;
 pub mod load;
 pub mod staging;
+pub mod rehearsal;
 
 pub use error::{Error, Result};
