@@ -11,5 +11,7 @@ pub mod staging;
 pub mod rehearsal;
 pub mod verify;
 pub mod transform;
+pub mod flex;
+pub mod load;
 
 pub use error::{Error, Result};

@@ -1,0 +1,2 @@
+//! Rows into Flex.
+pub mod ledger;
