@@ -352,6 +352,21 @@ async fn definitions_can_be_made_enabled_and_used() {
 }
 
 #[tokio::test]
+async fn switches_make_it_an_older_or_a_stricter_server() {
+    let faults = ["no-external-ids", "refuse-html"].map(|spec| spec.parse().unwrap());
+    let (_flex, caller) = start(Options { faults: faults.into(), ..Options::default() });
+    let with_ids = json!({"name": "a", "type": "media-asset", "externalIds": [{"key": "k", "value": "v"}]});
+    assert!(caller.post("/assets", with_ids).await.error().starts_with("Unrecognized field \"externalIds\""));
+    let promo = caller.definition("assetType_Promo").await;
+    let id = caller.create("a", promo).await;
+    assert!(caller.get(&format!("/assets/{id}")).await.get("externalIds").is_none());
+    let path = format!("/assets/{id}/metadata");
+    assert_eq!(caller.put(&path, json!({"notes": "a < b"})).await.status, 200);
+    let refused = caller.put(&path, json!({"markers": [{"text": "a <b>bold</b> word"}]})).await;
+    assert!(refused.status == 400 && refused.error().contains("markers"), "{}", refused.text);
+}
+
+#[tokio::test]
 async fn what_was_answered_outlives_the_server_and_shows_in_the_dump() {
     let folder = tempfile::tempdir().unwrap();
     let options = |path: &std::path::Path| Options { data: Some(path.to_owned()), ..Options::default() };
