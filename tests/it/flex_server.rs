@@ -1,5 +1,8 @@
 //! The local Flex, spoken to as a client would: HTTP on loopback, nothing of its inside.
 
+// The helpers fail by panicking, as tests do; clippy exempts only the test functions themselves.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};

@@ -135,6 +135,8 @@ impl FromStr for Fault {
             match part.split_once('=') {
                 Some((key, value)) => fault.set(key, value).map_err(wrong)?,
                 None if place == 0 => fault.route = parse_route(part).map_err(wrong)?,
+                // The colons of a date: `retry-after=Wed, 21 Oct 2015 07:28:00 GMT`.
+                None if fault.continue_retry_after(part) => {}
                 None => return Err(wrong(format!("\"{part}\" should be KEY=VALUE"))),
             }
         }
@@ -196,6 +198,13 @@ impl Fault {
         Ok(())
     }
 
+    fn continue_retry_after(&mut self, part: &str) -> bool {
+        let Action::Strike(Strike::Status { retry_after: Some(text), .. }) = &mut self.action else { return false };
+        text.push(':');
+        text.push_str(part);
+        true
+    }
+
     /// Whether the fault fires on the `count`-th (from 1) request that matches its route.
     fn fires(&self, count: u64) -> bool {
         let Some(count) = count.checked_sub(self.after).filter(|count| *count > 0) else { return false };
@@ -251,7 +260,7 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Faults, Strike};
+    use super::{Action, Fault, Faults, Strike};
 
     fn struck(spec: &str, requests: u64) -> Vec<u64> {
         let faults = Faults::new(vec![spec.parse().unwrap()]);
@@ -274,6 +283,13 @@ mod tests {
         let verdict = faults.judge("GET", &["assets", "7"]);
         assert_eq!((verdict.before.as_millis(), verdict.after.as_millis()), (25, 7));
         assert!(matches!(verdict.strike, Some(Strike::Status { status, .. }) if status == 429));
+    }
+
+    #[test]
+    fn a_retry_after_may_be_a_date() {
+        let fault: Fault = "status=429:*:retry-after=Wed, 21 Oct 2015 07:28:00 GMT:every=2".parse().unwrap();
+        let Action::Strike(Strike::Status { retry_after, .. }) = fault.action else { panic!("a status") };
+        assert_eq!((retry_after.as_deref(), fault.every), (Some("Wed, 21 Oct 2015 07:28:00 GMT"), Some(2)));
     }
 
     #[test]
