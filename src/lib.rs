@@ -4,5 +4,6 @@
 
 pub mod dataflow;
 pub mod error;
+pub mod transform;
 
 pub use error::{Error, Result};
