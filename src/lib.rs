@@ -4,6 +4,7 @@
 
 pub mod dataflow;
 pub mod error;
+pub mod staging;
 pub mod transform;
 
 pub use error::{Error, Result};

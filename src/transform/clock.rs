@@ -1,10 +1,7 @@
 //! A fixed present. Without one, queries that ask for the time are refused: their rows would differ from run to run.
 
-use std::any::Any;
-use std::sync::Arc;
-
 use chrono::DateTime;
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::prelude::SessionContext;

@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::{DataType, Schema};
 
 use super::nearest::did_you_mean;
-use super::query::{Level, Query};
+use super::query::{Level, Materialise, Query};
 
 /// The query that names every candidate once, in a column `source_key`. The balance is drawn against it.
 pub const CANDIDATES: &str = "candidates";
@@ -23,7 +23,8 @@ pub(super) fn problems(query: &Query, schema: &Schema) -> Vec<String> {
         let near = did_you_mean(column, names.iter().copied());
         found.push(format!("its key names `{column}`, which is no column of it{near}"));
     }
-    if query.name == CANDIDATES {
+    let as_documents = query.materialise.contains(&Materialise::Json);
+    if query.name == CANDIDATES || (as_documents && query.level != Level::Map) {
         found.extend(text_problem(schema, "source_key"));
     }
     if query.level == Level::Map {

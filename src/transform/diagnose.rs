@@ -57,21 +57,9 @@ pub(super) fn run_error(name: &str, error: DataFusionError) -> Error {
             let message = format!("the memory for queries is used up{operator}; {help}");
             Error::Query { name: name.into(), message, cause: Some(error.into()) }
         }
-        _ => match unwrap(error) {
-            Ok(own) => own,
-            Err(error) => Error::query(name, "the query failed; see the cause", error),
-        },
-    }
-}
-
-/// A telecine error that travelled through DataFusion comes out as it went in.
-fn unwrap(error: DataFusionError) -> Result<Error, DataFusionError> {
-    match error {
-        DataFusionError::External(cause) => match cause.downcast::<Error>() {
-            Ok(own) => Ok(*own),
-            Err(cause) => Err(DataFusionError::External(cause)),
-        },
-        other => Err(other),
+        // A telecine error that travelled through DataFusion comes out as it went in.
+        DataFusionError::External(cause) if cause.is::<Error>() => Error::from_datafusion(error),
+        _ => Error::query(name, "failed while it ran", error),
     }
 }
 

@@ -13,10 +13,12 @@
 //! | `run`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
 //! | `functions` | the SQL functions of telecine |
 
+mod balance;
 mod clock;
 pub mod contract;
 mod determinism;
 mod diagnose;
+mod documents;
 pub mod functions;
 mod graph;
 mod mapping;
@@ -24,16 +26,19 @@ mod nearest;
 mod planning;
 mod position;
 mod query;
+mod run;
 mod session;
 mod shape;
 mod tables;
 
 use std::path::PathBuf;
 
+pub use self::balance::{Balance, Counts};
 use self::graph::Graph;
 use self::mapping::MappingTable;
 pub use self::planning::PlannedQuery;
 pub use self::query::{Level, Mapping, Materialise, Project, Query, REJECTED};
+pub use self::run::{CheckReport, DocumentsReport, QueryReport, TransformReport};
 pub use self::session::{CATALOG, QUERIES, session};
 use crate::dataflow::TableName;
 use crate::error::Result;

@@ -37,7 +37,7 @@ impl Transform {
     pub async fn check(&self, tables: &[(TableName, SchemaRef)]) -> Result<Vec<PlannedQuery>> {
         let context = session(&self.config)?;
         for (table, schema) in tables {
-            tables::register_source(&context, table, Arc::new(EmptyTable::new(Arc::clone(schema))))?;
+            tables::register_source(&context, table, Arc::new(EmptyTable::new(shape::kept_schema(schema))))?;
         }
         tables::register_mappings(&context, &self.mappings)?;
         let known: BTreeSet<&TableName> = tables.iter().map(|(table, _)| table).collect();

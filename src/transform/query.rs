@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use serde::{Deserialize, Serialize};
 
 use super::nearest::did_you_mean;
 use crate::error::{Error, Result};
@@ -48,7 +49,8 @@ impl Level {
 }
 
 /// The forms in which a query's rows are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Materialise {
     /// Parquet files with a manifest (the default).
     Parquet,
