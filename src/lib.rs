@@ -4,6 +4,7 @@
 
 pub mod dataflow;
 pub mod error;
+pub mod rehearsal;
 pub mod staging;
 pub mod transform;
 

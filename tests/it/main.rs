@@ -1,6 +1,8 @@
 //! The one integration-test binary. What belongs where:
 //! (one line a module, kept with its `mod`)
 //!
+//! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
 
+mod library;
 mod transform;
