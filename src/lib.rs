@@ -4,8 +4,11 @@
 
 pub mod dataflow;
 pub mod error;
+pub mod extract;
 pub mod rehearsal;
+pub mod source;
 pub mod staging;
 pub mod transform;
+pub mod verify;
 
 pub use error::{Error, Result};

@@ -10,6 +10,8 @@ with canonical as (
     select 'assetStatus' as vocabulary, "key" as canonical from public.asset_status
     union all
     select 'endpoint' as vocabulary, endpoint as canonical from public.deliverable_image_spec
+    union all
+    select 'licenseTerritory' as vocabulary, name as canonical from public.territory
 ),
 synonyms as (
     select l.name as vocabulary, a.alias, v.value as canonical
@@ -21,6 +23,10 @@ spellings as (
     select vocabulary, fold_key(canonical) as spelling, canonical, 1 as rank from canonical
     union all
     select vocabulary, fold_key(alias) as spelling, canonical, 2 as rank from alias
+    union all
+    select 'licenseTerritory' as vocabulary, fold_key(iso2) as spelling, name as canonical, 2 as rank from public.territory
+    union all
+    select 'licenseTerritory' as vocabulary, fold_key(iso3) as spelling, name as canonical, 2 as rank from public.territory
     union all
     select s.vocabulary, fold_key(s.alias) as spelling, c.canonical, 3 as rank
     from synonyms s

@@ -10,7 +10,7 @@ with genre_lists as (
     left join title_card t on t.title_id = l.title_id
 ),
 territory_lists as (
-    select s.source_key, 'territory' as field, e.territories as raw
+    select s.source_key, 'licenseTerritory' as field, e.territories as raw
     from subject s
     join eav e on e.metadata_id = s.metadata_id
 ),
@@ -36,8 +36,8 @@ judged as (
 select
     source_key,
     distinct_folded(array_agg(term order by place) filter (where field = 'genres' and term is not null)) as genres,
-    distinct_folded(array_agg(term order by place) filter (where field = 'territory' and term is not null)) as territories,
-    flatten(array_agg(warn(case field when 'territory' then 'territories' else field end, raw, 'VOCAB_UNKNOWN')
+    distinct_folded(array_agg(term order by place) filter (where field = 'licenseTerritory' and term is not null)) as territories,
+    flatten(array_agg(warn(case field when 'licenseTerritory' then 'territories' else field end, raw, 'VOCAB_UNKNOWN')
         order by field, place) filter (where term is null)) as warnings
 from judged
 group by source_key

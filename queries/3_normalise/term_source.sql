@@ -66,9 +66,9 @@ sources as (
     union all select source_key, 'approvalStatus', 1, 'approvalStatus', approval_status from promos
     union all select source_key, 'approvalStatus', 2, 'approvalStatus', approval_status from candidate
         where target = 'promo'
-    union all select source_key, 'scanType', 1, 'scanType', scan_type from technical where target = 'promo'
-    union all select source_key, 'scanType', 2, 'scanType', scan_type from videos
-    union all select source_key, 'scanType', 3, 'scanType', scan_type from candidate where target = 'promo'
+    union all select source_key, 'scanType', 1, 'videoScanType', scan_type from technical where target = 'promo'
+    union all select source_key, 'scanType', 2, 'videoScanType', scan_type from videos
+    union all select source_key, 'scanType', 3, 'videoScanType', scan_type from candidate where target = 'promo'
     union all select source_key, 'captionStatus', 1, 'closedCaptionInfo', closed_caption from promos
     union all select source_key, 'captionStatus', 2, 'closedCaptionInfo', closed_caption_info from videos
     union all select source_key, 'captionStatus', 3, 'closedCaptionInfo', caption_status from candidate
