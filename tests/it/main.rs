@@ -16,3 +16,5 @@ mod transform;
 mod extract;
 /// The PostgreSQL reader: types, discovery, slices, broken reads.
 mod source;
+//! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
+
