@@ -6,7 +6,7 @@ pub mod dataflow;
 pub mod error;
 pub mod flex;
 pub mod load;
-pub mod staging;
 pub mod rehearsal;
+pub mod staging;
 
 pub use error::{Error, Result};
