@@ -108,8 +108,8 @@ pub struct Metadata {
 pub struct Expected {
     /// The key in the source.
     pub source_key: String,
-    /// The id the target gave it; `None` if it has none.
-    pub id: Option<i64>,
+    /// The id the target gave it.
+    pub id: i64,
     /// The uuid it was created with.
     pub uuid: String,
     /// The id in the other system it was created with.

@@ -71,7 +71,8 @@ impl Pace {
     }
 
     /// The limit now.
-    pub fn limit(&self) -> usize {
+    #[cfg(test)]
+    fn limit(&self) -> usize {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).limit
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field as Column, Fields, Schema};
+use arrow::datatypes::{DataType, Field as Column, Schema};
 use futures::{StreamExt, TryStreamExt};
 
 use super::row::{Shape, is_reference};
@@ -62,7 +62,11 @@ pub(super) async fn check(config: &LoadConfig, client: &FlexClient, run: &RunFol
     for binding in &config.bindings {
         let dataset = run.query(&binding.query);
         let Some(manifest) = dataset.manifest().await? else {
-            problems.push(format!("query {}: run {} has no dataset of it; run `telecine transform`", binding.query, run.id()));
+            problems.push(format!(
+                "query {}: run {} has no dataset of it; run `telecine transform`",
+                binding.query,
+                run.id()
+            ));
             continue;
         };
         let Some(definition) = client.definition(&binding.definition).await? else {
@@ -118,7 +122,8 @@ fn compare_column(place: &str, path: &str, column: &Column, fields: &[Field], pr
             columns.iter().for_each(|column| compare_column(place, &prefix, column, children, problems));
         }
         (family, item) if !fits(family, item) => {
-            problems.push(format!("{place}: {path} has the type {item} in the query, {} in the definition", field.kind));
+            problems
+                .push(format!("{place}: {path} has the type {item} in the query, {} in the definition", field.kind));
         }
         _ => {}
     }
@@ -139,7 +144,6 @@ fn fits(family: Family, item: &DataType) -> bool {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -159,7 +163,8 @@ mod tests {
     }
 
     fn problems(columns: Vec<Column>) -> Vec<String> {
-        let mut all = vec![Column::new("source_key", DataType::Utf8, false), Column::new("name", DataType::Utf8, false)];
+        let mut all =
+            vec![Column::new("source_key", DataType::Utf8, false), Column::new("name", DataType::Utf8, false)];
         all.extend(columns);
         let mut problems = Vec::new();
         compare("q", &Schema::new(all), &definition(), &mut problems);
@@ -199,7 +204,9 @@ mod tests {
         ];
         let found = problems(bad);
         assert_eq!(found.len(), 6, "{found:#?}");
-        for word in ["no field colour", "title is a list", "tags is one value", "length has", "parent has", "parts.kind"] {
+        for word in
+            ["no field colour", "title is a list", "tags is one value", "length has", "parent has", "parts.kind"]
+        {
             assert!(found.iter().any(|problem| problem.contains(word)), "{word}: {found:#?}");
         }
     }

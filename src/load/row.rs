@@ -153,7 +153,9 @@ impl Row {
 fn holds_reference(data_type: &DataType) -> bool {
     match data_type {
         DataType::List(item) | DataType::LargeList(item) => holds_reference(item.data_type()),
-        DataType::Struct(fields) => is_reference(fields) || fields.iter().any(|field| holds_reference(field.data_type())),
+        DataType::Struct(fields) => {
+            is_reference(fields) || fields.iter().any(|field| holds_reference(field.data_type()))
+        }
         _ => false,
     }
 }
@@ -277,7 +279,9 @@ mod tests {
         let one = row(json!({"a": 1.50, "b": {"x": 1, "y": 2}}), &[]);
         let same = row(json!({"b": {"y": 2, "x": 1}, "a": 1.50}), &[]);
         assert_eq!(one.payload, same.payload);
-        for other in [json!({"a": 1.50}), json!({"a": "1.50", "b": {"x": 1, "y": 2}}), json!({"a": 1.50, "b": {"x": 2, "y": 1}})] {
+        for other in
+            [json!({"a": 1.50}), json!({"a": "1.50", "b": {"x": 1, "y": 2}}), json!({"a": 1.50, "b": {"x": 2, "y": 1}})]
+        {
             assert_ne!(one.payload, row(other, &[]).payload);
         }
         let target = row(json!({"p": {"source_key": "A:1"}}), &["p"]);
