@@ -246,8 +246,8 @@ mod tests {
         assert_eq!(struck("drop-after-commit:POST /assets:every=3", 10), [3, 6, 9]);
         assert_eq!(struck("status=503:POST /assets:first=2:retry-after=1", 10), [1, 2]);
         assert_eq!(struck("reset:* /assets:after=4:first=2", 10), [5, 6]);
-        assert_eq!(struck("reset:GET /assets", 10), []);
-        assert_eq!(struck("reset:POST /assets/*/annotations", 10), []);
+        assert!(struck("reset:GET /assets", 10).is_empty());
+        assert!(struck("reset:POST /assets/*/annotations", 10).is_empty());
     }
 
     #[test]
