@@ -225,7 +225,7 @@ fn target(layers: &mut Layers, name: &str, ledger: &Path, bindings: &[Binding]) 
         bindings: bindings.to_vec(),
         external_id_key,
         external_id_column,
-        ..LoadConfig::new()
+        max_failures: None,
     };
     Some(TargetConfig { flex, load, production: production? })
 }

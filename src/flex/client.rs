@@ -1,6 +1,7 @@
 //! The calls that a migration needs, with the rules for repeating them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -29,6 +30,7 @@ pub struct FlexClient(Arc<Inner>);
 struct Inner {
     transport: Transport,
     retry: Retry,
+    settle: Duration,
     fields: CreateFields,
 }
 
@@ -39,6 +41,8 @@ pub struct Traffic {
     pub requests: u64,
     /// Repeats among them.
     pub retries: u64,
+    /// Bytes of the bodies sent.
+    pub bytes: u64,
     /// Answers that asked for less, and pauses made for a spent budget.
     pub throttled: u64,
 }
@@ -59,6 +63,7 @@ impl FlexClient {
         Ok(Self(Arc::new(Inner {
             transport: Transport::new(config)?,
             retry: Retry::new(config.retry.clone()),
+            settle: config.settle,
             fields: config.fields.clone(),
         })))
     }
@@ -73,6 +78,7 @@ impl FlexClient {
         Traffic {
             requests: self.0.transport.requests(),
             retries: self.0.retry.repeats(),
+            bytes: self.0.transport.bytes(),
             throttled: self.0.retry.throttled(),
         }
     }
@@ -81,6 +87,11 @@ impl FlexClient {
     /// enough. Counts against the same budget as all other repeats.
     pub async fn again(&self, repeat: u32) -> bool {
         self.0.retry.again(repeat).await
+    }
+
+    /// Waits as long as a POST of unclear outcome may take to take effect.
+    pub async fn settle(&self) {
+        tokio::time::sleep(self.0.settle).await;
     }
 
     /// One authenticated request that changes nothing; falls back to the list that older servers have.

@@ -73,6 +73,7 @@ pub(super) struct Transport {
     http: reqwest::Client,
     base: String,
     requests: AtomicU64,
+    bytes: AtomicU64,
     /// Set by the first 401 or 403, so that parallel workers do not lock the account.
     refused: AtomicBool,
 }
@@ -99,7 +100,7 @@ impl Transport {
             message: "the HTTP client cannot be built; are the system's root certificates installed?".to_owned(),
             cause: Some(Box::new(cause)),
         })?;
-        Ok(Self { http, base, requests: AtomicU64::new(0), refused: AtomicBool::new(false) })
+        Ok(Self { http, base, requests: AtomicU64::new(0), bytes: AtomicU64::new(0), refused: AtomicBool::new(false) })
     }
 
     pub(super) fn base(&self) -> &str {
@@ -115,6 +116,11 @@ impl Transport {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// Bytes of the bodies sent so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Sends one request and reads its answer.
     pub(super) async fn send(&self, method: &Method, path: &str, body: Option<Bytes>) -> Exchange {
         if self.refused.load(Ordering::Acquire) {
@@ -124,6 +130,7 @@ impl Transport {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let mut request = self.http.request(method.clone(), self.url(path));
         if let Some(body) = body {
+            self.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
             request = request.body(body);
         }
         let exchange = match request.send().await {

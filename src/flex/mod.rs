@@ -41,6 +41,8 @@ pub struct FlexConfig {
     pub allow_insecure: bool,
     /// How requests are repeated.
     pub retry: RetryPolicy,
+    /// How long a POST of unclear outcome is given to take effect before its asset may count as absent.
+    pub settle: Duration,
     /// Names of the fields in the body that creates an asset.
     pub fields: CreateFields,
 }
@@ -55,6 +57,7 @@ impl FlexConfig {
             timeout: Duration::from_secs(30),
             allow_insecure: false,
             retry: RetryPolicy::default(),
+            settle: Duration::from_secs(2),
             fields: CreateFields::default(),
         }
     }

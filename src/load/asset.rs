@@ -122,7 +122,7 @@ impl Work {
         if let LookUp::Found(found) = self.look_up(asset, since).await? {
             return Ok(LookUp::Found(found));
         }
-        tokio::time::sleep(self.load.config.settle).await;
+        self.load.client.settle().await;
         // The next search comes before the request is repeated.
         Ok(LookUp::Unproven)
     }

@@ -17,7 +17,6 @@ mod row;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use self::apply::FlexSink;
 pub use self::ledger::Ledger;
@@ -73,8 +72,6 @@ pub struct LoadConfig {
     pub external_id_column: String,
     /// Failed rows after which the load stops; `None` never stops.
     pub max_failures: Option<u64>,
-    /// How long a request of unclear outcome is given to settle before its asset counts as absent.
-    pub settle: Duration,
 }
 
 /// A load whose pre-flight has passed: the target answers, the definitions fit, the ledger is ours.
@@ -102,6 +99,16 @@ impl Load {
             cause: Some(Box::new(cause)),
         })??;
         Ok(Self { config: Arc::new(config), client, run, ledger, bound })
+    }
+
+    /// The target's name.
+    pub fn target(&self) -> &str {
+        &self.config.target
+    }
+
+    /// The client of the target.
+    pub fn client(&self) -> &FlexClient {
+        &self.client
     }
 
     /// The ledger of the target.

@@ -25,7 +25,7 @@ pub struct PlanReport {
     pub target: String,
     /// All queries together.
     #[serde(flatten)]
-    pub total: PlanCounts,
+    pub counts: PlanCounts,
     /// Assets of the ledger that no row of the run stands for. They are reported, never removed.
     pub gone: u64,
     /// The first hundred of them, by source key.
@@ -90,7 +90,7 @@ impl Load {
             }
         }
         for counts in report.queries.values() {
-            report.total.add(counts);
+            report.counts.add(counts);
         }
         self.find_gone(&seen, &mut report).await?;
         Ok(report)
@@ -167,6 +167,19 @@ impl Load {
         if !row.references.is_empty() {
             line(2, attributes.0, path(attributes), wrap(attributes, Value::Object(row.instance.clone())));
         }
+    }
+}
+
+impl PlanReport {
+    /// Rows to be loaded.
+    pub fn total(&self) -> u64 {
+        let PlanCounts { create, update, unchanged, held, invalid } = self.counts;
+        create + update + unchanged + held + invalid
+    }
+
+    /// Rows that need requests.
+    pub fn to_send(&self) -> u64 {
+        self.counts.create + self.counts.update
     }
 }
 

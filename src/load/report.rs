@@ -29,6 +29,8 @@ pub struct LoadReport {
     pub linked: u64,
     /// References left out because what they point to is not loaded.
     pub unresolved: u64,
+    /// Bytes of the requests' bodies.
+    pub bytes: u64,
     /// Requests, repeats included.
     pub requests: u64,
     /// Repeats.
@@ -113,6 +115,7 @@ impl Tally {
             held: read(&self.held),
             linked: read(&self.linked),
             unresolved: read(&self.unresolved),
+            bytes: now.bytes - self.before.bytes,
             requests,
             retries: now.retries - self.before.retries,
             seconds,
