@@ -56,6 +56,8 @@ pub struct Binding {
 pub struct LoadConfig {
     /// The target's name.
     pub target: String,
+    /// What tells this target from others in the ledger; its base URL when `None`.
+    pub identity: Option<String>,
     /// The ledger's file: one for each target.
     pub ledger: PathBuf,
     /// How field values are set.
@@ -92,7 +94,8 @@ impl Load {
     pub async fn prepare(config: LoadConfig, client: FlexClient, run: RunFolder) -> Result<Self> {
         let bound = preflight::check(&config, &client, &run).await?;
         let (path, target, url) = (config.ledger.clone(), config.target.clone(), client.base_url().to_owned());
-        let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, &target, &url)).await;
+        let identity = config.identity.clone().unwrap_or(url);
+        let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, &target, &identity)).await;
         let ledger = opened.map_err(|cause| Error::Ledger {
             path: config.ledger.display().to_string(),
             message: "opening it was broken off".to_owned(),

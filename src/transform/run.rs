@@ -58,6 +58,8 @@ pub struct QueryReport {
     pub bytes: u64,
     /// How long it took.
     pub seconds: f64,
+    /// Order-free checksum of its rows, as `rows:sum`.
+    pub checksum: String,
     /// The forms in which its rows are kept.
     pub materialised: BTreeSet<Materialise>,
     /// Rows of each dataset it read, by name; views are not counted.
@@ -293,6 +295,7 @@ impl<'a> Work<'a> {
             name: query.name.clone(),
             rows: manifest.rows,
             bytes: manifest.bytes,
+            checksum: self.made.get(&query.name).map(|made| made.hash.clone()).unwrap_or_default(),
             seconds: started.elapsed().as_secs_f64(),
             materialised: query.materialise.clone(),
             inputs: read.collect(),
