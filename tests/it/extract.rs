@@ -1,5 +1,7 @@
 //! Extraction into Parquet and its verification, against a private PostgreSQL: one moment, nothing lost, damage named.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
