@@ -2,6 +2,9 @@
 
 use std::error::Error as StdError;
 
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -154,6 +157,43 @@ impl Error {
     /// A query failure caused by `cause`.
     pub fn query(name: impl Into<String>, message: impl Into<String>, cause: impl Into<Cause>) -> Self {
         Self::Query { name: name.into(), message: message.into(), cause: Some(cause.into()) }
+    }
+
+    /// The error as it travels through a stream of record batches.
+    pub fn into_datafusion(self) -> DataFusionError {
+        DataFusionError::External(Box::new(self))
+    }
+
+    /// The error that came through a stream of record batches: our own where it was one, else the engine's.
+    pub fn from_datafusion(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(cause) => Self::from_cause(cause),
+            DataFusionError::ArrowError(arrow, context) => match *arrow {
+                ArrowError::ExternalError(cause) => Self::from_cause(cause),
+                other => Self::stream(DataFusionError::ArrowError(Box::new(other), context)),
+            },
+            DataFusionError::Context(context, inner) => match Self::from_datafusion(*inner) {
+                Self::Query { name, message, cause } => {
+                    Self::Query { name, message: format!("{context}: {message}"), cause }
+                }
+                other => other,
+            },
+            other => Self::stream(other),
+        }
+    }
+
+    fn from_cause(cause: Cause) -> Self {
+        match cause.downcast::<Self>() {
+            Ok(own) => *own,
+            Err(cause) => match cause.downcast::<DataFusionError>() {
+                Ok(engine) => Self::from_datafusion(*engine),
+                Err(cause) => Self::query("stream", "the stream of rows broke", cause),
+            },
+        }
+    }
+
+    fn stream(cause: DataFusionError) -> Self {
+        Self::query("stream", "the stream of rows broke", cause)
     }
 
     /// A failure of something a rehearsal starts, caused by `cause`.

@@ -4,5 +4,7 @@
 
 pub mod dataflow;
 pub mod error;
+pub mod rehearsal;
+pub mod staging;
 
 pub use error::{Error, Result};

@@ -1,2 +1,4 @@
 //! The one integration-test binary. What belongs where:
-//! (one line a module, kept with its `mod`)
+//! - library: the sample source database in a real PostgreSQL: counts, keys, sameness
+
+mod library;

@@ -1,0 +1,154 @@
+//! A dataset's place: writing its parts, committing its manifest, reading it back checked.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use super::manifest::{FILE_NAME, Manifest};
+use super::parquet::ParquetPart;
+use super::{StagingArea, object, reader};
+use crate::dataflow::{SendableRecordBatchStream, WrittenFile};
+use crate::error::{Error, Result};
+
+/// The place of a dataset, committed or not. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    area: StagingArea,
+    name: String,
+    path: Path,
+}
+
+impl Dataset {
+    pub(super) fn new(area: &StagingArea, name: String, path: Path) -> Self {
+        Self { area: area.clone(), name, path }
+    }
+
+    /// The area the dataset is in.
+    pub fn area(&self) -> &StagingArea {
+        &self.area
+    }
+
+    /// The dataset's name: its folder below the run.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder's URL, ending in `/`.
+    pub fn url(&self) -> String {
+        format!("{}/", self.area.url_of(&self.path))
+    }
+
+    /// The URL of one of the dataset's files.
+    pub fn file_url(&self, file: &WrittenFile) -> String {
+        self.area.url_of(&self.path.clone().join(file.name.as_str()))
+    }
+
+    /// The path of one of the dataset's files within [`StagingArea::store`].
+    pub fn file_path(&self, file: &WrittenFile) -> Path {
+        self.path.clone().join(file.name.as_str())
+    }
+
+    /// The manifest; `None` when the dataset is not committed.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read or understood.
+    pub async fn manifest(&self) -> Result<Option<Manifest>> {
+        object::read_json(&self.area, &self.path.clone().join(FILE_NAME)).await
+    }
+
+    /// The sink of part `number`: one Parquet file. Nothing refers to it until [`Dataset::commit`].
+    pub fn parquet_part(&self, number: usize, schema: SchemaRef) -> ParquetPart {
+        let name = format!("part-{number:05}.parquet");
+        ParquetPart::new(self.area.clone(), self.path.clone().join(name.as_str()), name, schema)
+    }
+
+    /// Makes the dataset exist, by conditional create of its manifest.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written or another process has committed something else.
+    pub async fn commit(&self, manifest: &Manifest) -> Result<()> {
+        let key = self.path.clone().join(FILE_NAME);
+        let bytes = serde_json::to_vec_pretty(manifest)
+            .map_err(|cause| Error::staging(self.area.url_of(&key), "the manifest gives no JSON", cause))?;
+        object::create_new(&self.area, &key, bytes.into()).await
+    }
+
+    /// Removes the dataset: the manifest first, so that no reader trusts files that are about to go.
+    ///
+    /// # Errors
+    /// When an object cannot be deleted.
+    pub async fn discard(&self) -> Result<()> {
+        let key = self.path.clone().join(FILE_NAME);
+        match self.area.store().delete(&key).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(cause) => return Err(Error::staging(self.area.url_of(&key), "cannot be deleted", cause)),
+        }
+        self.area.delete_prefix(&self.path).await
+    }
+
+    /// The rows of one file, in order. Size and BLAKE3 are checked against the manifest before the first batch.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged or cannot be read; the error names it.
+    pub async fn read_part(&self, file: &WrittenFile) -> Result<SendableRecordBatchStream> {
+        self.check_bytes(file).await?;
+        self.read_unchecked(file).await
+    }
+
+    /// The rows of one file, in order, trusting its bytes.
+    ///
+    /// # Errors
+    /// When the file is missing or cannot be read; the error names it.
+    pub async fn read_unchecked(&self, file: &WrittenFile) -> Result<SendableRecordBatchStream> {
+        let url = self.file_url(file);
+        let failed = |cause| Error::staging(url.clone(), "cannot be read as Parquet", cause);
+        let builder = reader::open(self, file).await?;
+        let schema = builder.schema().clone();
+        let stream = builder.with_batch_size(8192).build().map_err(failed)?;
+        let stream = stream
+            .map_err(move |cause| Error::staging(url.clone(), "cannot be read as Parquet", cause).into_datafusion());
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+
+    /// The rows of a dataset without columns, which has no files: batches that only count.
+    pub(super) fn without_columns(&self, rows: u64) -> Result<SendableRecordBatchStream> {
+        let schema = Arc::new(Schema::empty());
+        let count = usize::try_from(rows).map_err(|cause| Error::staging(self.url(), "too many rows", cause))?;
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), Vec::new(), &options)
+            .map_err(|cause| Error::staging(self.url(), "cannot be counted", cause))?;
+        let batches = futures::stream::iter([Ok(batch)]);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+
+    async fn check_bytes(&self, file: &WrittenFile) -> Result<()> {
+        let failed = |cause: object_store::Error| Error::staging(self.file_url(file), "cannot be read", cause);
+        let found = self.area.store().get(&self.file_path(file)).await.map_err(failed)?;
+        if found.meta.size != file.bytes {
+            return Err(Error::Staging {
+                path: self.file_url(file),
+                message: format!("has {} bytes where the manifest says {}", found.meta.size, file.bytes),
+                cause: None,
+            });
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut chunks = found.into_stream();
+        while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
+            hasher.update(&chunk);
+        }
+        let hash = hasher.finalize().to_hex();
+        if hash.as_str() == file.blake3 {
+            return Ok(());
+        }
+        Err(Error::Staging {
+            path: self.file_url(file),
+            message: format!("its bytes have changed: BLAKE3 is {hash}, the manifest says {}", file.blake3),
+            cause: None,
+        })
+    }
+}

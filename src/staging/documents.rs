@@ -1,0 +1,89 @@
+//! JSON documents: the instance object of each asset, as Flex's hot folder reads it and the REST load sends it.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use serde_json::{Map, Value, json};
+
+use super::object::{self, ObjectWriter};
+use super::{StagingArea, json, safe_name};
+use crate::dataflow::{SendableRecordBatchStream, WriteSummary, WrittenFile};
+use crate::error::{Error, Result};
+
+/// Documents written at the same time.
+const AT_ONCE: usize = 16;
+/// Bytes of NDJSON gathered before they are written.
+const BLOCK: usize = 1 << 20;
+
+/// The documents of one definition: `documents/{definition}/{source key}.json`, and all of them as
+/// `documents/{definition}.ndjson`, one line `{"source_key", "name", "instance"}` an asset.
+#[derive(Debug, Clone)]
+pub struct Documents {
+    area: StagingArea,
+    folder: Path,
+    definition: String,
+}
+
+impl Documents {
+    pub(super) fn new(area: &StagingArea, folder: Path, definition: &str) -> Self {
+        Self { area: area.clone(), folder, definition: definition.to_owned() }
+    }
+
+    /// Writes the documents of all rows. The batches hold the columns `source_key` and `name`, then the instance's
+    /// fields. Documents of an earlier attempt are removed first; when it returns, all files are durable. The summary's
+    /// only file is the NDJSON file.
+    ///
+    /// # Errors
+    /// When the stream fails, a value has no JSON form, or a file cannot be written.
+    pub async fn write(&self, mut batches: SendableRecordBatchStream) -> Result<WriteSummary> {
+        let safe = safe_name(&self.definition, false);
+        let folder = self.folder.clone().join(safe.as_str());
+        self.area.delete_prefix(&folder).await?;
+        let name = format!("{safe}.ndjson");
+        let mut lines = ObjectWriter::create(&self.area, &self.folder.clone().join(name.as_str())).await?;
+        let failed = |cause| Error::staging(self.area.url_of(&self.folder), "documents cannot be written", cause);
+        let mut summary = WriteSummary::default();
+        let mut block = BytesMut::new();
+        while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
+            let mut documents = Vec::with_capacity(batch.num_rows());
+            for index in 0..batch.num_rows() {
+                let (key, bytes) = self.split(json::row(&batch, index)?, &mut block)?;
+                documents.push((folder.clone().join(format!("{}.json", safe_name(&key, true))), bytes));
+            }
+            summary.rows += batch.num_rows() as u64;
+            summary.checksum.update(&batch)?;
+            let area = Arc::new(self.area.clone());
+            futures::stream::iter(documents)
+                .map(|(place, bytes)| {
+                    let area = Arc::clone(&area);
+                    async move { object::replace(&area, &place, bytes).await }
+                })
+                .buffer_unordered(AT_ONCE)
+                .try_collect::<()>()
+                .await?;
+            if block.len() >= BLOCK {
+                lines.append(block.split().freeze()).await.map_err(failed)?;
+            }
+        }
+        lines.append(block.freeze()).await.map_err(failed)?;
+        lines.finish().await.map_err(failed)?;
+        let (bytes, blake3) = lines.digest();
+        summary.bytes = bytes;
+        summary.files = vec![WrittenFile { name, rows: summary.rows, bytes, blake3 }];
+        Ok(summary)
+    }
+
+    /// The row's key and instance document; its line is appended to `block`.
+    fn split(&self, mut row: Map<String, Value>, block: &mut BytesMut) -> Result<(String, Bytes)> {
+        let no_json = |cause: serde_json::Error| Error::staging(self.definition.clone(), "a row gives no JSON", cause);
+        let key = row.shift_remove("source_key").and_then(|key| Some(key.as_str()?.to_owned())).unwrap_or_default();
+        let name = row.shift_remove("name").unwrap_or(Value::Null);
+        let document = serde_json::to_vec(&row).map_err(no_json)?;
+        let line = json!({"source_key": key, "name": name, "instance": row});
+        serde_json::to_writer(block.writer(), &line).map_err(no_json)?;
+        block.put_u8(b'\n');
+        Ok((key, document.into()))
+    }
+}

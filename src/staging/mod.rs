@@ -1,0 +1,284 @@
+//! The staging area: rows in object storage, as Parquet and JSON, in the layout that every step and every outside tool
+//! relies on.
+//!
+//! ```text
+//! {staging}/runs/{run}/raw/{schema}.{table}/part-00000.parquet …  _manifest.json
+//! {staging}/runs/{run}/raw/_exceptions/…                           values a column's type cannot hold
+//! {staging}/runs/{run}/{query}/part-00000.parquet …               _manifest.json
+//! {staging}/runs/{run}/documents/{definition}/{source key}.json   the instance object of one asset
+//! {staging}/runs/{run}/documents/{definition}.ndjson              the same, one line an asset, with key and name
+//! {staging}/runs/{run}/rejected/part-00000.parquet                rows not loaded, with their reasons
+//! {staging}/ledger/{target}/…                                     copies of the ledger
+//! ```
+//!
+//! Data files come first, then one manifest by conditional create; readers trust manifests only.
+
+mod dataset;
+mod documents;
+pub mod json;
+mod layout;
+mod manifest;
+mod object;
+mod parquet;
+mod raw;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+pub use self::dataset::Dataset;
+pub use self::documents::Documents;
+pub use self::layout::safe_name;
+pub use self::manifest::{FieldNote, Manifest, SnapshotNote};
+pub use self::parquet::ParquetPart;
+pub use self::raw::RawTables;
+use crate::dataflow::TableName;
+use crate::error::{Error, Result};
+
+/// Where the staging area is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagingConfig {
+    /// `file:PATH`, a plain path, or `s3://bucket/prefix` (with the `AWS_*` variables, `AWS_ENDPOINT_URL` among them).
+    pub url: String,
+}
+
+/// Object storage of all runs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct StagingArea {
+    store: Arc<dyn ObjectStore>,
+    store_url: Url,
+    root: Path,
+    local: bool,
+}
+
+impl StagingArea {
+    /// Opens the area; a local folder is created.
+    ///
+    /// # Errors
+    /// When the URL cannot be understood, the folder cannot be made, or the S3 settings are unusable.
+    pub fn open(config: &StagingConfig) -> Result<Self> {
+        match Url::parse(&config.url) {
+            Ok(url) if url.scheme() == "s3" => Self::open_s3(&url),
+            Ok(url) if url.scheme() == "file" => Self::open_folder(config.url.trim_start_matches("file:")),
+            Ok(url) if url.scheme().len() > 1 => Err(Error::config(format!(
+                "staging.url: the scheme `{}` is not known; use file:PATH or s3://bucket/prefix",
+                url.scheme()
+            ))),
+            _ => Self::open_folder(&config.url),
+        }
+    }
+
+    fn open_folder(text: &str) -> Result<Self> {
+        let path = PathBuf::from(if text.starts_with("//") { text.trim_start_matches("//") } else { text });
+        let unusable = |cause: std::io::Error| {
+            Error::staging(path.display().to_string(), "the folder cannot be made or opened", cause)
+        };
+        std::fs::create_dir_all(&path).map_err(unusable)?;
+        let absolute = path.canonicalize().map_err(unusable)?;
+        let root = Path::from_absolute_path(&absolute)
+            .map_err(|cause| Error::staging(absolute.display().to_string(), "the path cannot be used", cause))?;
+        let store_url = Url::parse("file:///").map_err(|cause| Error::staging("file:///", "no URL", cause))?;
+        Ok(Self { store: Arc::new(LocalFileSystem::new()), store_url, root, local: true })
+    }
+
+    fn open_s3(url: &Url) -> Result<Self> {
+        let bucket = url.host_str().unwrap_or_default();
+        let unusable = |cause: object_store::Error| Error::Preflight {
+            message: format!("the S3 settings for {url} are unusable; set AWS_REGION and credentials"),
+            cause: Some(Box::new(cause)),
+        };
+        let plain_http = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|endpoint| endpoint.starts_with("http:"));
+        let store = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_allow_http(plain_http)
+            .build()
+            .map_err(unusable)?;
+        let store_url = Url::parse(&format!("s3://{bucket}"))
+            .map_err(|cause| Error::staging(url.to_string(), "the bucket's name gives no URL", cause))?;
+        let root = Path::from(url.path());
+        Ok(Self { store: Arc::new(store), store_url, root, local: false })
+    }
+
+    /// The object store, to be registered under [`StagingArea::store_url`].
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// The URL of the store: `file:///` or `s3://bucket`.
+    pub fn store_url(&self) -> &Url {
+        &self.store_url
+    }
+
+    /// The area's own URL, as shown to people.
+    pub fn url(&self) -> String {
+        self.url_of(&self.root)
+    }
+
+    /// The folder of a run, whether or not it exists.
+    pub fn run(&self, run: &str) -> RunFolder {
+        let path = self.root.clone().join("runs").join(run);
+        RunFolder { area: self.clone(), id: run.to_owned(), path }
+    }
+
+    /// The ids of all runs, ordered.
+    ///
+    /// # Errors
+    /// When the area cannot be listed.
+    pub async fn runs(&self) -> Result<Vec<String>> {
+        let folder = self.root.clone().join("runs");
+        let listing = self.store.list_with_delimiter(Some(&folder)).await;
+        let listing = listing.map_err(|cause| Error::staging(self.url_of(&folder), "cannot be listed", cause))?;
+        let mut runs: Vec<String> =
+            listing.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
+        runs.sort();
+        Ok(runs)
+    }
+
+    /// Puts a local file's bytes under `ledger/{target}/{name}`, replacing what is there.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the object cannot be written.
+    pub async fn put_ledger_copy(&self, target: &str, name: &str, file: &std::path::Path) -> Result<()> {
+        let bytes = tokio::fs::read(file)
+            .await
+            .map_err(|cause| Error::staging(file.display().to_string(), "cannot be read", cause))?;
+        let key = self.root.clone().join("ledger").join(safe_name(target, true)).join(name);
+        object::replace(self, &key, bytes.into()).await
+    }
+
+    fn url_of(&self, key: &Path) -> String {
+        format!("{}/{key}", self.store_url.as_str().trim_end_matches('/'))
+    }
+
+    async fn delete_prefix(&self, prefix: &Path) -> Result<()> {
+        let failed =
+            |cause| Error::staging(self.url_of(prefix), "files of an earlier attempt cannot be deleted", cause);
+        let objects: Vec<_> = self.store.list(Some(prefix)).try_collect().await.map_err(failed)?;
+        for object in objects {
+            self.store.delete(&object.location).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// The folder of one run.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    area: StagingArea,
+    id: String,
+    path: Path,
+}
+
+impl RunFolder {
+    /// The run's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The area the run is in.
+    pub fn area(&self) -> &StagingArea {
+        &self.area
+    }
+
+    /// The folder's URL, as shown to people.
+    pub fn url(&self) -> String {
+        self.area.url_of(&self.path)
+    }
+
+    /// The dataset of a source table.
+    pub fn raw(&self, table: &TableName) -> Dataset {
+        let folder = layout::raw_folder(table);
+        Dataset::new(&self.area, format!("raw/{folder}"), self.path.clone().join("raw").join(folder))
+    }
+
+    /// The dataset of values that a column's type cannot hold.
+    pub fn exceptions(&self) -> Dataset {
+        let path = self.path.clone().join("raw").join("_exceptions");
+        Dataset::new(&self.area, "raw/_exceptions".to_owned(), path)
+    }
+
+    /// The dataset of a query.
+    pub fn query(&self, name: &str) -> Dataset {
+        Dataset::new(&self.area, name.to_owned(), self.path.clone().join(safe_name(name, false)))
+    }
+
+    /// The dataset of all rows not loaded.
+    pub fn rejected(&self) -> Dataset {
+        self.query("rejected")
+    }
+
+    /// The JSON documents of a definition.
+    pub fn documents(&self, definition: &str) -> Documents {
+        Documents::new(&self.area, self.path.clone().join("documents"), definition)
+    }
+
+    /// All committed datasets of source tables, ordered by table.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed or a manifest cannot be read.
+    pub async fn raw_tables(&self) -> Result<Vec<(TableName, Manifest)>> {
+        let mut tables = Vec::new();
+        for dataset in self.datasets_in(&self.path.clone().join("raw"), "raw/").await? {
+            if let Some(manifest) = dataset.manifest().await?
+                && let Some(table) = manifest.table.clone()
+            {
+                tables.push((table, manifest));
+            }
+        }
+        tables.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(tables)
+    }
+
+    /// All committed datasets of queries (with `rejected`), ordered by name.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed or a manifest cannot be read.
+    pub async fn query_datasets(&self) -> Result<Vec<(Dataset, Manifest)>> {
+        let mut found = Vec::new();
+        for dataset in self.datasets_in(&self.path, "").await? {
+            if let Some(manifest) = dataset.manifest().await? {
+                found.push((dataset, manifest));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn datasets_in(&self, folder: &Path, prefix: &str) -> Result<Vec<Dataset>> {
+        let listing = self.area.store.list_with_delimiter(Some(folder)).await;
+        let listing = listing.map_err(|cause| Error::staging(self.area.url_of(folder), "cannot be listed", cause))?;
+        let mut paths = listing.common_prefixes;
+        paths.sort();
+        let named = paths.into_iter().filter_map(|path| Some((path.filename()?.to_owned(), path)));
+        Ok(named.map(|(name, path)| Dataset::new(&self.area, format!("{prefix}{name}"), path)).collect())
+    }
+
+    /// Writes `runs/{run}/{name}` as indented JSON, replacing what is there; durable when it returns.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON or the object cannot be written.
+    pub async fn put_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        let key = self.path.clone().join(name);
+        let bytes = serde_json::to_vec_pretty(value)
+            .map_err(|cause| Error::staging(self.area.url_of(&key), "the value gives no JSON", cause))?;
+        object::replace(&self.area, &key, bytes.into()).await
+    }
+
+    /// Reads what [`RunFolder::put_json`] wrote; `None` where nothing is.
+    ///
+    /// # Errors
+    /// When the object cannot be read or is not the JSON of a `T`.
+    pub async fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        object::read_json(&self.area, &self.path.clone().join(name)).await
+    }
+}

@@ -1,0 +1,204 @@
+//! Objects written whole or not at all. Local files are written beside their place, synced, renamed, and their folder is
+//! synced (the `object_store` line in use never syncs local files); elsewhere the store's own atomic put is used.
+
+use std::io::Write;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutMode, PutOptions};
+use parquet::arrow::async_writer::AsyncFileWriter;
+use parquet::errors::ParquetError;
+use serde::de::DeserializeOwned;
+use tokio::io::AsyncWriteExt;
+
+use super::StagingArea;
+use crate::error::{Error, Result};
+
+/// Makes temporary names unique within the process.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
+
+/// One object while it is written: invisible until [`ObjectWriter::finish`].
+#[derive(Debug)]
+pub(super) struct ObjectWriter {
+    body: Body,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+enum Body {
+    Local { file: tokio::fs::File, temporary: PathBuf, place: PathBuf, done: bool },
+    Remote(BufWriter),
+}
+
+impl ObjectWriter {
+    pub(super) async fn create(area: &StagingArea, key: &Path) -> Result<Self> {
+        let body = if area.local {
+            let place = local_path(key);
+            let temporary = temporary_name(&place);
+            let file = open_new(&temporary)
+                .await
+                .map_err(|cause| Error::staging(temporary.display().to_string(), "cannot be created", cause))?;
+            Body::Local { file, temporary, place, done: false }
+        } else {
+            Body::Remote(BufWriter::new(area.store(), key.clone()))
+        };
+        Ok(Self { body, hasher: blake3::Hasher::new(), bytes: 0 })
+    }
+
+    pub(super) async fn append(&mut self, bytes: Bytes) -> std::io::Result<()> {
+        self.hasher.update(&bytes);
+        self.bytes += bytes.len() as u64;
+        match &mut self.body {
+            Body::Local { file, .. } => file.write_all(&bytes).await,
+            Body::Remote(writer) => Ok(writer.put(bytes).await?),
+        }
+    }
+
+    /// Makes the object durable and visible.
+    pub(super) async fn finish(&mut self) -> std::io::Result<()> {
+        match &mut self.body {
+            Body::Local { file, temporary, place, done } => {
+                file.flush().await?;
+                file.sync_all().await?;
+                tokio::fs::rename(&*temporary, &*place).await?;
+                *done = true;
+                sync_folder_of(place.clone()).await
+            }
+            Body::Remote(writer) => writer.shutdown().await,
+        }
+    }
+
+    /// Size in bytes and BLAKE3 in hex of what was written.
+    pub(super) fn digest(&self) -> (u64, String) {
+        (self.bytes, self.hasher.finalize().to_hex().to_string())
+    }
+}
+
+impl Drop for ObjectWriter {
+    fn drop(&mut self) {
+        if let Body::Local { temporary, done: false, .. } = &self.body {
+            // An abandoned write: nothing refers to the file, and a failure to remove it harms nobody.
+            let _ = std::fs::remove_file(temporary);
+        }
+    }
+}
+
+impl AsyncFileWriter for &mut ObjectWriter {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        async move { self.append(bytes).await.map_err(|cause| ParquetError::External(Box::new(cause))) }.boxed()
+    }
+
+    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        async move { self.finish().await.map_err(|cause| ParquetError::External(Box::new(cause))) }.boxed()
+    }
+}
+
+/// Creates an object that must not exist. When one exists with the same bytes (a retried create can meet itself), that
+/// is success.
+pub(super) async fn create_new(area: &StagingArea, key: &Path, bytes: Bytes) -> Result<()> {
+    let failed = |cause: object_store::Error| Error::staging(area.url_of(key), "cannot be created", cause);
+    let created = if area.local {
+        let place = local_path(key);
+        let content = bytes.clone();
+        run_blocking(move || create_local(&place, &content))
+            .await
+            .map_err(|cause| Error::staging(area.url_of(key), "cannot be created", cause))?
+    } else {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match area.store.put_opts(key, bytes.clone().into(), options).await {
+            Ok(_) => true,
+            Err(object_store::Error::AlreadyExists { .. }) => false,
+            Err(cause) => return Err(failed(cause)),
+        }
+    };
+    if created {
+        return Ok(());
+    }
+    let existing = area.store.get(key).await.map_err(failed)?.bytes().await.map_err(failed)?;
+    if existing == bytes {
+        return Ok(());
+    }
+    Err(Error::Staging {
+        path: area.url_of(key),
+        message: "another process has committed something else here; use another run id".into(),
+        cause: None,
+    })
+}
+
+/// Writes an object, replacing what is there.
+pub(super) async fn replace(area: &StagingArea, key: &Path, bytes: Bytes) -> Result<()> {
+    let failed = |cause| Error::staging(area.url_of(key), "cannot be written", cause);
+    let mut writer = ObjectWriter::create(area, key).await?;
+    writer.append(bytes).await.map_err(failed)?;
+    writer.finish().await.map_err(failed)
+}
+
+/// Reads a JSON object; `None` where nothing is.
+pub(super) async fn read_json<T: DeserializeOwned>(area: &StagingArea, key: &Path) -> Result<Option<T>> {
+    let failed = |cause| Error::staging(area.url_of(key), "cannot be read", cause);
+    let bytes = match area.store.get(key).await {
+        Ok(found) => found.bytes().await.map_err(failed)?,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(cause) => return Err(failed(cause)),
+    };
+    let value = serde_json::from_slice(&bytes)
+        .map_err(|cause| Error::staging(area.url_of(key), "is damaged or of another version", cause))?;
+    Ok(Some(value))
+}
+
+pub(super) fn local_path(key: &Path) -> PathBuf {
+    FilePath::new("/").join(key.as_ref())
+}
+
+fn temporary_name(place: &FilePath) -> PathBuf {
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    place.with_file_name(format!(".{name}.{}.{serial}.tmp", std::process::id()))
+}
+
+async fn open_new(path: &FilePath) -> std::io::Result<tokio::fs::File> {
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await?;
+    }
+    tokio::fs::File::create_new(path).await
+}
+
+fn create_local(place: &FilePath, bytes: &[u8]) -> std::io::Result<bool> {
+    if let Some(folder) = place.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let temporary = temporary_name(place);
+    let mut file = std::fs::File::create_new(&temporary)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    // A hard link is the create that fails when the name is taken.
+    let linked = written.and_then(|()| std::fs::hard_link(&temporary, place));
+    let _ = std::fs::remove_file(&temporary);
+    match linked {
+        Ok(()) => sync_folder(place).map(|()| true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn sync_folder_of(place: PathBuf) -> std::io::Result<()> {
+    run_blocking(move || sync_folder(&place)).await
+}
+
+fn sync_folder(place: &FilePath) -> std::io::Result<()> {
+    match place.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
