@@ -106,7 +106,13 @@ impl Asset {
         let format = format_of(layout, self);
         let words = self.title.name().replace(' ', "_");
         let network = vocabulary::NETWORKS[vocabulary::network(self.dice, 1014)];
-        format!("{network}_{}_{words}_{}_v{version}_{}.{}", self.title.house_code(), self.id, format.short, format.extension)
+        format!(
+            "{network}_{}_{words}_{}_v{version}_{}.{}",
+            self.title.house_code(),
+            self.id,
+            format.short,
+            format.extension
+        )
     }
 
     /// The network, an index of the vocabulary.
@@ -307,7 +313,8 @@ fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let dice = asset.dice;
     let video = Video::of(layout, asset);
     let contents = asset.current(layout).contents(layout, Kind::Video);
-    let content = |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
+    let content =
+        |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     out.extend([
         Value::id(asset.id),
         content(Rendition::Source),

@@ -30,7 +30,8 @@ pub fn version(layout: &Layout, asset: &Asset, number: u64, out: &mut Vec<Value>
     let dice = version.dice;
     let current = number + 1 == asset.versions(layout);
     let contents = version.contents(layout, asset.kind);
-    let content = |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
+    let content =
+        |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     let (created, updated) = asset.dates();
     let at = created + (updated - created) * (number + 1) / 10;
     let orphan = !current && dirt::orphan(layout, dice, 10_000);
@@ -49,7 +50,7 @@ pub fn version(layout: &Layout, asset: &Asset, number: u64, out: &mut Vec<Value>
         optional(dice.chance(4, 200_000), || text(words::sentences(dice, 5, 1))),
         text(local(at)),
         text(local(updated)),
-        Value::Bool(!current && dirt::orphan(layout, layout.dice(CONTENT, version.id), 50_000)),
+        Value::Bool(!current && dirt::deleted_version(layout, dice)),
     ]);
 }
 
@@ -76,7 +77,8 @@ impl<'a> Content<'a> {
         rendition_format(format_of(layout, self.asset), self.asset.kind, self.rendition)
     }
 
-    fn moving(&self) -> bool {
+    /// Whether it is a moving picture.
+    pub fn moving(&self) -> bool {
         self.asset.kind == Kind::Video && self.rendition != Rendition::Thumbnail
     }
 
@@ -195,7 +197,9 @@ pub fn file(layout: &Layout, id: u64, content: Option<&Content<'_>>, out: &mut V
             let format = content.format(layout);
             (content.file_name(layout), format.name, format.mime, content.bytes(layout), content.asset.dates().0)
         }
-        None => (format!("sidecar_{id}.srt"), "SRT", "application/x-subrip", 2_000 + dice.below(0, 90_000), dice.past(1)),
+        None => {
+            (format!("sidecar_{id}.srt"), "SRT", "application/x-subrip", 2_000 + dice.below(0, 90_000), dice.past(1))
+        }
     };
     let tags = dice.chance(10, 200_000).then(|| array(&[words::keyword(dice.below(11, 500)), "checked".to_owned()]));
     out.extend([
@@ -232,7 +236,9 @@ pub fn media(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
         text(format!("UTC {}", local(created))),
         optional(dice.chance(0, 700_000), || text(format!("UTC {}", local(created)))),
         optional(millis.is_some(), || label("Lavf58.76.100")),
-        optional(dice.chance(1, 300_000), || text(format!("{{\"HeaderSize\":{},\"IsStreamable\":true}}", 24 + dice.below(2, 900)))),
+        optional(dice.chance(1, 300_000), || {
+            text(format!("{{\"HeaderSize\":{},\"IsStreamable\":true}}", 24 + dice.below(2, 900)))
+        }),
     ]);
 }
 
@@ -294,7 +300,10 @@ pub fn raw(layout: &Layout, row: u64, content: &Content<'_>, out: &mut Vec<Value
     }
     report.push_str(&format!("<FileSize>{}</FileSize></General>", content.bytes(layout)));
     if let Some((width, height)) = content.size(layout) {
-        report.push_str(&format!("<Video><Width>{width}</Width><Height>{height}</Height><CodecID>{}</CodecID></Video>", format.codec));
+        report.push_str(&format!(
+            "<Video><Width>{width}</Width><Height>{height}</Height><CodecID>{}</CodecID></Video>",
+            format.codec
+        ));
     }
     for block in 0..40 + dice.below(0, 40) {
         report.push_str(&format!("<Extra number=\"{block}\"><Offset>{}</Offset>", dice.draw(10 + block)));

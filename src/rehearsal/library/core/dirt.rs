@@ -60,6 +60,11 @@ pub fn deleted(layout: &Layout, dice: Dice, ppm: u64) -> (Value, Value) {
     (Value::Bool(false), Value::Null)
 }
 
+/// Whether a version that is not current is deleted (1 % of all versions).
+pub fn deleted_version(layout: &Layout, dice: Dice) -> bool {
+    dice.chance(DRAW + 15, layout.dirty(50_000))
+}
+
 /// Whether a video without a promo row has content type Promo all the same (0.5 %; its target row warns
 /// PROMO_DERIVED, so a clean library has none).
 pub fn derived_promo(layout: &Layout, dice: Dice) -> bool {

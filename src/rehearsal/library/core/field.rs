@@ -42,7 +42,9 @@ impl Subject {
         };
         let own = || match owner {
             Owner::Project(row) => super::project::title_id(layout, row),
-            Owner::Clip(_) | Owner::Timeline(_) | Owner::Collection(_) => FIRST_ID + dice.below(1, layout.titles.titles),
+            Owner::Clip(_) | Owner::Timeline(_) | Owner::Collection(_) => {
+                FIRST_ID + dice.below(1, layout.titles.titles)
+            }
             _ => FIRST_ID + dice.below(2, layout.titles.titles),
         };
         let title = asset.map_or_else(|| Title::of(layout, own()), |asset| asset.title);
@@ -169,7 +171,8 @@ pub fn value_row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
         }
         None => {
             let step = subject.dice.pick(901, &[5, 7, 11, 13]);
-            let place = (subject.dice.zipf(902, u64::from(CUSTOM)) + (k - slots.len() as u64) * step) % u64::from(CUSTOM);
+            let place =
+                (subject.dice.zipf(902, u64::from(CUSTOM)) + (k - slots.len() as u64) * step) % u64::from(CUSTOM);
             let field = 61 + place + u64::from(place >= 143);
             let parent = if dirt::orphan(layout, dice, 8_000) { NOWHERE + object } else { FIRST_ID + object };
             custom(layout, field, (id, parent), dice, out);
@@ -266,7 +269,9 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
     let place = title.place.unwrap_or(super::title::Place { series: 0, season: 1, episode: 1 });
     match field {
         1 => subject_title(layout, subject),
-        5 | 6 => text(words::keyword(walk(dice, 610 + u64::from(field), position, 61_000.min(layout.keywords.max(12_000))))),
+        5 | 6 => {
+            text(words::keyword(walk(dice, 610 + u64::from(field), position, 61_000.min(layout.keywords.max(12_000)))))
+        }
         7 => named("titleClass", title.class()),
         9 => text(title.series().map_or_else(|| title.name(), |series| series.0)),
         10 => text(title.series().map_or_else(|| "SER00000".to_owned(), |series| series.1)),
@@ -362,7 +367,9 @@ fn custom(layout: &Layout, field: u64, ids: (u64, u64), dice: Dice, out: &mut Ve
         Type::Text => Held { string: text(words::sentences(dice, 11, 3)), ..EMPTY },
         Type::Integer => Held { long: int(dice.below(20, 5_000)), ..EMPTY },
         Type::Double => Held { double: text(format!("{}.5", dice.below(20, 5_000))), ..EMPTY },
-        Type::Decimal => Held { decimal: text(format!("{}.{:04}", dice.below(20, 90_000), dice.below(21, 10_000))), ..EMPTY },
+        Type::Decimal => {
+            Held { decimal: text(format!("{}.{:04}", dice.below(20, 90_000), dice.below(21, 10_000))), ..EMPTY }
+        }
         Type::Boolean => Held { boolean: Value::Bool(dice.chance(20, 500_000)), ..EMPTY },
         Type::Date => Held { date: midnight(dice.past(20)), ..EMPTY },
         Type::DateTime => Held { date: text(local(dice.past(20))), ..EMPTY },
@@ -425,14 +432,33 @@ pub fn object_row(layout: &Layout, object: u64, out: &mut Vec<Value>) {
         Owner::Asset(row) => Asset::row(layout, row).dates(),
         _ => (layout.dice(ASSET, object).past(1016), NOW - 1),
     };
-    object(layout, class, (FIRST_ID + object, if lost { NOWHERE + object } else { owner_id }), (created, updated), categories, out);
+    write_object(
+        layout,
+        class,
+        (FIRST_ID + object, if lost { NOWHERE + object } else { owner_id }),
+        (created, updated),
+        categories,
+        out,
+    );
 }
 
 /// The columns of `metadata`.
-pub fn object(layout: &Layout, class: &'static str, ids: (u64, u64), dates: (u64, u64), categories: Value, out: &mut Vec<Value>) {
+pub fn write_object(
+    layout: &Layout,
+    class: &'static str,
+    ids: (u64, u64),
+    dates: (u64, u64),
+    categories: Value,
+    out: &mut Vec<Value>,
+) {
     let dice = layout.dice(METADATA, ids.0.wrapping_sub(FIRST_ID));
     let blob = dice.chance(804, 110_000).then(|| {
-        format!("{{\"houseCode\":\"HC{:06}\",\"keywords\":[\"{}\"],\"revision\":{}}}", 100_000 + ids.0, words::keyword(dice.below(805, 300)), dice.below(806, 9))
+        format!(
+            "{{\"houseCode\":\"HC{:06}\",\"keywords\":[\"{}\"],\"revision\":{}}}",
+            100_000 + ids.0,
+            words::keyword(dice.below(805, 300)),
+            dice.below(806, 9)
+        )
     });
     out.extend([
         Value::id(ids.0),

@@ -90,9 +90,9 @@ pub fn rows(layout: &Layout, table: &str) -> Vec<Vec<Value>> {
         }),
         "title" => titles(layout, &all),
         "timeline" | "timeline_asset" | "timeline_video" => timelines(layout, &all, table),
-        "marker" => {
-            each(of_kind(&all, Kind::Video), |asset, out| timeline::write_marker(layout, asset.id, asset.id, asset, out))
-        }
+        "marker" => each(of_kind(&all, Kind::Video), |asset, out| {
+            timeline::write_marker(layout, asset.id, asset.id, asset, out)
+        }),
         "promo" => promos(layout, &all, dirty),
         "promo_air_date" => each(all.iter().filter(|asset| asset.role == Role::Promo), |asset, out| {
             promo::air(asset.id, super::vocabulary::NETWORKS[asset.network()], layout.dice(92, asset.row), out);
@@ -169,12 +169,12 @@ fn tracks(layout: &Layout, all: &[Asset], video: bool) -> Vec<Vec<Value>> {
 
 fn objects(layout: &Layout, all: &[Asset], dirty: bool) -> Vec<Vec<Value>> {
     let mut rows = each(all, |asset, out| {
-        field::object(layout, "AssetMaster", (asset.id, asset.id), asset.dates(), Value::Null, out);
+        field::write_object(layout, "AssetMaster", (asset.id, asset.id), asset.dates(), Value::Null, out);
     });
     if dirty {
         let mut orphan = Vec::new();
         let dates = (FIRST_DAY, FIRST_DAY + 86_400);
-        field::object(layout, "AssetVersion", (185, NOWHERE + 185), dates, Value::Null, &mut orphan);
+        field::write_object(layout, "AssetVersion", (185, NOWHERE + 185), dates, Value::Null, &mut orphan);
         rows.push(orphan);
     }
     rows

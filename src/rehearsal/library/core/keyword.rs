@@ -50,7 +50,17 @@ pub fn category_of(asset: Dice, k: u64) -> u64 {
 /// The name of a category.
 pub fn category_name(row: u64) -> String {
     const AREAS: [&str; 12] = [
-        "Promo", "Acquisition", "Archive", "Music", "News", "Graphics", "Sports", "Drama", "Kids", "Events", "Press",
+        "Promo",
+        "Acquisition",
+        "Archive",
+        "Music",
+        "News",
+        "Graphics",
+        "Sports",
+        "Drama",
+        "Kids",
+        "Events",
+        "Press",
         "Training",
     ];
     const STEPS: [&str; 7] = ["", "Ready For Edit", "In Review", "Approved", "Master", "Online", "Restricted"];

@@ -75,6 +75,8 @@ pub struct Layout {
     pub files: u64,
     /// Media reports over contents (none or one).
     pub media: FanOut,
+    /// Media reports kept as they were written.
+    pub raw_reports: u64,
     /// Video tracks over media reports.
     pub video_tracks: FanOut,
     /// Audio tracks over media reports.
@@ -169,6 +171,7 @@ impl Layout {
             property_values: rows("metadata_property_value"),
             texts_wanted: rows("metadata_property_text"),
             values: OnceLock::new(),
+            raw_reports: rows("media_info_raw").min(media.total()),
             blocks,
             versions,
             contents,
@@ -362,7 +365,11 @@ fn tree(seed: u64, rows: u64) -> Vec<(u32, u8)> {
         let parent = if (1..9).contains(&row) {
             Some(row - 1)
         } else if row > 0 && dice.chance(1000, 290_000) {
-            Some(if dice.chance(1001, 500_000) { dice.below(1002, row) } else { row - 1 - dice.below(1002, row.min(20)) })
+            Some(if dice.chance(1001, 500_000) {
+                dice.below(1002, row)
+            } else {
+                row - 1 - dice.below(1002, row.min(20))
+            })
         } else {
             None
         };

@@ -81,7 +81,7 @@ pub fn rows(library: &Library, table: &str) -> Option<u64> {
         "asset_content" => layout.contents.total(),
         "file_info" => layout.files,
         "media_info" => layout.media.total(),
-        "media_info_raw" => wanted.min(layout.media.total()),
+        "media_info_raw" => layout.raw_reports,
         "media_info_track_video" => layout.video_tracks.total(),
         "media_info_track_audio" => layout.audio_tracks.total(),
         "document_text" => layout.texts.total(),
@@ -219,7 +219,7 @@ fn media_row(layout: &Layout, table: &TableSpec, row: u64, out: &mut Vec<Value>)
         "media_info" => {
             with_content(layout, layout.media.parent(row).0, |found| content::media(layout, found, out));
         }
-        "media_info_raw" => raw_report(layout, table, row, out),
+        "media_info_raw" => raw_report(layout, row, out),
         "media_info_track_video" => {
             let content = layout.media.parent(layout.video_tracks.parent(row).0).0;
             with_content(layout, content, |found| content::video_track(layout, FIRST_ID + row, found, out));
@@ -245,10 +245,8 @@ fn with_content(layout: &Layout, row: u64, write: impl FnOnce(&Content<'_>)) {
 }
 
 /// Raw reports belong to media reports chosen evenly.
-fn raw_report(layout: &Layout, table: &TableSpec, row: u64, out: &mut Vec<Value>) {
-    let reports = layout.media.total();
-    let report = u128::from(row) * u128::from(reports) * u128::from(1_000_u32) / u128::from(reports.min(reports * table.full_rows / 4_420_000).max(1) * 1_000);
-    let report = u64::try_from(report).unwrap_or(0).min(reports - 1);
+fn raw_report(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let report = spread::nth_chosen(row, layout.raw_reports, layout.media.total());
     with_content(layout, layout.media.parent(report).0, |found| content::raw(layout, row, found, out));
 }
 

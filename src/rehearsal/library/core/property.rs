@@ -50,8 +50,18 @@ impl Type {
 
     fn label(self) -> &'static str {
         [
-            "STRING", "TEXT", "INTEGER", "DOUBLE", "DECIMAL", "BOOLEAN", "DATE", "DATETIME", "PICKLIST", "HIERARCHY",
-            "TAGS", "USER",
+            "STRING",
+            "TEXT",
+            "INTEGER",
+            "DOUBLE",
+            "DECIMAL",
+            "BOOLEAN",
+            "DATE",
+            "DATETIME",
+            "PICKLIST",
+            "HIERARCHY",
+            "TAGS",
+            "USER",
         ][self as usize]
     }
 }
@@ -176,13 +186,13 @@ pub fn row(row: u64, out: &mut Vec<Value>) {
     };
     let multiple = known.map_or(id % 9 == 0, |field| field.multiple);
     let picklist = match known {
-        Some(field) if kind == Type::Picklist => vocabulary::list_id(field.name),
-        None if kind == Type::Picklist => Some(vocabulary::custom(id, 0).0),
+        Some(field) if kind == Picklist => vocabulary::list_id(field.name),
+        None if kind == Picklist => Some(vocabulary::custom(id, 0).0),
         _ => None,
     };
     let class = match known.map(|field| field.on) {
-        Some(On::Video) => "VideoAssetMaster",
-        Some(On::Projects) => "Project",
+        Some(Video) => "VideoAssetMaster",
+        Some(Projects) => "Project",
         _ => "AssetMaster",
     };
     out.extend([
@@ -196,7 +206,7 @@ pub fn row(row: u64, out: &mut Vec<Value>) {
         label(class),
         Value::Null,
         Value::Null,
-        if kind == Type::String { int(4000) } else { Value::Null },
+        if kind == String { int(4000) } else { Value::Null },
         Value::Bool(id <= 60),
         label(if id <= 50 { "core" } else { "studio" }),
         Value::Bool(!matches!(id, 204 | 377) && id <= 232),
@@ -218,7 +228,7 @@ mod tests {
             let at = (usize::from(field.id) - 1) * 16;
             assert_eq!(rows[at], Value::id(field.id.into()));
             assert_eq!(rows[at + 1], text(field.name));
-            assert_eq!(rows[at + 6] == Value::Null, field.kind != Type::Picklist, "{}", field.name);
+            assert_eq!(rows[at + 6] == Value::Null, field.kind != Picklist, "{}", field.name);
         }
     }
 }

@@ -22,8 +22,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of the blocks.
-    pub const ALL: [Self; 6] =
-        [Self::Video, Self::Image, Self::Audio, Self::Document, Self::Other, Self::Placeholder];
+    pub const ALL: [Self; 6] = [Self::Video, Self::Image, Self::Audio, Self::Document, Self::Other, Self::Placeholder];
 
     /// The label of `asset_type_enum`.
     pub fn label(self) -> &'static str {
@@ -209,13 +208,10 @@ impl FanOut {
     }
 }
 
-/// Whether the `i`-th of `all` belongs to an even selection of `chosen` of them.
-pub fn chosen(i: u64, chosen: u64, all: u64) -> bool {
-    if all == 0 {
-        return false;
-    }
-    let before = |i: u64| u128::from(i) * u128::from(chosen.min(all)) / u128::from(all);
-    before(i + 1) > before(i)
+/// The place, among `all`, of the `i`-th of so many chosen ones that are spread evenly.
+pub fn nth_chosen(i: u64, chosen: u64, all: u64) -> u64 {
+    let place = u128::from(i) * u128::from(all) / u128::from(chosen.max(1));
+    u64::try_from(place).unwrap_or(0).min(all.saturating_sub(1))
 }
 
 #[cfg(test)]
@@ -266,7 +262,8 @@ mod tests {
 
     #[test]
     fn a_choice_is_even_and_exact() {
-        assert_eq!((0..97).filter(|i| chosen(*i, 31, 97)).count(), 31);
-        assert!(!chosen(0, 1, 0));
+        let places: std::collections::HashSet<u64> = (0..31).map(|i| nth_chosen(i, 31, 97)).collect();
+        assert_eq!(places.len(), 31);
+        assert!(places.iter().all(|place| *place < 97));
     }
 }

@@ -199,7 +199,11 @@ pub fn around(layout: &Layout, table: &str, row: u64, dice: Dice, out: &mut Vec<
             let start = FIRST_DAY + dice.below(0, 4000) * 86_400;
             let first = (row * titles.seasons).div_ceil(titles.series);
             let next = ((row + 1) * titles.seasons).div_ceil(titles.series);
-            let end = if dice.chance(1, 300_000) { Value::Null } else { text(date(start + 86_400 * (90 + dice.below(2, 2000)))) };
+            let end = if dice.chance(1, 300_000) {
+                Value::Null
+            } else {
+                text(date(start + 86_400 * (90 + dice.below(2, 2000))))
+            };
             out.extend([
                 Value::id(FIRST_ID + row),
                 text(series_code(row)),
@@ -271,7 +275,10 @@ mod tests {
             for episode in 0..titles.episodes {
                 let (season, number) = titles.season(episode);
                 assert!(season < titles.seasons && number >= 1);
-                assert!(if season == last.0 { number == last.1 + 1 } else { number == 1 }, "{episode} {season} {number}");
+                assert!(
+                    if season == last.0 { number == last.1 + 1 } else { number == 1 },
+                    "{episode} {season} {number}"
+                );
                 last = (season, number);
                 let (series, number) = titles.series(season);
                 assert!(series < titles.series && number >= 1);

@@ -35,10 +35,40 @@ const DETAIL_NAMES: [&str; 14] = {
 
 /// Genres.
 pub const GENRES: [&str; 34] = [
-    "Action", "Adventure", "Animation", "Anthology", "Biography", "Children", "Comedy", "Coming of Age", "Concert",
-    "Cooking", "Crime", "Dance", "Documentary", "Drama", "Family", "Fantasy", "Game Show", "History", "Holiday",
-    "Horror", "Lifestyle", "Medical", "Music", "Musical", "Mystery", "Nature", "News", "Reality", "Romance", "Science",
-    "Science Fiction", "Sports", "Thriller", "Western",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Anthology",
+    "Biography",
+    "Children",
+    "Comedy",
+    "Coming of Age",
+    "Concert",
+    "Cooking",
+    "Crime",
+    "Dance",
+    "Documentary",
+    "Drama",
+    "Family",
+    "Fantasy",
+    "Game Show",
+    "History",
+    "Holiday",
+    "Horror",
+    "Lifestyle",
+    "Medical",
+    "Music",
+    "Musical",
+    "Mystery",
+    "Nature",
+    "News",
+    "Reality",
+    "Romance",
+    "Science",
+    "Science Fiction",
+    "Sports",
+    "Thriller",
+    "Western",
 ];
 
 /// Ratings.
@@ -49,8 +79,7 @@ pub const TITLE_CLASSES: [&str; 5] = ["Film", "Episode", "Mini-Series", "Special
 pub const CONTENT_TYPES: [&str; 7] =
     ["House Master", "Playback Master", "Promo", "Trailer", "Raw Footage", "Deliverable", "Graphic"];
 /// What is known about captions.
-pub const CAPTIONS: [&str; 4] =
-    ["Not Captioned", "Sidecar File Available", "Embedded 608", "Embedded 608 and 708"];
+pub const CAPTIONS: [&str; 4] = ["Not Captioned", "Sidecar File Available", "Embedded 608", "Embedded 608 and 708"];
 /// Networks; the first has 61 % of the promos.
 pub const NETWORKS: [&str; 4] = ["NLC", "NLM", "NLD", "NLX"];
 /// States of approval.
@@ -58,13 +87,22 @@ pub const APPROVALS: [&str; 5] = ["Draft", "In Review", "Approved", "Rejected", 
 /// States of projects.
 pub const PROJECT_STATES: [&str; 5] = ["Draft", "Active", "On Hold", "Complete", "Archived"];
 /// Languages, the first ones more often.
-pub const LANGUAGES: [&str; 16] = [
-    "en", "en-US", "es-419", "fr", "de", "en-GB", "es", "pt-BR", "it", "ja", "nl", "sv", "ar", "he", "hi", "fr-CA",
-];
+pub const LANGUAGES: [&str; 16] =
+    ["en", "en-US", "es-419", "fr", "de", "en-GB", "es", "pt-BR", "it", "ja", "nl", "sv", "ar", "he", "hi", "fr-CA"];
 /// Studios.
 pub const STUDIOS: [&str; 12] = [
-    "Northlight Pictures", "Blue Door Films", "Harbor Street", "Kestrel Media", "Lantern House", "Meridian Works",
-    "Old Mill Studios", "Paper Boat", "Red Wagon", "Silver Birch", "Tidewater", "Wide Sky",
+    "Northlight Pictures",
+    "Blue Door Films",
+    "Harbor Street",
+    "Kestrel Media",
+    "Lantern House",
+    "Meridian Works",
+    "Old Mill Studios",
+    "Paper Boat",
+    "Red Wagon",
+    "Silver Birch",
+    "Tidewater",
+    "Wide Sky",
 ];
 const RATIOS: [&str; 9] = ["16:9", "4:3", "1.85:1", "2.39:1", "1:1", "2:3", "3:2", "9:16", "21:9"];
 const FORMATS: [&str; 13] =
@@ -88,8 +126,17 @@ pub const STATUSES: [(&str, &str); 14] = [
 ];
 /// Types of projects.
 pub const PROJECT_TYPES: [&str; 11] = [
-    "Promo Campaign", "Episode Delivery", "Series Launch", "Restoration", "Localization", "Trailer", "Key Art",
-    "Event", "Sponsorship", "Compilation", "Archive",
+    "Promo Campaign",
+    "Episode Delivery",
+    "Series Launch",
+    "Restoration",
+    "Localization",
+    "Trailer",
+    "Key Art",
+    "Event",
+    "Sponsorship",
+    "Compilation",
+    "Archive",
 ];
 /// Types of relations: forward, reverse name, whether both are the same.
 pub const RELATIONS: [(&str, &str, bool); 16] = [
@@ -185,7 +232,13 @@ pub fn value_rows(wanted: u64) -> u64 {
 /// A row of `picklist`.
 pub fn picklist(row: u64, out: &mut Vec<Value>) {
     let name = NAMED.get(index(row)).map_or_else(|| format!("custom list {:02}", row - 15), |named| named.0.to_owned());
-    out.extend([Value::id(FIRST_ID + row), text(name.clone()), text(name), Value::Bool(row % 7 == 0), text(local(NOW - (row + 9) * 7_000_000 / 10))]);
+    out.extend([
+        Value::id(FIRST_ID + row),
+        text(name.clone()),
+        text(name),
+        Value::Bool(row % 7 == 0),
+        text(local(NOW - (row + 9) * 7_000_000 / 10)),
+    ]);
 }
 
 /// A row of `picklist_value`.
@@ -328,7 +381,7 @@ pub fn spec(row: u64, out: &mut Vec<Value>) {
     let (detail, width, height, _) = DETAILS[index(row % 14)];
     let endpoint = ["web", "tv", "mobile", "tablet", "partner"][index(row / 14 % 5)];
     let format = if row % 3 == 2 { "PNG" } else { "JPEG" };
-    let size = int(width) ;
+    let size = int(width);
     out.extend([
         Value::id(FIRST_ID + row),
         label(endpoint),
