@@ -1,4 +1,4 @@
--- purpose: rows that were skipped because their parent does not exist, counted by table (ORPHAN_ROW)
+-- Rows that were skipped because their parent does not exist, counted by table (ORPHAN_ROW).
 -- materialise: parquet
 -- key: table_name
 with versions as (

@@ -1,5 +1,5 @@
--- purpose: what every candidate has whatever its type, as the source gives it: own title, house code, description, dates,
---          owner, identifiers; one row a candidate
+-- What every candidate has whatever its type, as the source gives it: own title, house code, description, dates,
+-- owner, identifiers; one row a candidate.
 -- materialise: parquet
 -- key: source_key
 with own as (

@@ -1,4 +1,4 @@
--- purpose: the fields that all four types share, in their target form; one row a candidate
+-- The fields that all four types share, in their target form; one row a candidate.
 -- materialise: parquet
 -- key: source_key
 with owners as (

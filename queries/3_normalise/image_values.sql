@@ -1,5 +1,5 @@
--- purpose: each deliverable image's own fields in their target form, and the reasons for which it would be rejected, in the
---          order of the closed list
+-- Each deliverable image's own fields in their target form, and the reasons for which it would be rejected, in the
+-- order of the closed list.
 -- materialise: parquet
 -- key: source_key
 with images as (
@@ -101,10 +101,10 @@ parsed as (
 corner_values as (
     select
         source_key,
-        cast(corners[1] as double) as x1,
-        cast(corners[2] as double) as y1,
-        cast(corners[3] as double) as x2,
-        cast(corners[4] as double) as y2
+        try_cast(corners[1] as double) as x1,
+        try_cast(corners[2] as double) as y1,
+        try_cast(corners[3] as double) as x2,
+        try_cast(corners[4] as double) as y2
     from parsed
     where corners is not null
 ),

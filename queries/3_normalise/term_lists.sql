@@ -1,4 +1,4 @@
--- purpose: the multi-valued vocabulary fields of each candidate (genres, territories): known terms once each, in order
+-- The multi-valued vocabulary fields of each candidate (genres, territories): known terms once each, in order.
 -- materialise: parquet
 -- key: source_key
 with genre_lists as (

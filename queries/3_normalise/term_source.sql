@@ -1,5 +1,5 @@
--- purpose: every raw value of a vocabulary field with its vocabulary and its place in the order of sources; a new
---          vocabulary field is one more select here
+-- Every raw value of a vocabulary field with its vocabulary and its place in the order of sources; a new
+-- vocabulary field is one more select here.
 -- materialise: view
 with candidate as (
     select s.source_key, s.target, s.asset_id, s.id, s.status, e.title_class, e.rating, e.approval_status, e.network,

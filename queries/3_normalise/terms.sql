@@ -1,4 +1,4 @@
--- purpose: the vocabulary fields of each candidate side by side; _stated tells a required one that is unknown from one that is absent
+-- The vocabulary fields of each candidate side by side; _stated tells a required one that is unknown from one that is absent.
 -- materialise: parquet
 -- key: source_key
 select

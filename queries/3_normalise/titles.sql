@@ -1,4 +1,4 @@
--- purpose: the title of each candidate by the fallback order of the four sources, the others as alternate titles
+-- The title of each candidate by the fallback order of the four sources, the others as alternate titles.
 -- materialise: parquet
 -- key: source_key
 with raw_titles as (

@@ -1,4 +1,4 @@
--- purpose: collections as assetType_Collection instances; one row a candidate, whatever its disposition
+-- Collections as assetType_Collection instances; one row a candidate, whatever its disposition.
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (

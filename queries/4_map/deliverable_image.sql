@@ -1,4 +1,4 @@
--- purpose: deliverable images with their image asset as assetType_DeliverableImage instances; one row a candidate, whatever its disposition
+-- Deliverable images with their image asset as assetType_DeliverableImage instances; one row a candidate, whatever its disposition.
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (

@@ -1,4 +1,4 @@
--- purpose: projects as assetType_Project instances; one row a candidate, whatever its disposition
+-- Projects as assetType_Project instances; one row a candidate, whatever its disposition.
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (

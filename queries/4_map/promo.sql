@@ -1,4 +1,4 @@
--- purpose: promos with their video asset as assetType_Promo instances; one row a candidate, whatever its disposition
+-- Promos with their video asset as assetType_Promo instances; one row a candidate, whatever its disposition.
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (
