@@ -63,20 +63,28 @@ pub struct TargetConfig {
 pub type Flags = BTreeMap<String, String>;
 
 impl Config {
-    /// Reads the layers of `project`: flags, then the environment, then `migration.toml`, then defaults.
+    /// Reads the layers of `project`: flags, then the environment, then `migration.toml`, then defaults. `targets` are
+    /// names of targets beside those of the file.
     ///
     /// # Errors
     /// [`Error::Config`] with every problem found: unknown keys with the nearest name, unusable values, secrets that
     /// stand in the file or cannot be had.
-    pub fn load(project: &Path, flags: Flags, environment: BTreeMap<String, String>) -> Result<Self> {
+    pub fn load(
+        project: &Path,
+        flags: Flags,
+        environment: BTreeMap<String, String>,
+        targets: &[&str],
+    ) -> Result<Self> {
         let mut layers = Layers::open(project, flags, environment)?;
         let source = source(&mut layers);
         let staging = StagingConfig { url: layers.text("staging.url", "file:staging") };
         let transform = transform(&mut layers, project);
         let bindings = bindings(&mut layers);
         let ledger = PathBuf::from(layers.text("load.ledger", ".telecine/ledger"));
+        let mut names = layers.names_in("flex");
+        names.extend(targets.iter().map(|name| (*name).to_owned()));
         let mut targets = BTreeMap::new();
-        for name in layers.names_in("flex") {
+        for name in names {
             if let Some(target) = target(&mut layers, &name, &ledger, &bindings) {
                 targets.insert(name, target);
             }
@@ -217,7 +225,7 @@ fn target(layers: &mut Layers, name: &str, ledger: &Path, bindings: &[Binding]) 
         bindings: bindings.to_vec(),
         external_id_key,
         external_id_column,
-        max_failures: None,
+        ..LoadConfig::new()
     };
     Some(TargetConfig { flex, load, production: production? })
 }

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use self::rehearse::{Rehearsal, RehearseOptions};
+pub use self::rehearse::{Rehearsal, RehearseOptions, credential};
 pub use self::runs::{latest_run, new_run, unfinished_run};
 pub use self::steps::Step;
 use crate::config::{Config, TargetConfig};

@@ -145,8 +145,7 @@ impl Shelf {
 
 fn expected(id: i64, row: &Row<'_>) -> rusqlite::Result<Expected> {
     let instance: String = row.get(3)?;
-    let unreadable =
-        |cause| rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, Box::new(cause));
+    let unreadable = |cause| rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, Box::new(cause));
     Ok(Expected {
         source_key: row.get(0)?,
         id,

@@ -11,11 +11,13 @@
 //! | `planning`, `contract`, `determinism` | what is refused before the first row is read |
 //! | `tables` | raw tables, mappings and datasets as SQL tables |
 //! | `run`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
+//! | `deep` | threads with the stack that planning needs |
 //! | `functions` | the SQL functions of telecine |
 
 mod balance;
 mod clock;
 pub mod contract;
+mod deep;
 mod determinism;
 mod diagnose;
 mod documents;
@@ -32,6 +34,7 @@ mod shape;
 mod tables;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use self::balance::{Balance, Counts};
 use self::graph::Graph;
@@ -58,13 +61,13 @@ pub struct TransformConfig {
     pub now: Option<String>,
 }
 
-/// A project's queries, read and ordered.
+/// A project's queries, read and ordered. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Transform {
     config: TransformConfig,
-    project: Project,
-    graph: Graph,
-    mappings: Vec<MappingTable>,
+    project: Arc<Project>,
+    graph: Arc<Graph>,
+    mappings: Arc<Vec<MappingTable>>,
 }
 
 impl Transform {
@@ -74,10 +77,12 @@ impl Transform {
     /// [`crate::Error::Config`] with all problems found at once: files, headers, names, SQL syntax, reads of a higher
     /// folder, cycles.
     pub fn open(config: &TransformConfig) -> Result<Self> {
-        let project = Project::read(&config.project)?;
-        let graph = Graph::build(&project)?;
-        let mappings = mapping::read_all(&project)?;
-        Ok(Self { config: config.clone(), project, graph, mappings })
+        deep::run_blocking("queries", || {
+            let project = Arc::new(Project::read(&config.project)?);
+            let graph = Arc::new(Graph::build(&project)?);
+            let mappings = Arc::new(mapping::read_all(&project)?);
+            Ok(Self { config: config.clone(), project, graph, mappings })
+        })
     }
 
     /// The project's files.

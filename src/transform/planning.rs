@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 
 use super::graph::Input;
 use super::query::{Level, Query};
-use super::{Transform, contract, determinism, diagnose, session, shape, tables};
+use super::{Transform, contract, deep, determinism, diagnose, session, shape, tables};
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
 
@@ -35,6 +35,12 @@ impl Transform {
     /// functions with the nearest names, types that do not fit, volatile functions, broken contracts. A query that reads
     /// one that could not be planned is passed over.
     pub async fn check(&self, tables: &[(TableName, SchemaRef)]) -> Result<Vec<PlannedQuery>> {
+        let (transform, tables) = (self.clone(), tables.to_vec());
+        deep::run("queries", async move { transform.plan_all(&tables).await }).await
+    }
+
+    /// [`Transform::check`], on a thread with a deep stack.
+    pub(super) async fn plan_all(&self, tables: &[(TableName, SchemaRef)]) -> Result<Vec<PlannedQuery>> {
         let context = session(&self.config)?;
         for (table, schema) in tables {
             tables::register_source(&context, table, Arc::new(EmptyTable::new(shape::kept_schema(schema))))?;

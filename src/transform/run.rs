@@ -18,7 +18,7 @@ use super::graph::Input;
 use super::nearest::did_you_mean;
 use super::planning::logical_plan;
 use super::query::{Level, Materialise, Query, REJECTED};
-use super::{Transform, diagnose, documents, session, shape, tables};
+use super::{Transform, deep, diagnose, documents, session, shape, tables};
 use crate::dataflow::{Progress, Sink, TableName};
 use crate::error::{Error, Result};
 use crate::staging::{Dataset, Manifest, RunFolder, json};
@@ -121,16 +121,23 @@ impl Transform {
         progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<TransformReport> {
-        let work = async {
-            self.known(definitions.keys().chain(select))?;
-            let mut work = Work::open(self, run, progress).await?;
-            work.run(definitions, select).await
+        let (transform, folder, progress) = (self.clone(), run.clone(), progress.clone());
+        let (definitions, select) = (definitions.clone(), select.to_vec());
+        // Cancelled too when this future is dropped: the work on its own thread must not outlive it.
+        let cancel = cancel.child_token();
+        let _stop = cancel.clone().drop_guard();
+        let work = async move {
+            let done = async {
+                transform.known(definitions.keys().chain(&select))?;
+                Work::open(&transform, &folder, &progress).await?.run(&definitions, &select).await
+            };
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(Error::Interrupted { signal: 2 }),
+                report = done => report,
+            }
         };
-        let report = tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
-            report = work => report?,
-        };
+        let report = deep::run("transform", work).await?;
         run.put_json(REPORT_FILE, &report).await?;
         report.verdict().map(|()| report)
     }
@@ -141,12 +148,16 @@ impl Transform {
     /// # Errors
     /// [`Error::Query`] when the statement is not a query or cannot be planned; later failures come through the stream.
     pub async fn sql(&self, run: &RunFolder, sql: &str) -> Result<SendableRecordBatchStream> {
-        let progress = Progress::default();
-        let mut work = Work::open(self, run, &progress).await?;
-        work.register_all().await?;
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = work.context.sql_with_options(sql, read_only).await;
-        stream("sql", frame.map_err(|cause| Error::query("sql", "is no query over this run", cause))?).await
+        let (transform, run, sql) = (self.clone(), run.clone(), sql.to_owned());
+        let work = async move {
+            let progress = Progress::default();
+            let mut work = Work::open(&transform, &run, &progress).await?;
+            work.register_all().await?;
+            let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+            let frame = work.context.sql_with_options(&sql, read_only).await;
+            stream("sql", frame.map_err(|cause| Error::query("sql", "is no query over this run", cause))?).await
+        };
+        deep::run("sql", work).await
     }
 
     fn known<'a>(&self, names: impl Iterator<Item = &'a String>) -> Result<()> {
@@ -193,7 +204,7 @@ impl<'a> Work<'a> {
             work.raw.push(table);
         }
         tables::register_mappings(&work.context, &transform.mappings)?;
-        for mapping in &transform.mappings {
+        for mapping in transform.mappings.iter() {
             let made = Made { rows: Some(mapping.rows.num_rows() as u64), hash: mapping.hash.clone() };
             work.made.insert(mapping.name.clone(), made);
         }
@@ -238,7 +249,7 @@ impl<'a> Work<'a> {
             let provider = provider.map_err(|cause| Error::query(table.to_string(), "cannot be read", cause))?;
             schemas.push((table.clone(), provider.schema()));
         }
-        self.transform.check(&schemas).await.map(drop)
+        self.transform.plan_all(&schemas).await.map(drop)
     }
 
     /// The queries to run: those selected, and what they read that has no dataset.

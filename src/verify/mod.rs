@@ -97,7 +97,9 @@ pub async fn run(
     let mut tables: Vec<(TableName, u64, Option<Manifest>, bool)> = Vec::new();
     let mut raw: std::collections::BTreeMap<_, _> = run.raw_tables().await?.into_iter().collect();
     let snapshot = source.snapshot().await?;
-    let of_snapshot = |manifest: &Manifest| manifest.snapshot.as_ref().is_some_and(|note| note.id == snapshot.id);
+    let of_snapshot = |manifest: &Manifest| {
+        manifest.snapshot.as_ref().is_some_and(|note| note.id == snapshot.id && note.at == snapshot.at)
+    };
     let same_snapshot = !raw.is_empty() && raw.values().all(of_snapshot);
     for meta in source.tables().await? {
         let manifest = raw.remove(&meta.table);

@@ -1,5 +1,8 @@
 //! The local Flex, spoken to as a client would: HTTP on loopback, nothing of its inside.
 
+// The helpers fail by panicking, as tests do; clippy exempts only the test functions themselves.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
@@ -349,6 +352,21 @@ async fn definitions_can_be_made_enabled_and_used() {
     assert_eq!(caller.put(&path, json!({"n": 1, "o": "A"})).await.status, 200);
     assert_eq!(caller.put(&path, json!({"n": 1, "o": "B"})).await.status, 400);
     assert!(caller.put(&path, json!({"o": "A"})).await.error().contains("\"n\" is required"));
+}
+
+#[tokio::test]
+async fn switches_make_it_an_older_or_a_stricter_server() {
+    let faults = ["no-external-ids", "refuse-html"].map(|spec| spec.parse().unwrap());
+    let (_flex, caller) = start(Options { faults: faults.into(), ..Options::default() });
+    let with_ids = json!({"name": "a", "type": "media-asset", "externalIds": [{"key": "k", "value": "v"}]});
+    assert!(caller.post("/assets", with_ids).await.error().starts_with("Unrecognized field \"externalIds\""));
+    let promo = caller.definition("assetType_Promo").await;
+    let id = caller.create("a", promo).await;
+    assert!(caller.get(&format!("/assets/{id}")).await.get("externalIds").is_none());
+    let path = format!("/assets/{id}/metadata");
+    assert_eq!(caller.put(&path, json!({"notes": "a < b"})).await.status, 200);
+    let refused = caller.put(&path, json!({"markers": [{"text": "a <b>bold</b> word"}]})).await;
+    assert!(refused.status == 400 && refused.error().contains("markers"), "{}", refused.text);
 }
 
 #[tokio::test]

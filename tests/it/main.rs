@@ -9,3 +9,12 @@ mod architecture;
 mod flex_server;
 mod library;
 mod transform;
+//! The one integration-test binary. What belongs where:
+//! (one line a module, kept with its `mod`)
+
+/// Extraction and verification: one moment, damage named, resuming.
+mod extract;
+/// The PostgreSQL reader: types, discovery, slices, broken reads.
+mod source;
+//! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
+

@@ -390,3 +390,19 @@ async fn used_up_memory_names_the_query_and_the_setting() {
     bench.config.memory = 256 << 20;
     bench.run().await.unwrap();
 }
+
+#[tokio::test]
+async fn thirty_steps_and_forty_nested_cases_fit_the_stack() {
+    let deep = (0..40).fold("0".to_owned(), |inner, n| format!("case when id = {n} then {n} else {inner} end"));
+    let mut sql = format!("with s0 as (select id, {deep} as found from public.asset)");
+    for step in 1..=30 {
+        let last = step - 1;
+        sql += &format!(
+            ", s{step} as (select a.id, coalesce(a.found, b.id) as found from s{last} a left join s0 b on a.id = b.id)"
+        );
+    }
+    let bench = Bench::new(&[("1_select/long.sql", &format!("{sql} select id, found from s30"))]);
+    bench.library().await;
+    assert_eq!(bench.run().await.unwrap().queries[0].rows, 6);
+    assert!(bench.sql("select count(*) as n from long where found = id").await.contains("| 6 |"));
+}

@@ -199,7 +199,10 @@ fn by_external_id<'s>(store: &'s Store, given: &str) -> Vec<&'s Stored> {
 
 fn holds(instance: &str, field: &str, value: &str) -> bool {
     let instance: Value = serde_json::from_str(instance).unwrap_or_default();
-    let same = |held: &Value| held.as_str() == Some(value) || held.to_string() == value;
+    let same = |held: &Value| match held {
+        Value::String(text) => text == value,
+        other => value == format!("{other}"),
+    };
     match &instance[field] {
         Value::Null => false,
         Value::Array(values) => values.iter().any(same),

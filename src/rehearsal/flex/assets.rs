@@ -9,6 +9,7 @@ use super::asset_list::Selection;
 use super::call::{Call, optional_id, optional_text, required_text};
 use super::catalog::object_type_of;
 use super::definitions::unstored;
+use super::fault::Switch;
 use super::metadata::readable;
 use super::service::Flex;
 use super::store::{Asset, Event, ExternalId, Store, Stored, random_uuid};
@@ -34,6 +35,8 @@ const NEW_ASSET: [&str; 18] = [
     "placedMediaRegions",
     "segmentedFileLocation",
 ];
+/// Since 2023.6.
+const EXTERNAL_IDS: &str = "externalIds";
 /// Since 2024.8.
 const FILE_DETAILS: &str = "commonPlaceholderFileDetails";
 /// Properties of AssetUpdate.
@@ -62,7 +65,7 @@ pub fn list(flex: &Flex, call: &Call<'_>) -> Handled {
     let with_metadata = call.flag("includeMetadata")?;
     let store = flex.store();
     let (rows, total) = selection.page(&store);
-    let items: Vec<_> = rows.into_iter().map(|stored| item(&store, call.base_url, stored, with_metadata)).collect();
+    let items: Vec<_> = rows.into_iter().map(|stored| item(flex, &store, stored, with_metadata)).collect();
     drop(store);
     Ok(envelope("assets", &items, total, selection.page.offset, selection.page.limit))
 }
@@ -72,7 +75,7 @@ pub fn get(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     let with_metadata = call.flag("includeMetadata")?;
     let store = flex.store();
     let stored = find(&store, id)?;
-    Ok(Answer::json(item(&store, call.base_url, stored, with_metadata)))
+    Ok(Answer::json(item(flex, &store, stored, with_metadata)))
 }
 
 /// The asset that a path names by its id.
@@ -82,7 +85,9 @@ pub fn find<'a>(store: &'a Store, id: &str) -> Result<&'a Stored, Answer> {
 
 /// `POST /assets`: a placeholder without metadata values.
 pub fn create(flex: &Flex, call: &Call<'_>) -> Handled {
-    let allowed: Vec<_> = NEW_ASSET.into_iter().chain([FILE_DETAILS]).collect();
+    let older = flex.faults.has(Switch::NoExternalIds);
+    let known = NEW_ASSET.into_iter().filter(|name| !(older && *name == EXTERNAL_IDS));
+    let allowed: Vec<_> = known.chain([FILE_DETAILS]).collect();
     let body = call.strict_object("NewAssetPlaceholder", &allowed)?;
     let name = required_text(&body, "name")?;
     let kind = required_text(&body, "type")?;
@@ -136,7 +141,7 @@ pub fn update(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     let id = asset.id;
     store.commit(Event::Asset(asset)).map_err(unstored)?;
     let stored = store.asset(id).ok_or_else(|| Answer::missing("Asset", id))?;
-    Ok(Answer::json(item(&store, call.base_url, stored, false)))
+    Ok(Answer::json(item(flex, &store, stored, false)))
 }
 
 fn others(body: Map<String, Value>) -> Map<String, Value> {
@@ -160,7 +165,7 @@ fn free_uuid(store: &Store, uuid: &str, own: Option<u64>) -> Result<(), Answer> 
 }
 
 fn given_external_ids(body: &Map<String, Value>) -> Result<Vec<ExternalId>, Answer> {
-    match body.get("externalIds") {
+    match body.get(EXTERNAL_IDS) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(value) => serde_json::from_value(value.clone())
             .map_err(|error| Answer::bad(format!("Property \"externalIds\" is an array of {{key, value}}: {error}"))),
@@ -209,13 +214,13 @@ fn summary(base_url: &str, asset: &Asset) -> Value {
 }
 
 /// An asset as it is read, rendered; the instance joins it as text.
-fn item(store: &Store, base_url: &str, stored: &Stored, with_metadata: bool) -> String {
-    let asset = &stored.asset;
+fn item(flex: &Flex, store: &Store, stored: &Stored, with_metadata: bool) -> String {
+    let (asset, base_url) = (&stored.asset, flex.base_url.as_str());
     let own = |name: &str| asset.properties.get(name).cloned().unwrap_or(Value::Null);
     let flag = |name: &str| Value::Bool(asset.properties.get(name).and_then(Value::as_bool).unwrap_or(false));
     let variant = asset.variant.as_ref().and_then(|name| store.variants().iter().find(|variant| variant.name == *name));
     let variant = variant.map(|variant| json!({"id": variant.id, "name": variant.name, "href": format!("{base_url}/variants/{}", variant.id)}));
-    let item = json!({
+    let mut item = json!({
         "id": asset.id, "uuid": asset.uuid, "name": asset.name, "displayName": asset.name, "description": own("description"),
         "size": 0, "objectType": object_type_of(&asset.kind), "fileAssetType": null, "variant": variant,
         "externalIds": asset.external_ids.iter().map(|id| json!({"key": id.key, "value": id.value})).collect::<Vec<_>>(),
@@ -232,6 +237,9 @@ fn item(store: &Store, base_url: &str, stored: &Stored, with_metadata: bool) -> 
         "lastModified": flex_time(asset.modified), "placeholder": true, "account": {"id": 4, "name": "Master Account"},
         "workspace": {"id": 3, "name": "Default Workspace"}, "revision": asset.revision, "referenceName": own("referenceName"),
     });
+    if let (true, Value::Object(item)) = (flex.faults.has(Switch::NoExternalIds), &mut item) {
+        item.shift_remove(EXTERNAL_IDS);
+    }
     let mut text = item.to_string();
     if with_metadata {
         text.truncate(text.len() - 1);

@@ -6,7 +6,10 @@
 //! | `delay-ms=20` | the answer comes so much later |
 //! | `reset` | the connection is reset before the request is handled |
 //! | `drop-after-commit` | the request is handled and stored, the reply is lost in a reset |
-//! | `enforce-required` | not a fault but a switch, without route or keys: an instance that lacks a required field is refused |
+//!
+//! Switches, without route or keys, make another server of it: `enforce-required` (an instance that lacks a required
+//! field is refused), `refuse-html` (text that looks like a tag is refused), `no-external-ids` (a server before
+//! 2023.6: `externalIds` is an unknown property).
 //!
 //! ROUTE is `*` (the default) or a method and a path below `/api`, `*` standing for one segment or any method:
 //! `POST /assets`, `POST /assets/*/annotations`, `* /assets`. Keys: `every=N` (each N-th matching request),
@@ -37,7 +40,18 @@ pub struct Fault {
 enum Action {
     Delay { time: Duration, commit: bool },
     Strike(Strike),
+    Switch(Switch),
+}
+
+/// A way in which servers differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// Instances must hold what is required.
     EnforceRequired,
+    /// Text that looks like a tag is refused.
+    RefuseHtml,
+    /// `externalIds` is an unknown property.
+    NoExternalIds,
 }
 
 /// What replaces or follows the handling of a request.
@@ -121,6 +135,8 @@ impl FromStr for Fault {
             match part.split_once('=') {
                 Some((key, value)) => fault.set(key, value).map_err(wrong)?,
                 None if place == 0 => fault.route = parse_route(part).map_err(wrong)?,
+                // The colons of a date: `retry-after=Wed, 21 Oct 2015 07:28:00 GMT`.
+                None if fault.continue_retry_after(part) => {}
                 None => return Err(wrong(format!("\"{part}\" should be KEY=VALUE"))),
             }
         }
@@ -140,9 +156,12 @@ impl Action {
             "delay-ms" => Ok(Self::Delay { time: Duration::from_millis(number(value)?), commit: false }),
             "reset" => Ok(Self::Strike(Strike::Reset)),
             "drop-after-commit" => Ok(Self::Strike(Strike::DropAfterCommit)),
-            "enforce-required" => Ok(Self::EnforceRequired),
+            "enforce-required" => Ok(Self::Switch(Switch::EnforceRequired)),
+            "refuse-html" => Ok(Self::Switch(Switch::RefuseHtml)),
+            "no-external-ids" => Ok(Self::Switch(Switch::NoExternalIds)),
             _ => Err(format!(
-                "\"{name}\" is not one of status=NNN, delay-ms=N, reset, drop-after-commit, enforce-required"
+                "\"{name}\" is not one of status=NNN, delay-ms=N, reset, drop-after-commit, \
+                 enforce-required, refuse-html, no-external-ids"
             )),
         }
     }
@@ -179,6 +198,13 @@ impl Fault {
         Ok(())
     }
 
+    fn continue_retry_after(&mut self, part: &str) -> bool {
+        let Action::Strike(Strike::Status { retry_after: Some(text), .. }) = &mut self.action else { return false };
+        text.push(':');
+        text.push_str(part);
+        true
+    }
+
     /// Whether the fault fires on the `count`-th (from 1) request that matches its route.
     fn fires(&self, count: u64) -> bool {
         let Some(count) = count.checked_sub(self.after).filter(|count| *count > 0) else { return false };
@@ -207,9 +233,9 @@ impl Faults {
         Self(faults.into_iter().map(|fault| (fault, AtomicU64::new(0))).collect())
     }
 
-    /// Whether instances must hold what is required.
-    pub fn enforce_required(&self) -> bool {
-        self.0.iter().any(|(fault, _)| fault.action == Action::EnforceRequired)
+    /// Whether the server was told to behave in this way.
+    pub fn has(&self, switch: Switch) -> bool {
+        self.0.iter().any(|(fault, _)| fault.action == Action::Switch(switch))
     }
 
     /// Counts the request in every fault whose route matches; delays add up, of strikes the first that fires wins.
@@ -224,7 +250,7 @@ impl Faults {
                 _ if !fault.fires(count) => {}
                 Action::Delay { time, commit: true } => verdict.after += *time,
                 Action::Delay { time, commit: false } => verdict.before += *time,
-                Action::EnforceRequired => {}
+                Action::Switch(_) => {}
                 Action::Strike(strike) => verdict.strike = verdict.strike.or_else(|| Some(strike.clone())),
             }
         }
@@ -234,7 +260,7 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Faults, Strike};
+    use super::{Action, Fault, Faults, Strike};
 
     fn struck(spec: &str, requests: u64) -> Vec<u64> {
         let faults = Faults::new(vec![spec.parse().unwrap()]);
@@ -257,6 +283,13 @@ mod tests {
         let verdict = faults.judge("GET", &["assets", "7"]);
         assert_eq!((verdict.before.as_millis(), verdict.after.as_millis()), (25, 7));
         assert!(matches!(verdict.strike, Some(Strike::Status { status, .. }) if status == 429));
+    }
+
+    #[test]
+    fn a_retry_after_may_be_a_date() {
+        let fault: Fault = "status=429:*:retry-after=Wed, 21 Oct 2015 07:28:00 GMT:every=2".parse().unwrap();
+        let Action::Strike(Strike::Status { retry_after, .. }) = fault.action else { panic!("a status") };
+        assert_eq!((retry_after.as_deref(), fault.every), (Some("Wed, 21 Oct 2015 07:28:00 GMT"), Some(2)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::assets::find;
 use super::call::Call;
 use super::definition::{Definition, Fields};
 use super::definitions::unstored;
+use super::fault::Switch;
 use super::instance::{Checked, check, expand};
 use super::service::Flex;
 use super::store::{Event, Store, Stored, now};
@@ -43,7 +44,26 @@ pub fn checked(flex: &Flex, id: &str, given: Map<String, Value>) -> Result<(u64,
     };
     let none = Fields::default();
     let fields = definition.as_ref().map_or(&none, |definition| &definition.fields);
-    Ok((asset, check(fields, given).map_err(Answer::bad)?))
+    let checked = check(fields, given).map_err(Answer::bad)?;
+    if flex.faults.has(Switch::RefuseHtml)
+        && let Some((name, _)) = checked.instance.iter().find(|(_, value)| holds_tag(value))
+    {
+        return Err(Answer::bad(format!("Field \"{name}\": a potential security threat was detected in the text")));
+    }
+    Ok((asset, checked))
+}
+
+/// Whether some text in `value` has a `<` before a letter, a slash or an exclamation mark.
+fn holds_tag(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text
+            .split('<')
+            .skip(1)
+            .any(|rest| rest.starts_with(|letter: char| letter.is_ascii_alphabetic() || matches!(letter, '/' | '!'))),
+        Value::Array(values) => values.iter().any(holds_tag),
+        Value::Object(fields) => fields.values().any(holds_tag),
+        _ => false,
+    }
 }
 
 /// Refuses references to assets that do not exist.
@@ -63,7 +83,7 @@ pub fn all_exist(store: &Store, checked: &Checked) -> Result<(), Answer> {
 /// A 400 that names a field.
 pub fn complete(flex: &Flex, store: &Store, asset: u64, instance: &Map<String, Value>) -> Result<(), Answer> {
     let definition = store.asset(asset).and_then(|stored| definition(store, stored));
-    let Some(definition) = definition.filter(|_| flex.faults.enforce_required()) else { return Ok(()) };
+    let Some(definition) = definition.filter(|_| flex.faults.has(Switch::EnforceRequired)) else { return Ok(()) };
     let lacking = definition.fields.iter().find(|field| field.required && !instance.contains_key(&field.name));
     lacking.map_or(Ok(()), |field| Err(Answer::bad(format!("Field \"{}\" is required", field.name))))
 }

@@ -96,16 +96,19 @@ pub async fn serve(
         (_, Some(rest)) => (rest, true),
         _ => return Answer::page(StatusCode::NOT_FOUND).into_response(0),
     };
-    let path = match MatrixPath::parse(below) {
-        Ok(path) => path,
-        Err(problem) => return Answer::bad(problem).into_response(0),
+    let (path, malformed) = match MatrixPath::parse(below) {
+        Ok(path) => (path, None),
+        Err(problem) => (MatrixPath::default(), Some(Answer::bad(problem))),
     };
     if local {
         return oracle(&flex, &connection, &path, request).await.into_response(0);
     }
     let method = request.method().to_string();
     let new_session = !request.headers().contains_key(header::COOKIE);
-    let (answer, strike) = exchange(&flex, &path, request).await;
+    let (answer, strike) = match malformed {
+        Some(refusal) => (refusal, None),
+        None => exchange(&flex, &path, request).await,
+    };
     let lost = matches!(strike, Some(Strike::Reset | Strike::DropAfterCommit));
     let status = (!lost).then(|| answer.status.as_u16());
     let logged = Logged { n: 0, method, path: below.to_owned(), status, fault: strike.as_ref().map(Strike::name) };
@@ -228,9 +231,9 @@ fn unrouted(segments: &[&str]) -> Answer {
     }
 }
 
-/// The test oracle, for this machine only.
+/// The test oracle, for this machine only and not for pages in its browsers (which send their origin).
 async fn oracle(flex: &Arc<Flex>, connection: &Connection, path: &MatrixPath, request: Request) -> Answer {
-    if !connection.is_local() {
+    if !connection.is_local() || request.headers().contains_key(header::ORIGIN) {
         return Answer::page(StatusCode::FORBIDDEN);
     }
     let method = request.method().clone();
