@@ -56,10 +56,10 @@ pub struct Binding {
 pub struct LoadConfig {
     /// The target's name.
     pub target: String,
-    /// What tells this target from others in the ledger; its base URL when `None`.
-    pub identity: Option<String>,
     /// The ledger's file: one for each target.
     pub ledger: PathBuf,
+    /// What tells the target from others; its base URL unless set. A ledger serves one target for life.
+    pub identity: Option<String>,
     /// How field values are set.
     pub attributes: Attributes,
     /// Rows worked on at the same time, at most.
@@ -93,9 +93,9 @@ impl Load {
     /// [`Error::Preflight`] with every problem found, or [`Error::Ledger`].
     pub async fn prepare(config: LoadConfig, client: FlexClient, run: RunFolder) -> Result<Self> {
         let bound = preflight::check(&config, &client, &run).await?;
-        let (path, target, url) = (config.ledger.clone(), config.target.clone(), client.base_url().to_owned());
-        let identity = config.identity.clone().unwrap_or(url);
-        let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, &target, &identity)).await;
+        let (path, target) = (config.ledger.clone(), config.target.clone());
+        let server = config.identity.clone().unwrap_or_else(|| client.base_url().to_owned());
+        let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, &target, &server)).await;
         let ledger = opened.map_err(|cause| Error::Ledger {
             path: config.ledger.display().to_string(),
             message: "opening it was broken off".to_owned(),
@@ -125,7 +125,29 @@ impl Load {
     }
 }
 
+impl Default for LoadConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl LoadConfig {
+    /// The defaults: annotations, 32 rows at a time, no limits, nothing bound, a ledger in the current folder.
+    pub fn new() -> Self {
+        Self {
+            target: String::new(),
+            ledger: PathBuf::from("ledger.sqlite3"),
+            identity: None,
+            attributes: Attributes::default(),
+            max_in_flight: 32,
+            limit: None,
+            bindings: Vec::new(),
+            external_id_key: "reach".to_owned(),
+            external_id_column: "externalId".to_owned(),
+            max_failures: None,
+        }
+    }
+
     fn external_id(&self, row: &Row) -> Option<ExternalId> {
         let value = match row.instance.get(&self.external_id_column)? {
             serde_json::Value::String(text) => text.clone(),

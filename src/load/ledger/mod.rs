@@ -138,7 +138,7 @@ impl Ledger {
     /// # Errors
     /// When another process has it open; when the file is damaged, is no ledger, is of another version or belongs to
     /// another target or server. Nothing is ever overwritten.
-    pub fn open(path: &Path, target: &str, base_url: &str) -> Result<Self> {
+    pub fn open(path: &Path, target: &str, server: &str) -> Result<Self> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
                 .map_err(|cause| Self::error(folder.display(), "the folder cannot be made", Some(Box::new(cause))))?;
@@ -150,7 +150,7 @@ impl Ledger {
             Self::error(path.display(), message, Some(Box::new(cause)))
         };
         let connection = Connection::open(path).map_err(wrap)?;
-        prepare(&connection, path, target, base_url, &wrap)?;
+        prepare(&connection, path, target, server, &wrap)?;
         let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(wrap)?;
         let (orders, queue) = mpsc::channel(QUEUE);
         let name = path.display().to_string();
@@ -384,7 +384,7 @@ fn prepare(
     connection: &Connection,
     path: &Path,
     target: &str,
-    base_url: &str,
+    server: &str,
     wrap: &dyn Fn(rusqlite::Error) -> Error,
 ) -> Result<()> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(wrap)?;
@@ -398,7 +398,7 @@ fn prepare(
             include_str!("schema.sql")
         );
         connection.execute_batch(&script).map_err(wrap)?;
-        let about = [("target", target), ("base_url", base_url), ("started_at", &now())];
+        let about = [("target", target), ("server", server), ("started_at", &now())];
         for (key, value) in about {
             connection.execute("insert into about values (?1, ?2)", [key, value]).map_err(wrap)?;
         }
@@ -422,7 +422,7 @@ fn prepare(
             .query_row("select value from about where key = ?1", [key], |row| row.get::<_, String>(0))
             .map_err(wrap)
     };
-    for (key, ours) in [("target", target), ("base_url", base_url)] {
+    for (key, ours) in [("target", target), ("server", server)] {
         let theirs = about(key)?;
         if theirs != ours {
             return refuse(format!(
