@@ -22,6 +22,8 @@ use crate::{Error, Result};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a start is tried: a free port may be taken by another process before the server binds it.
 const ATTEMPTS: u32 = 3;
+/// How long one connection may take; a port that another program holds may never answer.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at a server that starts or stops.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -211,13 +213,16 @@ async fn start_on(cluster: &Cluster, port: u16, options: ServerOptions) -> Resul
     let mut keeper = command.spawn().map_err(|cause| Error::rehearsal("PostgreSQL", "sh cannot be started", cause))?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let answer = execute(&url(port, cluster.password(), "postgres"), "select 1").await;
-        let Err(cause) = answer else { return Ok(keeper) };
+        let url = url(port, cluster.password(), "postgres");
+        let answer = tokio::time::timeout(CONNECTION_PATIENCE, execute(&url, "select 1")).await;
+        if matches!(answer, Ok(Ok(()))) {
+            return Ok(keeper);
+        }
         let ended = !matches!(keeper.try_wait(), Ok(None));
         if ended || Instant::now() > deadline {
             drop(keeper.stdin.take());
             let message = format!("the server does not start; its log ends with:\n{}", cluster.log_tail());
-            return Err(Error::rehearsal("PostgreSQL", message, cause));
+            return Err(Error::Rehearsal { what: "PostgreSQL".into(), message, cause: None });
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -277,6 +282,17 @@ mod tests {
         // A connection that is still open must not hold up the shutdown.
         server.stop().await.unwrap();
         assert!(!folder.exists());
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_told_from_the_log() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let cluster = Cluster::create().await.unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = start_on(&cluster, port, ServerOptions::default()).await.unwrap_err();
+        assert!(error.to_string().contains("Address already in use"), "{error}");
+        // The cluster is still there for another attempt.
+        assert!(cluster.data().exists());
     }
 
     #[tokio::test]

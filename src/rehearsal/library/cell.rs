@@ -39,7 +39,7 @@ impl<'a> Cell<'a> {
 
     /// The column's name, unquoted.
     pub fn name(&self) -> &'a str {
-        &self.spec().name
+        self.spec().name
     }
 
     /// Draw `k` (0..8) of this cell.

@@ -65,19 +65,19 @@ impl Draws {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
     }
 
     /// The next number, below `n`.
     pub fn below(&mut self, n: u64) -> u64 {
-        below(self.next(), n)
+        below(self.number(), n)
     }
 
     /// Whether the next number falls under `rate`.
     pub fn chance(&mut self, rate: f64) -> bool {
-        chance(self.next(), rate)
+        chance(self.number(), rate)
     }
 
     /// One of `choices`; the default when there are none.
@@ -107,8 +107,8 @@ mod tests {
         assert_eq!(below(7, 0), 0);
         assert!(chance(0, 0.001) && !chance(u64::MAX, 0.999) && chance(u64::MAX, 1.0) && !chance(0, 0.0));
         let mut draws = Draws::new(1);
-        let low = (0..1000).filter(|_| zipf(draws.next(), 1000) < 31).count();
+        let low = (0..1000).filter(|_| zipf(draws.number(), 1000) < 31).count();
         assert!((400..600).contains(&low), "half of the draws fall on the lowest 3 % of the ranks, not {low}");
-        assert!((0..1000).all(|_| zipf(draws.next(), 37) < 37));
+        assert!((0..1000).all(|_| zipf(draws.number(), 37) < 37));
     }
 }

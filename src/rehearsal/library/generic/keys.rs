@@ -89,7 +89,7 @@ impl KeyPlan {
             if index == wanted {
                 return self.write(cell, digit, shifted);
             }
-            former = mix(shifted + 1) % digit.room.max(1) + (mix(former + shifted + 1) >> 24);
+            former = mix(former ^ (shifted + 1)) >> 24;
         }
         Value::Null
     }
@@ -165,12 +165,14 @@ fn prefix(table: &str, column: &str) -> &'static str {
 /// A version 4 UUID that holds `number`, so that different numbers give different UUIDs.
 pub(super) fn uuid(salt: u64, number: u64) -> String {
     let random = mix(salt ^ mix(number));
+    // An odd factor permutes the numbers below 2^48, so the node part looks random and still differs.
+    let node = (number.wrapping_mul(0x9E37_79B9_7F4B) ^ salt) & 0xffff_ffff_ffff;
     format!(
         "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
         random >> 32,
         (random >> 16) & 0xffff,
         (random >> 4) & 0xfff,
         0x8000 | (random & 0x3fff),
-        number & 0xffff_ffff_ffff
+        node
     )
 }

@@ -8,7 +8,7 @@ mod rare;
 mod references;
 mod words;
 
-use super::random::Draws;
+use super::random::{self, Draws};
 use super::time::{DAY, NOW_MICROS, date_text, timestamp_text};
 use super::{Cell, ColumnType, Value};
 pub(super) use plan::TablePlan;
@@ -18,6 +18,8 @@ use plan::{Maker, Moment, Style};
 const NULLS: f64 = 0.05;
 /// The share of empty strings in running text.
 const EMPTY: f64 = 0.02;
+/// How file names end.
+const EXTENSIONS: [&str; 6] = [".mov", ".mp4", ".MXF", ".jpg", ".tif", ""];
 /// The draw of a cell that decides whether it is NULL.
 const NULL_DRAW: u64 = 7;
 
@@ -36,7 +38,7 @@ pub(super) fn value(cell: &Cell<'_>) -> Value {
         Maker::Word(words) => Value::Label(cell.pick(0, words)),
         Maker::Moment(moment) => time(cell, *moment),
         Maker::Text { style, bytes, longest } => text(cell, *style, *bytes, *longest),
-        Maker::Typed { extremes } => rare::value(&cell.spec().kind, &mut cell.draws(0), *extremes),
+        Maker::Typed => rare::value(&cell.spec().kind, &mut cell.draws(0), cell.library.dirt > 0.0),
         Maker::Document { bytes } => document(cell, *bytes),
     }
 }
@@ -54,14 +56,13 @@ fn number(cell: &Cell<'_>, low: i64, span: u64, extremes: bool) -> Value {
 }
 
 fn time(cell: &Cell<'_>, moment: Moment) -> Value {
-    let micros = match moment.after {
-        // Up to two hours after the other column of the row, which is made from the same draw.
-        Some(column) => {
-            let length = i64::try_from(super::random::below(cell.draw(0), 7_200_000)).unwrap_or(0) * 1000;
-            moment.at(cell.draw_of(column, 0)) + length
-        }
-        None => moment.at(cell.draw(0)),
-    };
+    let start = moment.after.unwrap_or(cell.column);
+    // Each time of a row follows the one before it within two hours.
+    let later: i64 = (start + 1..=cell.column)
+        .filter(|column| matches!(cell.table.columns[*column].kind, ColumnType::Timestamp | ColumnType::TimestampTz))
+        .map(|column| i64::try_from(random::below(cell.draw_of(column, 0), 7_200_000)).unwrap_or(0) * 1000)
+        .sum();
+    let micros = moment.at(cell.draw_of(start, 0)) + later;
     if moment.odd && cell.chance(1, 0.003) {
         return Value::Label(cell.pick(2, &["infinity", "-infinity", "1970-01-01 00:00:00", "4713-01-01 00:00:00 BC"]));
     }
@@ -90,19 +91,44 @@ fn text(cell: &Cell<'_>, style: Style, bytes: usize, longest: usize) -> Value {
             let wanted = if draws.below(1000) == 0 { longest.min(bytes * 16) } else { length(&mut draws, bytes) };
             words::text(&mut draws, wanted)
         }
+        Style::FileName => file_name(&mut draws),
         Style::Path => path(&mut draws, bytes, '/'),
         Style::WindowsPath => format!("\\\\studio{}", path(&mut draws, bytes, '\\')),
         Style::Url => format!("https://studio.example.org/api{}?q=a%20b&page=2", path(&mut draws, bytes, '/')),
-        Style::Uuid => keys::uuid(draws.next(), cell.row),
+        Style::Uuid => keys::uuid(draws.number(), cell.row),
         Style::Hex => hex(&mut draws, longest.min(64)),
         Style::Email => format!("{}.{}@example.org", words::word(&mut draws), draws.below(1000)),
         Style::Timecode => timecode(&mut draws),
         Style::Date => text_date(&mut draws),
         Style::Color => format!("#{:06X}", draws.below(1 << 24)),
         Style::Code => format!("{}-{}", words::word(&mut draws), draws.below(100_000)),
+        Style::Item => format!("M{:06}", 100_000 + draws.below(cell.library.rows("mam1_item").max(1))),
+        Style::UuidOf(table) => return uuid_of(cell, table),
+        Style::Secret => secret(cell, &mut draws),
         Style::HouseCode => format!("HC{:06}", 100_000 + draws.below(cell.library.rows("title").max(1))),
     };
     Value::Text(words::clip(made, longest))
+}
+
+/// The uuid of a row of another table, whoever makes it.
+fn uuid_of(cell: &Cell<'_>, table: &str) -> Value {
+    let library = cell.library;
+    let Some((table, column)) = library.table(table).and_then(|table| Some((table, table.column("uuid")?))) else {
+        return Value::Null;
+    };
+    let row = cell.below(0, library.rows_of(table));
+    match library.value(&Cell::new(library, table, row, column)) {
+        Value::Text(uuid) if cell.chance(1, 0.03) => Value::Text(uuid.replace('-', "").to_uppercase()),
+        uuid => uuid,
+    }
+}
+
+fn secret(cell: &Cell<'_>, draws: &mut Draws) -> String {
+    let text = format!("SECRET-FIXTURE-{}-{}", cell.table.name, hex(draws, 16));
+    match cell.spec().kind {
+        ColumnType::Jsonb => format!("{{\"authorization\": \"Bearer {text}\"}}"),
+        _ => text,
+    }
 }
 
 fn path(draws: &mut Draws, bytes: usize, separator: char) -> String {
@@ -113,14 +139,21 @@ fn path(draws: &mut Draws, bytes: usize, separator: char) -> String {
         text.push_str(draws.pick(&["", " ", "_", "-ä", "%20", "+"]));
         text.push_str(&draws.below(10_000).to_string());
     }
-    text.push_str(draws.pick(&[".mov", ".mp4", ".MXF", ".jpg", ".tif", ""]));
+    text.push_str(draws.pick(&EXTENSIONS));
     text
+}
+
+/// The last part of a path, always with an extension or none (the library derives a varchar(32) from it).
+fn file_name(draws: &mut Draws) -> String {
+    let number = draws.below(10_000);
+    let signs = draws.pick(&["", " ", "_", ": ", "%20", "\"", "?", "👍", "\n", "'"]);
+    format!("{}{signs}{} {number}{}", words::word(draws), words::word(draws), draws.pick(&EXTENSIONS))
 }
 
 fn hex(draws: &mut Draws, digits: usize) -> String {
     let mut text = String::with_capacity(digits + 16);
     while text.len() < digits {
-        text.push_str(&format!("{:016x}", draws.next()));
+        text.push_str(&format!("{:016x}", draws.number()));
     }
     text.truncate(digits);
     text

@@ -5,12 +5,12 @@ use super::super::time::{DAY, NOW_MICROS, date_text, push_number, push_time, tim
 use super::super::{ColumnType, Value};
 use super::words;
 
-/// A value of a type that needs neither a name nor a size.
-pub(super) fn value(kind: &ColumnType, draws: &mut Draws, extremes: bool) -> Value {
+/// A value of a type that needs neither a name nor a size. With `odd`, floats may be NaN, infinite or -0.
+pub(super) fn value(kind: &ColumnType, draws: &mut Draws, odd: bool) -> Value {
     match kind {
         ColumnType::Boolean => Value::Bool(draws.below(3) > 0),
         ColumnType::Enum(labels) => Value::Label(draws.pick(labels)),
-        ColumnType::Real | ColumnType::Double => float(draws, extremes).into(),
+        ColumnType::Real | ColumnType::Double => float(draws, odd).into(),
         ColumnType::Numeric(limits) => numeric(draws, *limits).into(),
         ColumnType::Money => {
             draws.pick(&["$1,234.50", "0.00", "-12.99", "92233720368547758.07", "1500", "75000.25"]).into()
@@ -43,8 +43,8 @@ pub(super) fn value(kind: &ColumnType, draws: &mut Draws, extremes: bool) -> Val
     }
 }
 
-fn float(draws: &mut Draws, extremes: bool) -> String {
-    if extremes && draws.chance(0.004) {
+fn float(draws: &mut Draws, odd: bool) -> String {
+    if odd && draws.chance(0.004) {
         return draws.pick(&["NaN", "Infinity", "-Infinity", "-0", "1e-37", "3.4e38"]).to_owned();
     }
     decimal(draws, 4, 4, true)
@@ -132,13 +132,13 @@ pub(super) fn address(draws: &mut Draws) -> String {
 }
 
 fn mac(draws: &mut Draws) -> String {
-    let bytes = draws.next().to_be_bytes();
+    let bytes = draws.number().to_be_bytes();
     let pairs: Vec<String> = bytes.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     pairs.join(":")
 }
 
 fn bit_string(draws: &mut Draws, bits: usize) -> String {
-    let random = draws.next();
+    let random = draws.number();
     (0..bits).map(|bit| if random >> (bit % 64) & 1 == 1 { '1' } else { '0' }).collect()
 }
 

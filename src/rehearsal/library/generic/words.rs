@@ -7,6 +7,9 @@ use super::super::random::Draws;
 /// Length of the text that running text is cut from.
 const CORPUS_BYTES: usize = 64 * 1024;
 
+/// No word and the sign behind it are longer; text starts at the next word within this distance.
+const LONGEST_WORD: usize = 16;
+
 /// Words of trailers, titles, logs and notes.
 const WORDS: &str = "the a of and to in for with from by on at as is was not all new final master promo trailer \
     season episode review approved pending archive tape clip reel sequence camera scene night day harbour river \
@@ -48,7 +51,9 @@ pub(super) fn push_text(text: &mut String, draws: &mut Draws, bytes: usize) {
     let mut missing = bytes.max(1);
     while missing > 0 {
         let length = missing.min(CORPUS_BYTES / 2);
-        let start = usize::try_from(draws.below((CORPUS_BYTES - length) as u64)).unwrap_or(0);
+        let drawn = usize::try_from(draws.below((CORPUS_BYTES - length - LONGEST_WORD) as u64)).unwrap_or(0);
+        let bytes = &corpus.as_bytes()[drawn..drawn + LONGEST_WORD];
+        let start = drawn + bytes.iter().position(|byte| *byte == b' ').map_or(0, |blank| blank + 1);
         text.push_str(&corpus[start..start + length]);
         missing -= length;
     }
