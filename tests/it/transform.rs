@@ -105,7 +105,9 @@ impl Bench {
         if self.config.project.join("4_map/promo.sql").exists() {
             definitions.insert("promo".to_owned(), "assetType_Promo".to_owned());
         }
-        self.open()?.run(&self.run, &definitions, &[], &Progress::default(), &CancellationToken::new()).await
+        let (progress, cancel) = (Progress::default(), CancellationToken::new());
+        let report = self.open()?.run(&self.run, &definitions, &[], &progress, &cancel).await?;
+        report.verdict().map(|()| report)
     }
 
     async fn sql(&self, sql: &str) -> String {
