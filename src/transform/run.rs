@@ -139,6 +139,7 @@ impl<'a> Work<'a> {
 
     async fn run(&mut self, definitions: &BTreeMap<String, String>, select: &[String]) -> Result<TransformReport> {
         self.plan_all().await?;
+        self.require_intact_tables().await?;
         let wanted = self.wanted(select).await?;
         let mut report = TransformReport::default();
         let transform = self.transform;
@@ -176,6 +177,15 @@ impl<'a> Work<'a> {
             schemas.push((table.clone(), provider.schema()));
         }
         self.transform.plan_all(&schemas).await.map(drop)
+    }
+
+    /// Compares the bytes of every raw table that queries read with its manifest: Parquet alone does not notice a bit that
+    /// flipped.
+    async fn require_intact_tables(&self) -> Result<()> {
+        let datasets: Vec<Dataset> =
+            self.transform.graph.tables().into_iter().map(|table| self.run.raw(table)).collect();
+        let at_once = self.transform.config.threads.max(1);
+        futures::stream::iter(datasets).map(require_intact).buffered(at_once).try_collect().await
     }
 
     /// The queries to run: those selected, and what they read that has no dataset.
@@ -250,7 +260,10 @@ impl<'a> Work<'a> {
     async fn register_committed(&mut self, query: &Query) -> Result<()> {
         let dataset = self.run.query(&query.name);
         match dataset.manifest().await? {
-            Some(manifest) => self.register(&query.name, &dataset, &manifest).await,
+            Some(manifest) => {
+                tables::require_intact(&dataset, &manifest).await?;
+                self.register(&query.name, &dataset, &manifest).await
+            }
             None => Ok(()),
         }
     }
@@ -356,6 +369,13 @@ impl Made {
     }
 }
 
+async fn require_intact(dataset: Dataset) -> Result<()> {
+    match dataset.manifest().await? {
+        Some(manifest) => tables::require_intact(&dataset, &manifest).await,
+        None => Ok(()),
+    }
+}
+
 fn check_problem(query: &Query, found: &CheckReport) -> Option<String> {
     let rows = if found.rows == 1 { "row" } else { "rows" };
     let name = query.path.display();
@@ -405,4 +425,16 @@ fn lines(rows: &[Map<String, Value>]) -> String {
 
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_that_names_the_query() {
+        let work = async { if true { panic!("no {}", "way") } else { Ok(()) } };
+        let error = caught("promo", work).await.unwrap_err();
+        assert_eq!(error.to_string(), "query promo: a function panicked: no way");
+    }
 }
