@@ -40,8 +40,8 @@ pub struct QueryReport {
     pub seconds: f64,
     /// The forms in which its rows are kept.
     pub materialised: BTreeSet<Materialise>,
-    /// Order-free checksum over its rows, `rows:hash`; absent where a report was written without it.
-    pub checksum: Option<String>,
+    /// Order-free checksum of its rows, as `rows:sum`.
+    pub checksum: String,
     /// Rows of each dataset it read, by name; views are not counted.
     pub inputs: BTreeMap<String, u64>,
 }

@@ -1,0 +1,43 @@
+-- The multi-valued vocabulary fields of each candidate (genres, territories): known terms once each, in order.
+-- materialise: parquet
+-- key: source_key
+with genre_lists as (
+    -- the descriptive values first; where there are none, those of the catalogue title (rulings A51)
+    select s.source_key, 'genres' as field, coalesce(e.genres, t.genres) as raw
+    from subject s
+    left join eav e on e.metadata_id = s.metadata_id
+    left join title_link l on l.source_key = s.source_key
+    left join title_card t on t.title_id = l.title_id
+),
+territory_lists as (
+    select s.source_key, 'licenseTerritory' as field, e.territories as raw
+    from subject s
+    join eav e on e.metadata_id = s.metadata_id
+),
+lists as (
+    select source_key, field, distinct_folded(split_list(raw, 'tags')) as items from genre_lists where raw is not null
+    union all
+    select source_key, field, distinct_folded(split_list(raw, 'tags')) as items from territory_lists where raw is not null
+),
+numbered as (
+    select source_key, field, items, generate_series(1, array_length(items)) as places
+    from lists
+    where items is not null
+),
+exploded as (
+    select source_key, field, unnest(items) as raw, unnest(places) as place
+    from numbered
+),
+judged as (
+    select e.source_key, e.field, e.raw, e.place, k.canonical as term
+    from exploded e
+    left join terms_known k on k.vocabulary = e.field and k.spelling = fold_key(e.raw)
+)
+select
+    source_key,
+    distinct_folded(array_agg(term order by place) filter (where field = 'genres' and term is not null)) as genres,
+    distinct_folded(array_agg(term order by place) filter (where field = 'licenseTerritory' and term is not null)) as territories,
+    flatten(array_agg(warn(case field when 'licenseTerritory' then 'territories' else field end, raw, 'VOCAB_UNKNOWN')
+        order by field, place) filter (where term is null)) as warnings
+from judged
+group by source_key
