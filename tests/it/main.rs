@@ -12,9 +12,9 @@
 
 mod architecture;
 mod extract;
+mod flex_client;
 mod flex_server;
 mod library;
-mod flex_client;
 mod load;
 mod mapped;
 mod reconcile;
