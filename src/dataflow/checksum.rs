@@ -125,6 +125,18 @@ impl RowHash {
     }
 }
 
+/// The digest of each row of columns of one length: equal for equal values, however Arrow lays them out.
+///
+/// # Errors
+/// When a column has a type for which no canonical bytes are defined.
+pub fn row_digests(columns: &[ArrayRef]) -> Result<Vec<u128>> {
+    let mut rows = vec![RowHash::default(); columns.first().map_or(0, |column| column.len())];
+    for column in columns {
+        hash_column(column, &mut rows)?;
+    }
+    Ok(rows.into_iter().map(RowHash::finish).collect())
+}
+
 /// Appends a member of a List or Struct: 0 for NULL, else 1, the length and the canonical bytes.
 pub fn push_member(out: &mut Vec<u8>, canonical: Option<&[u8]>) {
     match canonical {

@@ -1,0 +1,19 @@
+-- What the asset's own row says of each candidate's asset.
+-- materialise: parquet
+-- key: asset_id
+select
+    m.id as asset_id,
+    m.uuid,
+    m.name,
+    m.description,
+    m.external_id,
+    e.external_id as other_external_id,
+    m.house_code,
+    s."key" as status,
+    m.owner_id,
+    m.date_created,
+    m.date_updated
+from public.asset_master m
+left semi join candidate_assets a on a.asset_id = m.id
+left join public.asset_status s on s.id = m.status_id
+left join external_ids e on e.asset_id = m.id

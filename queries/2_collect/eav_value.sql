@@ -1,0 +1,57 @@
+-- The mapped descriptive values of the candidates as text, one row a value, from one read of the value table;
+-- which property feeds which field, and by which column, is eav_field.csv.
+-- materialise: parquet
+with fields as (
+    select cast(property_id as int) as property_id, field, kind, cast(multi as boolean) as multi
+    from eav_field
+),
+kept as (
+    select
+        v.id,
+        v.metadata_id,
+        f.field,
+        f.kind,
+        f.multi,
+        v."position",
+        v.updated_at,
+        v.string_value,
+        v.text_id,
+        v.long_value,
+        v.double_value,
+        v.decimal_value,
+        v.boolean_value,
+        v.picklist_value_id,
+        case
+            when v.date_value > arrow_cast('2200-01-01T00:00:00', 'Timestamp(Microsecond, None)') then 'infinity'
+            when v.date_value < arrow_cast('1000-01-01T00:00:00', 'Timestamp(Microsecond, None)') then '-infinity'
+            else to_char(v.date_value, '%Y-%m-%dT%H:%M:%S')
+        end as date_text
+    from public.metadata_property_value v
+    join fields f on f.property_id = v.property_id
+    left semi join candidate_metadata c on c.metadata_id = v.metadata_id
+),
+texts as (
+    select
+        k.id,
+        k.metadata_id,
+        k.field,
+        k.multi,
+        k."position",
+        k.updated_at,
+        -- the property's own column wins; a value kept as a string stands in
+        case k.kind
+            when 'string' then k.string_value
+            when 'text' then coalesce(t.body, k.string_value)
+            when 'term' then coalesce(p.value, k.string_value)
+            when 'number' then coalesce(
+                cast(k.long_value as varchar), k.decimal_value, cast(k.double_value as varchar), k.string_value)
+            when 'boolean' then coalesce(cast(k.boolean_value as varchar), k.string_value)
+            when 'date' then coalesce(k.date_text, k.string_value)
+        end as value
+    from kept k
+    left join public.picklist_value p on p.id = k.picklist_value_id
+    left join public.metadata_property_text t on t.id = k.text_id
+)
+select id, metadata_id, field, multi, "position", updated_at, value
+from texts
+where value is not null

@@ -1,0 +1,16 @@
+-- The identifier other systems know an asset by, where the asset itself bears none: the lowest row's.
+-- materialise: view
+-- key: asset_id
+with usable as (
+    select e.asset_id, e.id, e.external_id
+    from public.asset_external_id e
+    left semi join candidate_assets a on a.asset_id = e.asset_id
+    where btrim(e.external_id) <> ''
+),
+ranked as (
+    select asset_id, external_id, row_number() over (partition by asset_id order by id) as place
+    from usable
+)
+select asset_id, external_id
+from ranked
+where place = 1

@@ -1,0 +1,15 @@
+-- The file behind each technical content; one row an asset.
+-- materialise: parquet
+-- key: asset_id
+select
+    c.asset_id,
+    c.is_source,
+    f.id as file_id,
+    f.original_name,
+    f.extension,
+    f.file_format,
+    f.mime_type,
+    coalesce(f.file_size, c.file_size) as file_size,
+    f.md5
+from technical_content c
+join public.file_info f on f.id = c.file_id

@@ -1,0 +1,87 @@
+-- The content of the current version whose technical values count (SOURCE before MEZZANINE), one row an asset.
+-- materialise: parquet
+-- key: asset_id
+with contents as (
+    select
+        v.asset_id,
+        c.id as content_id,
+        c.file_id,
+        c.file_size,
+        c.mime_type,
+        c.width,
+        c.height,
+        c.aspect_ratio,
+        c.duration,
+        c.start_timecode,
+        c.frame_rate,
+        c.bitrate_kbs,
+        c.video_codec,
+        c.audio_codec,
+        c.audio_language,
+        -- pipe, comma and blank forms brought to |A|B_C|
+        concat('|', replace(replace(upper(btrim(c.content_uses)), ',', '|'), ' ', '_'), '|') as uses
+    from public.asset_content c
+    join current_version v on v.version_id = c.asset_version_id
+    where not coalesce(c.deleted, false)
+),
+usable as (
+    select
+        asset_id,
+        content_id,
+        file_id,
+        file_size,
+        mime_type,
+        width,
+        height,
+        aspect_ratio,
+        duration,
+        start_timecode,
+        frame_rate,
+        bitrate_kbs,
+        video_codec,
+        audio_codec,
+        audio_language,
+        strpos(uses, '|SOURCE|') > 0 as is_source
+    from contents
+    where strpos(uses, '|SOURCE|') > 0 or strpos(uses, '|MEZZANINE|') > 0
+),
+ranked as (
+    select
+        asset_id,
+        content_id,
+        file_id,
+        file_size,
+        mime_type,
+        width,
+        height,
+        aspect_ratio,
+        duration,
+        start_timecode,
+        frame_rate,
+        bitrate_kbs,
+        video_codec,
+        audio_codec,
+        audio_language,
+        is_source,
+        row_number() over (partition by asset_id order by is_source desc, content_id) as place
+    from usable
+)
+select
+    asset_id,
+    content_id,
+    is_source,
+    file_id,
+    file_size,
+    mime_type,
+    width,
+    height,
+    aspect_ratio,
+    duration,
+    start_timecode,
+    frame_rate,
+    bitrate_kbs,
+    video_codec,
+    audio_codec,
+    audio_language
+from ranked
+where place = 1

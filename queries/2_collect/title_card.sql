@@ -1,0 +1,18 @@
+-- Each title of the catalogue with its series, as promos, projects and images refer to it.
+-- materialise: parquet
+-- key: title_id
+select
+    t.id as title_id,
+    house_code(t.house_code)['value'] as house_code,
+    clean_line(t.title_name)['value'] as title_name,
+    k.canonical as title_class,
+    clean_line(t.season_no)['value'] as season,
+    clean_line(t.episode_no)['value'] as episode,
+    clean_text(t.synopsis_short)['value'] as synopsis_short,
+    t.rating,
+    t.eidr,
+    t.genres,
+    json_names(t."cast") as cast_names,
+    clean_line(t.studio)['value'] as studio
+from public.title t
+left join terms_known k on k.vocabulary = 'titleClass' and k.spelling = fold_key(t.title_class)

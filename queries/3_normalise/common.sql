@@ -1,0 +1,162 @@
+-- The fields that all four types share, in their target form; one row a candidate.
+-- materialise: parquet
+-- key: source_key
+with owners as (
+    select
+        s.source_key,
+        coalesce(i.display_name, n.display_name) as owner,
+        coalesce(cast(s.owner_id as varchar), s.owner_name) as owner_raw
+    from subject s
+    left join users i on i.user_id = s.owner_id
+    left join (
+        select user_name, min(display_name) as display_name from users group by user_name
+    ) n on n.user_name = fold_key(s.owner_name)
+),
+texts as (
+    select
+        s.source_key,
+        s.target,
+        s.class,
+        s.id,
+        s.asset_place,
+        s.status,
+        s.external_id,
+        s.other_external_id,
+        plain_text(s.description) as description,
+        s.description as description_raw,
+        uuid_text(s.uuid) as uuid,
+        s.uuid as uuid_raw,
+        to_utc(s.created_local, z.zone) as created_local,
+        s.created_at,
+        to_utc(s.updated_local, z.zone) as updated_local,
+        k.keywords,
+        g.categories
+    from subject s
+    cross join settings z
+    left join keywords k on k.asset_id = s.asset_id
+    left join categories g on g.asset_id = s.asset_id
+),
+project_tags as (
+    select concat('Project:', id) as source_key, tags from public.project
+),
+joined as (
+    select
+        x.source_key,
+        x.target,
+        x.class,
+        x.id,
+        x.description,
+        x.description_raw,
+        x.uuid,
+        x.uuid_raw,
+        x.created_local,
+        x.created_at,
+        x.updated_local,
+        case
+            when x.asset_place = 1 then coalesce(nullif(btrim(x.external_id), ''), nullif(btrim(x.other_external_id), ''))
+        end as external_id,
+        coalesce(x.description['value'], d.long_description, d.summary) as main_text,
+        d.usage_notes,
+        distinct_folded(gather(split_list(p.tags, 'tags'), d.keywords, d.tags, x.keywords)) as tags,
+        x.categories,
+        o.owner,
+        o.owner_raw,
+        coalesce(d.short_description, c.synopsis_short) as synopsis_short,
+        d.series_name,
+        d.series_code,
+        d.season_number,
+        d.episode_number,
+        d.svod_live_date,
+        d.svod_kill_date,
+        d.license_windows,
+        d.legacy_record_id,
+        d.location,
+        coalesce(d.cast_names, distinct_folded(c.cast_names)) as cast_names,
+        d.directors,
+        coalesce(d.studio, c.studio) as studio,
+        d.release_year,
+        coalesce(d.eidr, eidr(c.eidr)['value']) as eidr,
+        d.first_air_date,
+        d.rights_notes,
+        d.telecine,
+        d.pre_validated,
+        d.warnings as described_warnings
+    from texts x
+    left join owners o on o.source_key = x.source_key
+    left join described d on d.source_key = x.source_key
+    left join project_tags p on p.source_key = x.source_key
+    left join title_link l on l.source_key = x.source_key
+    left join title_card c on c.title_id = l.title_id
+)
+select
+    j.source_key,
+    j.target,
+    t.title,
+    t.original_title,
+    t.alternate_titles,
+    t.placeholder,
+    case
+        when j.main_text is null then j.usage_notes
+        when j.usage_notes is null then j.main_text
+        else concat(j.main_text, chr(10), chr(10), j.usage_notes)
+    end as description,
+    -- the limit of values an asset may carry (dirt D29)
+    array_slice(j.tags, 1, 500) as tags,
+    coalesce(j.external_id, concat('reach:', j.source_key)) as external_id,
+    j.id as legacy_id,
+    j.uuid['value'] as legacy_uuid,
+    j.class as legacy_class,
+    h.house_code,
+    j.owner,
+    j.categories,
+    coalesce(j.created_local['value'], j.created_at) as created_date,
+    j.updated_local['value'] as modified_date,
+    j.synopsis_short,
+    v.title_class,
+    j.series_name,
+    j.series_code,
+    j.season_number,
+    j.episode_number,
+    r.territories,
+    j.svod_live_date,
+    j.svod_kill_date,
+    j.license_windows,
+    j.legacy_record_id,
+    j.location,
+    j.cast_names,
+    r.genres,
+    j.directors,
+    j.studio,
+    v.rating,
+    j.release_year,
+    j.eidr,
+    j.first_air_date,
+    j.rights_notes,
+    j.telecine,
+    j.pre_validated,
+    case when l.title_id is not null then
+        named_struct(
+            'houseCode', c.house_code,
+            'titleName', c.title_name,
+            'titleClass', c.title_class,
+            'season', c.season,
+            'episode', c.episode
+        )
+    end as title_ref,
+    gather(
+        warn('description', j.description_raw, j.description['warning']),
+        warn('legacyUuid', j.uuid_raw, j.uuid['warning']),
+        warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > 500 then 'TOO_MANY_VALUES' end),
+        warn('owner', j.owner_raw, case when j.owner is null and j.owner_raw is not null then 'OWNER_UNRESOLVED' end),
+        t.warnings,
+        h.warnings,
+        j.described_warnings,
+        r.warnings
+    ) as warnings
+from joined j
+left join titles t on t.source_key = j.source_key
+left join house_codes h on h.source_key = j.source_key
+left join terms v on v.source_key = j.source_key
+left join term_lists r on r.source_key = j.source_key
+left join title_link l on l.source_key = j.source_key
+left join title_card c on c.title_id = l.title_id

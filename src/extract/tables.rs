@@ -1,0 +1,167 @@
+//! The tables of one extraction: what is to be read, which parts have come, what is committed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::report::{EXCEPTIONS, ExtractReport, INFINITE};
+use crate::dataflow::{Partition, Progress, Source, TableMeta, TableName, WriteSummary};
+use crate::error::{Error, Result};
+use crate::source::PostgresSource;
+use crate::staging::{Dataset, Manifest, RunFolder, SnapshotNote};
+
+/// A table whose dataset is committed.
+#[derive(Debug, Clone)]
+pub(super) struct Committed {
+    pub(super) table: TableName,
+    pub(super) manifest: Manifest,
+    pub(super) partitions: usize,
+    pub(super) elapsed: Duration,
+}
+
+/// A table to be read.
+#[derive(Debug)]
+pub(super) struct TableWork {
+    pub(super) meta: TableMeta,
+    pub(super) dataset: Dataset,
+    partitions: Vec<Partition>,
+    parts: Mutex<Parts>,
+}
+
+#[derive(Debug, Default)]
+struct Parts {
+    written: BTreeMap<usize, WriteSummary>,
+    elapsed: Duration,
+}
+
+/// All tables to be read. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Work {
+    tables: Arc<HashMap<TableName, TableWork>>,
+    snapshot: SnapshotNote,
+}
+
+impl Work {
+    /// Splits the tables into partitions and clears what other snapshots left; tables committed under this one are done.
+    pub(super) async fn plan(
+        source: &PostgresSource,
+        run: &RunFolder,
+        tables: Vec<TableMeta>,
+        snapshot: &SnapshotNote,
+        progress: &Progress,
+    ) -> Result<(Self, Vec<Committed>)> {
+        refuse_a_mixture(run, &tables).await?;
+        let mut done = Vec::new();
+        let mut work = HashMap::new();
+        for meta in tables {
+            let dataset = run.raw(&meta.table);
+            if let Some(manifest) = dataset.manifest().await?
+                && manifest.snapshot.as_ref().is_some_and(|other| other.id == snapshot.id && other.at == snapshot.at)
+            {
+                done.push(Committed::of(meta.table, manifest));
+                continue;
+            }
+            dataset.discard().await?;
+            progress.expect(meta.rows);
+            let partitions = source.partitions(&meta).await?;
+            let table = TableWork { meta, dataset, partitions, parts: Mutex::default() };
+            work.insert(table.meta.table.clone(), table);
+        }
+        Ok((Self { tables: Arc::new(work), snapshot: snapshot.clone() }, done))
+    }
+
+    /// All partitions, those of the most bytes first.
+    pub(super) fn jobs(&self) -> Vec<Partition> {
+        let weight = |table: &TableWork| table.meta.bytes / table.partitions.len().max(1) as u64;
+        let mut tables: Vec<_> = self.tables.values().collect();
+        tables.sort_by(|a, b| (weight(b), &a.meta.table).cmp(&(weight(a), &b.meta.table)));
+        tables.into_iter().flat_map(|table| table.partitions.iter().cloned()).collect()
+    }
+
+    pub(super) fn table(&self, name: &TableName) -> Result<&TableWork> {
+        self.tables.get(name).ok_or_else(|| Error::Source {
+            table: name.to_string(),
+            message: "the table is not part of this extraction".into(),
+            transient: false,
+            cause: None,
+        })
+    }
+
+    /// Takes a written part; with a table's last part its manifest is committed.
+    pub(super) async fn finish(
+        &self,
+        source: &PostgresSource,
+        partition: &Partition,
+        written: WriteSummary,
+        elapsed: Duration,
+    ) -> Result<Option<Committed>> {
+        let table = self.table(&partition.table)?;
+        let parts = {
+            let mut parts = table.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            parts.written.insert(partition.number, written);
+            parts.elapsed += elapsed;
+            if parts.written.len() < table.partitions.len() {
+                return Ok(None);
+            }
+            std::mem::take(&mut *parts)
+        };
+        let mut manifest = Manifest::new(&table.dataset, &table.meta.arrow, parts.written.into_values());
+        manifest.table = Some(table.meta.table.clone());
+        manifest.key.clone_from(&table.meta.key);
+        manifest.snapshot = Some(self.snapshot.clone());
+        let noted = source.noted(&table.meta.table);
+        for (prefix, counts) in [(EXCEPTIONS, noted.exceptional), (INFINITE, noted.infinite)] {
+            manifest.notes.extend(counts.into_iter().map(|(column, count)| (format!("{prefix}{column}"), count)));
+        }
+        table.dataset.commit(&manifest).await?;
+        let partitions = table.partitions.len();
+        Ok(Some(Committed { table: table.meta.table.clone(), manifest, partitions, elapsed: parts.elapsed }))
+    }
+}
+
+impl Committed {
+    fn of(table: TableName, manifest: Manifest) -> Self {
+        let partitions = manifest.files.len().max(1);
+        Self { table, manifest, partitions, elapsed: Duration::ZERO }
+    }
+}
+
+/// The report of an extraction that is already complete: all tables and the exceptions committed under one snapshot.
+pub(super) async fn complete(
+    run: &RunFolder,
+    tables: &[TableMeta],
+    skipped: &[(TableName, String)],
+) -> Result<Option<ExtractReport>> {
+    let Some(snapshot) = run.exceptions().manifest().await?.and_then(|manifest| manifest.snapshot) else {
+        return Ok(None);
+    };
+    let mut done = Vec::new();
+    for table in tables {
+        match run.raw(&table.table).manifest().await? {
+            Some(manifest) if manifest.snapshot.as_ref() == Some(&snapshot) => {
+                done.push(Committed::of(table.table.clone(), manifest));
+            }
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(ExtractReport::new(run.id(), &snapshot, Duration::ZERO, done, skipped.to_vec())))
+}
+
+/// A run's tables are of one moment: those it holds that are not to be read again would be of another.
+async fn refuse_a_mixture(run: &RunFolder, tables: &[TableMeta]) -> Result<()> {
+    let held = run.raw_tables().await?;
+    let left: Vec<_> = held
+        .iter()
+        .filter(|(name, _)| !tables.iter().any(|table| table.table == *name))
+        .map(|(name, _)| name.to_string())
+        .collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(Error::preflight(format!(
+        "run {} holds tables that are not selected now and would be of another moment than those that are: {}; select \
+         them too, or start a new run",
+        run.id(),
+        left.join(", ")
+    )))
+}

@@ -1,0 +1,235 @@
+//! What the source's catalog says: tables, columns, keys, types. PostgreSQL 10 to 17.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use tokio_postgres::Client;
+use tokio_postgres::types::Oid;
+
+use super::failure::failure;
+use super::types::{PgType, Reading, Types};
+use crate::dataflow::{ColumnMeta, PG_TYPE, TableKind, TableMeta, TableName};
+use crate::error::Result;
+
+/// The metadata key of a field whose values are PostgreSQL's text form, because no exact Arrow form is known.
+pub const PG_TEXT: &str = "pg_text";
+
+/// `int2vector` and `oidvector`: arrays by their catalog row, but with a lower bound of 0 and no elements of use.
+const VECTORS: [Oid; 2] = [22, 30];
+
+const TABLES: &str = "
+    select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8, c.relispartition,
+           pn.nspname::text, pc.relname::text, coalesce(am.amname::text, 'heap') = 'heap',
+           case when c.relkind in ('r', 'm') then pg_catalog.pg_table_size(c.oid) else 0 end,
+           case when c.relkind = 'r' then pg_catalog.pg_relation_size(c.oid) else 0 end,
+           pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT'),
+           pg_catalog.row_security_active(c.oid)
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    left join pg_catalog.pg_am am on am.oid = c.relam
+    left join pg_catalog.pg_inherits i on i.inhrelid = c.oid and c.relispartition
+    left join pg_catalog.pg_class pc on pc.oid = i.inhparent
+    left join pg_catalog.pg_namespace pn on pn.oid = pc.relnamespace
+    where c.relkind in ('r', 'p', 'f', 'v', 'm') and c.relpersistence <> 't'
+      and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'";
+
+const COLUMNS: &str = "
+    select a.attrelid, a.attname::text, a.atttypid, a.atttypmod,
+           pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_class c on c.oid = a.attrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'f', 'v', 'm', 'c')
+      and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
+    order by a.attrelid, a.attnum";
+
+const KEYS: &str = "
+    select i.indrelid, a.attname::text
+    from pg_catalog.pg_index i
+    cross join lateral pg_catalog.unnest(i.indkey::int2[]) with ordinality k(attnum, place)
+    join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    where i.indisprimary
+    order by i.indrelid, k.place";
+
+const TYPES: &str = "
+    select t.oid, case when t.typtype = 'b' and t.typcategory = 'A' and t.typlen = -1 then 'a' else t.typtype::text end,
+           t.typbasetype, t.typtypmod, t.typelem, coalesce(r.rngsubtype, 0::oid), t.typrelid
+    from pg_catalog.pg_type t
+    left join pg_catalog.pg_range r on r.rngtypid = t.oid";
+
+/// A column with the way it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CatalogColumn {
+    pub(super) name: String,
+    pub(super) type_name: String,
+    pub(super) nullable: bool,
+    pub(super) reading: Reading,
+}
+
+/// A relation of the database: table, partitioned parent, view, materialised view or foreign table.
+#[derive(Debug, Clone)]
+pub(super) struct CatalogTable {
+    pub(super) oid: Oid,
+    pub(super) table: TableName,
+    /// `pg_class.relkind`: r, p, f, v or m.
+    pub(super) relkind: char,
+    pub(super) parent: Option<TableName>,
+    pub(super) is_partition: bool,
+    /// Rows by the planner's estimate, or none where it has none.
+    pub(super) estimate: Option<u64>,
+    /// Bytes with TOAST, without indexes.
+    pub(super) bytes: u64,
+    /// Bytes of the main fork: the pages that a ctid counts.
+    pub(super) main_bytes: u64,
+    /// Whether rows are addressed by page (the access method is `heap`).
+    pub(super) heap: bool,
+    pub(super) readable: bool,
+    pub(super) row_security: bool,
+    pub(super) columns: Vec<CatalogColumn>,
+    pub(super) key: Vec<String>,
+}
+
+impl CatalogTable {
+    /// The schema of its batches: every field nullable (what a type cannot hold becomes NULL), with its PostgreSQL type.
+    pub(super) fn schema(&self) -> SchemaRef {
+        let field = |column: &CatalogColumn| {
+            let mut metadata = HashMap::from([(PG_TYPE.to_owned(), column.type_name.clone())]);
+            if column.reading.fallback {
+                metadata.insert(PG_TEXT.to_owned(), "true".to_owned());
+            }
+            Field::new(&column.name, column.reading.wire.arrow(), true).with_metadata(metadata)
+        };
+        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    pub(super) fn meta(&self) -> TableMeta {
+        let column = |column: &CatalogColumn| ColumnMeta {
+            name: column.name.clone(),
+            type_name: column.type_name.clone(),
+            nullable: column.nullable,
+        };
+        TableMeta {
+            table: self.table.clone(),
+            kind: match (self.relkind, self.is_partition) {
+                ('p', _) => TableKind::Partitioned,
+                (_, true) => TableKind::Partition,
+                _ => TableKind::Table,
+            },
+            columns: self.columns.iter().map(column).collect(),
+            key: self.key.clone(),
+            rows: self.estimate.unwrap_or(0),
+            bytes: self.bytes,
+            arrow: self.schema(),
+        }
+    }
+
+    /// Whether two readings of the catalog describe the same rows in the same form.
+    pub(super) fn same_shape(&self, other: &Self) -> bool {
+        self.oid == other.oid && self.relkind == other.relkind && self.columns == other.columns && self.key == other.key
+    }
+}
+
+/// A row of `pg_attribute`.
+struct Attribute {
+    name: String,
+    oid: Oid,
+    typmod: i32,
+    type_name: String,
+    nullable: bool,
+}
+
+/// Reads all relations of the user's schemas, ordered by name.
+pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
+    let wrong = |cause| failure("catalog", "the catalog cannot be read", cause);
+    let mut types = types(client).await?;
+    let mut columns: HashMap<Oid, Vec<Attribute>> = HashMap::new();
+    for row in client.query(COLUMNS, &[]).await.map_err(wrong)? {
+        columns.entry(row.get(0)).or_default().push(Attribute {
+            name: row.get(1),
+            oid: row.get(2),
+            typmod: row.get(3),
+            type_name: row.get::<_, Option<String>>(4).unwrap_or_default(),
+            nullable: !row.get::<_, bool>(5),
+        });
+    }
+    for (relation, columns) in &columns {
+        let attributes = columns.iter().map(|column| (column.name.clone(), column.oid, column.typmod)).collect();
+        types.attributes.insert(*relation, attributes);
+    }
+    let mut keys: HashMap<Oid, Vec<String>> = HashMap::new();
+    for row in client.query(KEYS, &[]).await.map_err(wrong)? {
+        keys.entry(row.get(0)).or_default().push(row.get(1));
+    }
+    let mut tables = Vec::new();
+    for row in client.query(TABLES, &[]).await.map_err(wrong)? {
+        let oid: Oid = row.get(0);
+        let relkind = row.get::<_, String>(3).chars().next().unwrap_or('r');
+        let main_bytes = unsigned(row.get(10));
+        let column = |column: Attribute| CatalogColumn {
+            name: column.name,
+            type_name: column.type_name,
+            nullable: column.nullable,
+            reading: types.reading(column.oid, column.typmod),
+        };
+        tables.push(CatalogTable {
+            oid,
+            table: TableName::new(row.get::<_, String>(1), row.get::<_, String>(2)),
+            relkind,
+            parent: Option::zip(row.get(6), row.get(7)).map(|(s, n): (String, String)| TableName::new(s, n)),
+            is_partition: row.get(5),
+            estimate: estimate(row.get(4), relkind, main_bytes),
+            bytes: unsigned(row.get(9)),
+            main_bytes,
+            heap: row.get(8),
+            readable: row.get(11),
+            row_security: row.get(12),
+            columns: columns.remove(&oid).unwrap_or_default().into_iter().map(column).collect(),
+            key: keys.remove(&oid).unwrap_or_default(),
+        });
+    }
+    tables.sort_by(|a, b| a.table.cmp(&b.table));
+    Ok(tables)
+}
+
+async fn types(client: &Client) -> Result<Types> {
+    let mut types = Types::default();
+    let rows = client.query(TYPES, &[]).await.map_err(|cause| failure("catalog", "the types cannot be read", cause))?;
+    for row in rows {
+        let oid: Oid = row.get(0);
+        let found = PgType {
+            kind: row.get::<_, String>(1).chars().next().unwrap_or('b'),
+            base: row.get(2),
+            typmod: row.get(3),
+            element: row.get(4),
+            range_of: row.get(5),
+            relation: row.get(6),
+        };
+        if !VECTORS.contains(&oid) {
+            types.by_oid.insert(oid, found);
+        }
+    }
+    Ok(types)
+}
+
+/// The planner's row count: -1 means never counted since PostgreSQL 14; before, 0 may mean that too.
+fn estimate(reltuples: f64, relkind: char, main_bytes: u64) -> Option<u64> {
+    if relkind == 'p' || (relkind == 'r' && main_bytes == 0) {
+        return Some(0);
+    }
+    if reltuples > 0.0 { Some(reltuples as u64) } else { None }
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// An identifier as SQL text, whatever it holds.
+pub(super) fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// A table's name as SQL text.
+pub(super) fn quote_table(table: &TableName) -> String {
+    format!("{}.{}", quote(&table.schema), quote(&table.name))
+}

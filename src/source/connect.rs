@@ -1,0 +1,237 @@
+//! One session with the source: dialled, secured, tapped, and set up so that values read the same on any server.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::config::SslMode as Negotiation;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::failure::failure;
+use super::tap::{Tally, TapTls, Tapped};
+use super::target::{Place, Target};
+use super::tls::{SslMode, client_config};
+use crate::error::{Error, Result};
+
+/// How long dialling one address may take when the URL does not say (`connect_timeout`).
+const DIAL: Duration = Duration::from_secs(15);
+
+/// The settings under which values, locks and time limits mean the same everywhere (after pg_dump's `setup_connection`).
+/// `row_security = off` turns a policy that would hide rows into an error. Names a server does not know are left out.
+const PREAMBLE: &str = "
+    select pg_catalog.set_config(s.name, v.value, false)
+    from pg_catalog.pg_settings s
+    join (values ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('extra_float_digits', '3'),
+                 ('TimeZone', 'UTC'), ('bytea_output', 'hex'), ('lc_monetary', 'C'), ('xmlbinary', 'base64'),
+                 ('statement_timeout', '0'), ('lock_timeout', '10s'), ('idle_in_transaction_session_timeout', '0'),
+                 ('idle_session_timeout', '0'), ('transaction_timeout', '0'), ('row_security', 'off'),
+                 ('default_transaction_read_only', 'on'), ('synchronize_seqscans', 'off')) v(name, value)
+      on pg_catalog.lower(s.name) = pg_catalog.lower(v.name)";
+
+/// A connection and the task that drives it. Dropping it closes the socket at once, in the middle of a `COPY` too.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) tally: Arc<Tally>,
+    /// The address dialled; none for a Unix socket.
+    pub(super) peer: Option<(IpAddr, u16)>,
+    /// The host or socket folder in the user's words.
+    pub(super) place: String,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Session {
+    /// Connects to the first address that answers and applies the preamble.
+    pub(super) async fn open(target: &Target) -> Result<Self> {
+        let mut last = Error::preflight("the source's URL names no host");
+        for place in &target.places {
+            match Self::open_at(target, place).await {
+                Ok(session) => return Ok(session),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn open_at(target: &Target, place: &Place) -> Result<Self> {
+        let name = place_name(place);
+        let session = match (place, target.mode) {
+            (Place::Unix { .. }, _) | (_, SslMode::Disable) => plain(target, place).await,
+            (Place::Tcp { .. }, SslMode::Prefer) => match secure(target, place).await {
+                Err(error) if offers_no_tls(&error) => plain(target, place).await,
+                opened => opened,
+            },
+            (Place::Tcp { .. }, _) => secure(target, place).await,
+        }?;
+        let start = |cause| failure(&name, "the session cannot be set up", cause);
+        session.client.batch_execute(PREAMBLE).await.map_err(start)?;
+        let encoding = session.client.query_one("show server_encoding", &[]).await.map_err(start)?;
+        if encoding.get::<_, String>(0) == "SQL_ASCII" {
+            // Nothing can be converted from it: take the bytes as they are; each text value is checked by the decoder.
+            session.client.batch_execute("set client_encoding = 'SQL_ASCII'").await.map_err(start)?;
+        }
+        Ok(session)
+    }
+}
+
+fn place_name(place: &Place) -> String {
+    match place {
+        Place::Tcp { name, port, .. } => format!("{name}:{port}"),
+        Place::Unix { folder, port } => format!("{}:{port}", folder.display()),
+    }
+}
+
+fn offers_no_tls(error: &Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if inner.to_string().contains("server does not support TLS") {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+async fn plain(target: &Target, place: &Place) -> Result<Session> {
+    let (wire, peer) = dial(target, place).await?;
+    let tally = Tally::new();
+    let mut config = target.config.clone();
+    config.ssl_mode(Negotiation::Disable);
+    let stream = Tapped::new(wire, tally.clone());
+    let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|cause| refused(place, cause))?;
+    let driver = tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(Session { client, tally, peer, place: place_name(place), driver })
+}
+
+async fn secure(target: &Target, place: &Place) -> Result<Session> {
+    let (wire, peer) = dial(target, place).await?;
+    let tally = Tally::new();
+    let mut config = target.config.clone();
+    config.ssl_mode(Negotiation::Require);
+    let name = match place {
+        Place::Tcp { name, .. } => name.trim_matches(['[', ']']),
+        Place::Unix { .. } => "localhost",
+    };
+    let mut maker = MakeRustlsConnect::new(client_config(target.mode, target.roots.as_deref())?);
+    let Ok(inner) = MakeTlsConnect::<Wire>::make_tls_connect(&mut maker, name);
+    let tls = TapTls { inner, tally: tally.clone() };
+    let (client, connection) = config.connect_raw(wire, tls).await.map_err(|cause| refused(place, cause))?;
+    let driver = tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(Session { client, tally, peer, place: place_name(place), driver })
+}
+
+/// A failed handshake or sign-in. A certificate problem says which file would mend it.
+fn refused(place: &Place, cause: tokio_postgres::Error) -> Error {
+    let place = place_name(place);
+    let mut text = String::new();
+    let mut next: Option<&dyn std::error::Error> = Some(&cause);
+    while let Some(inner) = next {
+        text.push_str(&inner.to_string());
+        next = inner.source();
+    }
+    if text.contains("certificate") {
+        let message = format!(
+            "{place} did not prove its identity; no password was sent. Give the root certificates with sslrootcert= or \
+             PGSSLROOTCERT (for Amazon RDS: global-bundle.pem) and connect by the name that the certificate holds"
+        );
+        return Error::Preflight { message, cause: Some(cause.into()) };
+    }
+    match failure(&place, "the source does not let us in", cause) {
+        Error::Source { message, transient: false, cause, .. } => {
+            Error::Preflight { message: format!("{place}: {message}"), cause }
+        }
+        other => other,
+    }
+}
+
+async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u16)>)> {
+    let limit = target.config.get_connect_timeout().copied().unwrap_or(DIAL);
+    let dialled = match place {
+        Place::Unix { folder, port } => {
+            let path = folder.join(format!(".s.PGSQL.{port}"));
+            timeout(limit, UnixStream::connect(path)).await.map(|stream| stream.map(Wire::Unix))
+        }
+        Place::Tcp { address: Some(address), port, .. } => {
+            timeout(limit, TcpStream::connect((*address, *port))).await.map(|stream| stream.map(Wire::Tcp))
+        }
+        Place::Tcp { name, port, .. } => {
+            let name = name.trim_matches(['[', ']']);
+            timeout(limit, TcpStream::connect((name, *port))).await.map(|stream| stream.map(Wire::Tcp))
+        }
+    };
+    let wire = dialled
+        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"))))
+        .map_err(|cause| Error::Source {
+            table: place_name(place),
+            message: "no connection; is the server up, and do the network and its firewall let us through?".into(),
+            transient: true,
+            cause: Some(cause.into()),
+        })?;
+    let peer = match &wire {
+        Wire::Tcp(stream) => {
+            // A failure here costs latency only.
+            let _ = stream.set_nodelay(true);
+            stream.peer_addr().ok().map(|address| (address.ip(), address.port()))
+        }
+        Wire::Unix(_) => None,
+    };
+    Ok((wire, peer))
+}
+
+/// The byte stream under the protocol.
+#[derive(Debug)]
+enum Wire {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

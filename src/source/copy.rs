@@ -1,0 +1,98 @@
+//! The native reader: one binary `COPY` of a slice of a table, as bytes, and the promise that none is missing.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{FutureExt, TryStreamExt};
+use tokio::time::timeout;
+use tokio_postgres::CopyOutStream;
+
+use super::catalog::{CatalogTable, quote, quote_table};
+use super::failure::{failure, malformed};
+use super::snapshot::Lease;
+use crate::dataflow::Slice;
+use crate::error::{Error, Result};
+
+/// A read without a byte for so long is taken for a connection whose other end has gone without a word.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
+
+/// The statement that reads a slice. Columns without an exact Arrow form are cast to text by the server.
+pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<String> {
+    let column = |column: &super::catalog::CatalogColumn| {
+        let cast = if column.reading.cast { "::pg_catalog.text" } else { "" };
+        format!("{}{cast}", quote(&column.name))
+    };
+    let columns: Vec<_> = table.columns.iter().map(column).collect();
+    let predicate = match slice {
+        Slice::Whole => String::new(),
+        Slice::Where(predicate) => format!(" where {predicate}"),
+        Slice::File(name) => {
+            return Err(malformed(&table.table.to_string(), format!("a database has no part file {name}")));
+        }
+    };
+    let name = quote_table(&table.table);
+    Ok(format!("copy (select {} from only {name}{predicate}) to stdout (format binary)", columns.join(", ")))
+}
+
+/// A `COPY` under way. Holds the messages that the socket has delivered and reads on only when asked.
+pub(crate) struct CopyRead {
+    table: String,
+    lease: Lease,
+    stream: Pin<Box<CopyOutStream>>,
+}
+
+impl std::fmt::Debug for CopyRead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CopyRead").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+impl CopyRead {
+    /// Starts a statement of [`copy_statement`].
+    pub(super) async fn start(table: String, lease: Lease, statement: &str) -> Result<Self> {
+        lease.session.tally.reset();
+        let started = lease.session.client.copy_out(statement).await;
+        let stream = started.map_err(|cause| failure(&table, "the table cannot be read", cause))?;
+        Ok(Self { table, lease, stream: Box::pin(stream) })
+    }
+
+    /// The next bytes, or none when the server says that all are sent. Bytes that are here already come without waiting.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        // A timer is started only when the socket has nothing: there is a chunk a row.
+        let chunk = match self.stream.try_next().now_or_never() {
+            Some(chunk) => chunk,
+            None => timeout(SILENCE, self.stream.try_next()).await.map_err(|_| Error::Source {
+                table: self.table.clone(),
+                message: format!("the server sent nothing for {} minutes", SILENCE.as_secs() / 60),
+                transient: true,
+                cause: None,
+            })?,
+        };
+        chunk.map_err(|cause| failure(&self.table, "the read broke off; what came is discarded", cause))
+    }
+
+    /// Accepts the read, and only a whole one: the trailer was seen, the command completed without an error, and the
+    /// server counted the rows that were decoded. The session goes back to its snapshot.
+    pub(crate) async fn accept(self, rows: u64, trailer: bool) -> Result<()> {
+        drop(self.stream);
+        // The answer to a further statement comes after CommandComplete, and is an error if the COPY failed.
+        let ended = self.lease.session.client.batch_execute("select 1").await;
+        ended.map_err(|cause| failure(&self.table, "the read did not complete; what came is discarded", cause))?;
+        let counted = self.lease.session.tally.copied();
+        if !trailer || counted != Some(rows) {
+            return Err(Error::Source {
+                table: self.table,
+                message: format!(
+                    "{rows} rows were read, the server says {}{}; what came is discarded: run the same command again",
+                    counted.map_or_else(|| "nothing".to_owned(), |counted| counted.to_string()),
+                    if trailer { "" } else { ", and the end of the data is missing" }
+                ),
+                transient: true,
+                cause: None,
+            });
+        }
+        self.lease.give_back();
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! What a failure of the source means: repeat it, or stop and tell whom to ask.
+
+use tokio_postgres::error::SqlState;
+
+use crate::error::Error;
+
+/// An error of the source while reading `table` (or another named part of it).
+///
+/// Transient by SQLSTATE: class 08 (connection), 40 (serialisation, deadlock), 53300 (too many connections), 57P01 to
+/// 57P03 (shutdown), 55P03 (lock not to be had in time); and every failure below the protocol.
+/// Source: PostgreSQL's documentation, appendix A.
+pub(super) fn failure(table: &str, doing: &str, cause: tokio_postgres::Error) -> Error {
+    let code = cause.code().map(SqlState::code);
+    let transient = match code {
+        None => true,
+        Some(code) => {
+            code.starts_with("08")
+                || code.starts_with("40")
+                || matches!(code, "53300" | "57P01" | "57P02" | "57P03" | "55P03")
+        }
+    };
+    let advice = match code {
+        None => "; the connection broke: run the same command again",
+        Some("42501") => "; grant SELECT on it to this user, or use a user that row-level security does not apply to",
+        Some("28P01" | "28000") => "; check user and password (PGPASSWORD, PGPASSFILE) and the server's pg_hba.conf",
+        Some("3D000") => "; check the database's name in the URL",
+        Some("53300") => "; the server has no connection left: lower source.connections",
+        Some("55P03") => "; another session holds or waits for an exclusive lock on it: wait for it to end",
+        Some("57P01" | "57P02" | "57P03") => "; the server closed the session: run the same command again",
+        Some("22023" | "42704") if doing.contains("snapshot") => "; the snapshot's holder has gone: run again",
+        Some(_) => "",
+    };
+    let said = cause.as_db_error().map(|error| format!(": {}", error.message())).unwrap_or_default();
+    Error::Source {
+        table: table.into(),
+        message: format!("{doing}{said}{advice}"),
+        transient,
+        cause: Some(cause.into()),
+    }
+}
+
+/// Bytes on the wire that are not what the catalog promised: never repeated, always a defect on one of the two sides.
+pub(super) fn malformed(table: &str, what: impl Into<String>) -> Error {
+    Error::Source { table: table.into(), message: what.into(), transient: false, cause: None }
+}

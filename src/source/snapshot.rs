@@ -1,0 +1,222 @@
+//! The one moment all tables are read at. A holder locks every table, then takes and exports a snapshot; the readers
+//! import it. The order matters: a snapshot taken before another session's TRUNCATE would read the table as empty.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_postgres::Client;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
+
+use super::catalog::quote_table;
+use super::connect::Session;
+use super::failure::failure;
+use super::target::Target;
+use crate::dataflow::TableName;
+use crate::error::{Error, Result};
+
+/// Tables locked by one round trip.
+const LOCK_BATCH: usize = 100;
+/// Tries to lock all tables; each waits for the session's `lock_timeout`.
+const LOCK_TRIES: usize = 6;
+/// Between two signs of life on the holder, shorter than what firewalls forget a connection after (350 s on AWS).
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// What names a snapshot in reports and manifests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotName {
+    /// The exported id (`00000003-0000001B-1`); valid while the holder lives.
+    pub id: String,
+    /// The write-ahead log position just before it, where the server tells.
+    pub lsn: Option<String>,
+    /// The server's clock, RFC 3339 in UTC.
+    pub at: String,
+}
+
+/// An exported snapshot with the sessions that read under it.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) name: SnapshotName,
+    target: Target,
+    locks: Arc<Vec<String>>,
+    idle: Mutex<Vec<Session>>,
+    permits: Arc<Semaphore>,
+    lost: Arc<AtomicBool>,
+    _holder: AbortOnDropHandle<()>,
+}
+
+impl Snapshot {
+    /// Locks `tables`, exports a snapshot and opens `connections` sessions under it, each with the same locks: a session
+    /// that came later would queue behind anybody's waiting exclusive lock.
+    pub(super) async fn open(
+        target: &Target,
+        control: &Client,
+        tables: &[TableName],
+        connections: usize,
+    ) -> Result<Self> {
+        let locks = Arc::new(lock_statements(tables));
+        let mut tries = 1;
+        loop {
+            match Self::attempt(target, control, locks.clone(), connections).await {
+                Err(error) if tries < LOCK_TRIES && is_lock_timeout(&error) => {
+                    warn!(tries, "a table is locked by {}; trying again", blockers(control).await);
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) if is_lock_timeout(&error) => {
+                    let message = format!(
+                        "the tables could not be locked for reading: {} hold or want exclusive locks; wait for them",
+                        blockers(control).await
+                    );
+                    return Err(Error::Preflight { message, cause: Some(error.into()) });
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn attempt(target: &Target, control: &Client, locks: Arc<Vec<String>>, connections: usize) -> Result<Self> {
+        let holder = Session::open(target).await?;
+        begin(&holder.client, "").await?;
+        lock(&holder.client, &locks).await?;
+        // Read before the snapshot is taken: changes after this position and before the snapshot come twice, not never.
+        let lsn = lsn(control).await;
+        let row = holder
+            .client
+            .query_one(
+                "select pg_catalog.pg_export_snapshot(),
+                        pg_catalog.to_char(pg_catalog.now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')",
+                &[],
+            )
+            .await
+            .map_err(|cause| failure("snapshot", "the snapshot cannot be exported", cause))?;
+        let name = SnapshotName { id: row.get(0), lsn, at: row.get(1) };
+        let mut idle = Vec::new();
+        for _ in 0..connections.max(1) {
+            idle.push(reader(target, &name.id, &locks).await?);
+        }
+        let lost = Arc::new(AtomicBool::new(false));
+        let holder = AbortOnDropHandle::new(tokio::spawn(keep_alive(holder, lost.clone())));
+        let permits = Arc::new(Semaphore::new(connections.max(1)));
+        Ok(Self { name, target: target.clone(), locks, idle: Mutex::new(idle), permits, lost, _holder: holder })
+    }
+
+    /// A session under the snapshot, for one reader; waits until one is free.
+    pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| self.gone(None))?;
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let session = match idle {
+            Some(session) if !session.client.is_closed() => session,
+            _ => reader(&self.target, &self.name.id, &self.locks).await.map_err(|error| {
+                if self.is_lost() || error.to_string().contains("snapshot") { self.gone(Some(error)) } else { error }
+            })?,
+        };
+        Ok(Lease { session, snapshot: self.clone(), _permit: permit })
+    }
+
+    /// Whether the holder's session has ended: no new reader can join.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    fn gone(&self, cause: Option<Error>) -> Error {
+        Error::Source {
+            table: format!("snapshot {}", self.name.id),
+            message: "the session that held it has ended; what was read under it is complete in itself, the rest must \
+                      be read again: run the same command again"
+                .into(),
+            transient: false,
+            cause: cause.map(Into::into),
+        }
+    }
+}
+
+/// A session lent to one reader. Dropped without [`Lease::give_back`] it is closed.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) session: Session,
+    snapshot: Arc<Snapshot>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Lease {
+    /// Returns a session on which nothing is under way.
+    pub(super) fn give_back(self) {
+        let Self { session, snapshot, _permit } = self;
+        snapshot.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+    }
+}
+
+fn lock_statements(tables: &[TableName]) -> Vec<String> {
+    let statement = |batch: &[TableName]| {
+        let names: Vec<_> = batch.iter().map(|table| format!("only {}", quote_table(table))).collect();
+        format!("lock table {} in access share mode", names.join(", "))
+    };
+    tables.chunks(LOCK_BATCH).map(statement).collect()
+}
+
+/// Starts a transaction. Neither this nor LOCK takes a snapshot (both go by the simple protocol, unprepared).
+async fn begin(client: &Client, snapshot: &str) -> Result<()> {
+    let import = match snapshot {
+        "" => String::new(),
+        id => format!("; set transaction snapshot '{}'", id.replace('\'', "''")),
+    };
+    client
+        .batch_execute(&format!("begin isolation level repeatable read read only{import}"))
+        .await
+        .map_err(|cause| failure("snapshot", "the snapshot cannot be entered", cause))
+}
+
+async fn lock(client: &Client, locks: &[String]) -> Result<()> {
+    for statement in locks {
+        client
+            .batch_execute(statement)
+            .await
+            .map_err(|cause| failure("snapshot", "a table cannot be locked", cause))?;
+    }
+    Ok(())
+}
+
+async fn reader(target: &Target, snapshot: &str, locks: &[String]) -> Result<Session> {
+    let session = Session::open(target).await?;
+    begin(&session.client, snapshot).await?;
+    lock(&session.client, locks).await?;
+    Ok(session)
+}
+
+async fn lsn(control: &Client) -> Option<String> {
+    let query = "select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+                        else pg_catalog.pg_current_wal_lsn() end::text";
+    // Some managed servers refuse these functions; a snapshot without a position still is one.
+    control.query_one(query, &[]).await.ok().and_then(|row| row.get(0))
+}
+
+/// Holds the transaction open and shows the network that it lives.
+async fn keep_alive(holder: Session, lost: Arc<AtomicBool>) {
+    loop {
+        tokio::time::sleep(KEEPALIVE).await;
+        if let Err(error) = holder.client.batch_execute("select 1").await {
+            warn!(%error, "the snapshot's holder was lost");
+            lost.store(true, Ordering::Release);
+            return;
+        }
+    }
+}
+
+fn is_lock_timeout(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<tokio_postgres::Error>());
+    cause.and_then(tokio_postgres::Error::code) == Some(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE)
+}
+
+/// Who holds or wants exclusive locks, for a message.
+async fn blockers(control: &Client) -> String {
+    let query = "select coalesce(pg_catalog.string_agg(distinct pg_catalog.format('session %s (table %s)', l.pid,
+                                                       l.relation::pg_catalog.regclass), ', '), 'other sessions')
+                 from pg_catalog.pg_locks l
+                 join pg_catalog.pg_database d on d.oid = l.database and d.datname = pg_catalog.current_database()
+                 where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock'
+                   and l.pid <> pg_catalog.pg_backend_pid()";
+    control.query_one(query, &[]).await.map(|row| row.get(0)).unwrap_or_else(|_| "other sessions".into())
+}

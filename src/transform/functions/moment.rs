@@ -1,0 +1,177 @@
+//! A date, or a date and time, read from one of the forms in which people and programs write them.
+
+use chrono::{Duration, NaiveDate, NaiveDateTime, NaiveTime};
+
+/// Two-digit years up to here belong to 2000; 70 itself to 1970.
+const PIVOT: i32 = 69;
+
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// What was read: the date as written, the time if one was given, the distance from UTC in seconds if one was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) date: NaiveDate,
+    pub(super) time: Option<NaiveTime>,
+    pub(super) offset: Option<i64>,
+}
+
+impl Moment {
+    /// The date and time as written, midnight without a time.
+    pub(super) fn local(self) -> NaiveDateTime {
+        self.date.and_time(self.time.unwrap_or(NaiveTime::MIN))
+    }
+
+    /// The instant in UTC where the distance from it was given.
+    pub(super) fn utc(self) -> Option<NaiveDateTime> {
+        Some(self.local() - Duration::seconds(self.offset?))
+    }
+}
+
+/// Why a text gives no date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// A year, or a year and a month.
+    Partial,
+    /// No date.
+    Invalid,
+}
+
+/// Reads a trimmed text.
+pub(super) fn read(text: &str, day_first: bool) -> Result<Moment, Unread> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let found = if let Some(pdf) = text.strip_prefix("D:") {
+        read_pdf(pdf)
+    } else if digits {
+        if text.len() == 4 {
+            return Err(Unread::Partial);
+        }
+        read_digits(text, day_first)
+    } else if is_year_month(text) {
+        return Err(Unread::Partial);
+    } else {
+        read_words(text, day_first)
+    };
+    found.ok_or(Unread::Invalid)
+}
+
+fn is_year_month(text: &str) -> bool {
+    text.len() == 7
+        && text.split_once('-').is_some_and(|(year, month)| {
+            year.len() == 4
+                && year.parse::<u16>().is_ok()
+                && month.parse::<u8>().is_ok_and(|month| (1..=12).contains(&month))
+        })
+}
+
+fn on(date: NaiveDate) -> Moment {
+    Moment { date, time: None, offset: None }
+}
+
+/// Dates of eight digits, epoch seconds and milliseconds, day numbers of spreadsheets.
+fn read_digits(text: &str, day_first: bool) -> Option<Moment> {
+    let number: i64 = text.parse().ok()?;
+    match text.len() {
+        5 if (20_000..=60_000).contains(&number) => {
+            NaiveDate::from_ymd_opt(1899, 12, 30)?.checked_add_signed(Duration::days(number)).map(on)
+        }
+        8 if text.starts_with("19") || text.starts_with("20") => {
+            ymd(text.get(..4)?, text.get(4..6)?, text.get(6..)?).map(on)
+        }
+        8 if day_first => ymd(text.get(4..)?, text.get(2..4)?, text.get(..2)?).map(on),
+        8 => ymd(text.get(4..)?, text.get(..2)?, text.get(2..4)?).map(on),
+        9 | 10 => instant(number.checked_mul(1000)?),
+        12 | 13 => instant(number),
+        _ => None,
+    }
+}
+
+fn instant(milliseconds: i64) -> Option<Moment> {
+    let at = chrono::DateTime::from_timestamp_millis(milliseconds)?.naive_utc();
+    Some(Moment { date: at.date(), time: Some(at.time()), offset: Some(0) })
+}
+
+fn ymd(year: &str, month: &str, day: &str) -> Option<NaiveDate> {
+    let year: i32 = match year.len() {
+        4 => year.parse().ok()?,
+        2 => {
+            let short: i32 = year.parse().ok()?;
+            if short <= PIVOT { 2000 + short } else { 1900 + short }
+        }
+        _ => return None,
+    };
+    NaiveDate::from_ymd_opt(year, month.parse().ok()?, day.parse().ok()?).filter(|_| year > 0)
+}
+
+/// `20190412093000-07'00'`: what follows `D:` in a PDF.
+fn read_pdf(text: &str) -> Option<Moment> {
+    let date = ymd(text.get(..4)?, text.get(4..6)?, text.get(6..8)?)?;
+    let Some(clock) = text.get(8..14) else { return Some(on(date)) };
+    let time = NaiveTime::parse_from_str(clock, "%H%M%S").ok()?;
+    let zone = text.get(14..)?.replace('\'', "");
+    Some(Moment { date, time: Some(time), offset: if zone.is_empty() { None } else { Some(read_offset(&zone)?) } })
+}
+
+/// Everything with separators or month names, with or without a time behind it.
+fn read_words(text: &str, day_first: bool) -> Option<Moment> {
+    let (date_text, time_text) = split_time(text);
+    let date = read_date(date_text, day_first)?;
+    let Some(time_text) = time_text else { return Some(on(date)) };
+    let zone_start = time_text.find(['Z', 'z', '+', '-']).unwrap_or(time_text.len());
+    let (clock, zone) = time_text.split_at(zone_start);
+    let clock = clock.trim();
+    let time = ["%H:%M:%S%.f", "%H:%M"].iter().find_map(|form| NaiveTime::parse_from_str(clock, form).ok())?;
+    Some(Moment { date, time: Some(time), offset: if zone.is_empty() { None } else { Some(read_offset(zone)?) } })
+}
+
+/// The date, and the time where one follows after `T` or a blank.
+fn split_time(text: &str) -> (&str, Option<&str>) {
+    let joint = text.char_indices().find(|(place, character)| {
+        let before = text.get(..*place).unwrap_or_default();
+        let behind = text.get(place + 1..).unwrap_or_default();
+        let clock = behind.find(':').is_some_and(|colon| {
+            (1..=2).contains(&colon)
+                && behind.get(..colon).is_some_and(|hours| hours.bytes().all(|byte| byte.is_ascii_digit()))
+        });
+        matches!(character, 'T' | ' ') && clock && before.ends_with(|last: char| last.is_ascii_digit())
+    });
+    match joint {
+        Some((place, _)) => (text.get(..place).unwrap_or_default(), text.get(place + 1..)),
+        None => (text, None),
+    }
+}
+
+fn read_offset(zone: &str) -> Option<i64> {
+    if zone.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let sign = if zone.starts_with('-') { -1 } else { 1 };
+    let digits: String = zone.get(1..)?.chars().filter(|character| *character != ':').collect();
+    let hours: i64 = digits.get(..2)?.parse().ok()?;
+    let minutes: i64 = digits.get(2..4).unwrap_or("00").parse().ok()?;
+    Some(sign * (hours * 3600 + minutes * 60))
+}
+
+fn read_date(text: &str, day_first: bool) -> Option<NaiveDate> {
+    let parts: Vec<&str> = text.split(['-', '/', ':', ' ', ',', '.']).filter(|part| !part.is_empty()).collect();
+    let [first, second, third] = parts.as_slice() else { return None };
+    if let Some(month) = month_number(second) {
+        return ymd(third, &month, first);
+    }
+    if let Some(month) = month_number(first) {
+        return ymd(third, &month, second);
+    }
+    if first.len() == 4 {
+        return ymd(first, second, third);
+    }
+    if !text.contains('/') {
+        return None;
+    }
+    if day_first { ymd(third, second, first) } else { ymd(third, first, second) }
+}
+
+fn month_number(name: &str) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    let short = lower.get(..3)?;
+    let place = MONTHS.iter().position(|month| *month == short)?;
+    lower.bytes().all(|byte| byte.is_ascii_alphabetic()).then(|| (place + 1).to_string())
+}

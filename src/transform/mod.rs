@@ -1,0 +1,99 @@
+//! Queries: the SQL files of a project turn the raw tables of a run into datasets, documents and rejected rows.
+//!
+//! [`Transform::open`] reads the project, [`Transform::check`] plans and types every query before a row is read,
+//! [`Transform::run`] runs them, and [`Transform::sql`] looks at what a run holds.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `query` | the project's files and the settings in a query's header |
+//! | `graph` | which query reads what, and the order in which they run |
+//! | `session` | the one place where DataFusion sessions are built |
+//! | `planning`, `contract`, `determinism` | what is refused before the first row is read |
+//! | `tables` | raw tables, mappings and datasets as SQL tables |
+//! | `run`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
+//! | `report` | what a transform did |
+//! | `deep` | threads with the stack that planning needs |
+//! | `functions` | the SQL functions of telecine |
+
+mod balance;
+mod clock;
+pub mod contract;
+mod deep;
+mod determinism;
+mod diagnose;
+mod documents;
+pub mod functions;
+mod graph;
+mod mapping;
+mod nearest;
+mod planning;
+mod position;
+mod query;
+mod report;
+mod run;
+mod session;
+mod shape;
+mod tables;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use self::balance::{Balance, Counts};
+use self::graph::Graph;
+use self::mapping::MappingTable;
+pub use self::planning::PlannedQuery;
+pub use self::query::{Level, Mapping, Materialise, Project, Query, REJECTED};
+pub use self::report::{CheckReport, DocumentsReport, QueryReport, REPORT_FILE, TransformReport};
+pub use self::session::{CATALOG, QUERIES, session};
+use crate::dataflow::TableName;
+use crate::error::Result;
+
+/// How queries are read and run.
+#[derive(Debug, Clone)]
+pub struct TransformConfig {
+    /// The project folder (`queries/`).
+    pub project: PathBuf,
+    /// Bytes that all operators together may hold; beyond, those that can spill to disk do.
+    pub memory: usize,
+    /// Threads a query may use at once. Results do not depend on it.
+    pub threads: usize,
+    /// The folder operators spill to; the system's temporary folder without it.
+    pub spill: Option<PathBuf>,
+    /// The time that `now()` and `current_date` give, in RFC 3339. Without it, queries that ask for the time are refused.
+    pub now: Option<String>,
+}
+
+/// A project's queries, read and ordered. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Transform {
+    config: TransformConfig,
+    project: Arc<Project>,
+    graph: Arc<Graph>,
+    mappings: Arc<Vec<MappingTable>>,
+}
+
+impl Transform {
+    /// Reads the project folder: every query, every mapping, and the order of queries.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] with all problems found at once: files, headers, names, SQL syntax, reads of a higher
+    /// folder, cycles.
+    pub fn open(config: &TransformConfig) -> Result<Self> {
+        deep::run_blocking("queries", || {
+            let project = Arc::new(Project::read(&config.project)?);
+            let graph = Arc::new(Graph::build(&project)?);
+            let mappings = Arc::new(mapping::read_all(&project)?);
+            Ok(Self { config: config.clone(), project, graph, mappings })
+        })
+    }
+
+    /// The project's files.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// All tables of the source that queries read, by name.
+    pub fn tables(&self) -> impl Iterator<Item = &TableName> {
+        self.graph.tables().into_iter()
+    }
+}

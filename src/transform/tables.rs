@@ -1,0 +1,108 @@
+//! Raw tables, mappings and datasets as tables that SQL can name.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::catalog::{MemorySchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, TableReference};
+use datafusion::datasource::MemTable;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::prelude::SessionContext;
+
+use super::mapping::MappingTable;
+use super::session::{CATALOG, QUERIES};
+use super::shape::kept_schema;
+use crate::dataflow::{TableName, WrittenFile};
+use crate::error::{Error, Result};
+use crate::staging::{Dataset, Manifest, RawTables};
+
+/// Registers a table of the source under its schema and name, spelled as in the source.
+pub(super) fn register_source(
+    context: &SessionContext,
+    table: &TableName,
+    provider: Arc<dyn TableProvider>,
+) -> Result<()> {
+    if table.schema == QUERIES {
+        let message =
+            format!("{table}: the schema name `{QUERIES}` is the one of telecine's own tables; exclude the table");
+        return Err(Error::preflight(message));
+    }
+    let failed = |cause: DataFusionError| Error::query(table.to_string(), "cannot be registered as a table", cause);
+    if let Some(catalog) = context.catalog(CATALOG)
+        && catalog.schema(&table.schema).is_none()
+    {
+        catalog.register_schema(&table.schema, Arc::new(MemorySchemaProvider::new())).map_err(failed)?;
+    }
+    context.register_table(source_reference(table), provider).map_err(failed)?;
+    Ok(())
+}
+
+/// The name under which a table of the source is registered.
+pub(super) fn source_reference(table: &TableName) -> TableReference {
+    TableReference::full(CATALOG, table.schema.as_str(), table.name.as_str())
+}
+
+/// Registers a query's or mapping's table under its bare name, in place of the one that may stand there.
+pub(super) fn register(context: &SessionContext, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+    let failed = |cause: DataFusionError| Error::query(name, "cannot be registered as a table", cause);
+    let reference = TableReference::full(CATALOG, QUERIES, name);
+    context.deregister_table(reference.clone()).map_err(failed)?;
+    context.register_table(reference, provider).map_err(failed)?;
+    Ok(())
+}
+
+/// Registers all mappings.
+pub(super) fn register_mappings(context: &SessionContext, mappings: &[MappingTable]) -> Result<()> {
+    for mapping in mappings {
+        let table = MemTable::try_new(mapping.rows.schema(), vec![vec![mapping.rows.clone()]])
+            .map_err(|cause| Error::query(&mapping.name, "the mapping is no table", cause))?;
+        register(context, &mapping.name, Arc::new(table))?;
+    }
+    Ok(())
+}
+
+/// The rows of a committed dataset: exactly the files its manifest names. Dictionaries and metadata do not show.
+pub(super) async fn provider(dataset: &Dataset, manifest: &Manifest) -> Result<Arc<dyn TableProvider>> {
+    let failed = |cause: DataFusionError| Error::query(dataset.name(), "cannot be registered as a table", cause);
+    if manifest.files.is_empty() {
+        return counted(manifest.rows).map_err(failed);
+    }
+    let schema = kept_schema(&*RawTables::schema(dataset, manifest).await?);
+    let files = manifest.files.iter().map(|file| file_url(dataset, file)).collect::<Result<Vec<_>>>()?;
+    let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
+    let config = ListingTableConfig::new_with_multi_paths(files).with_listing_options(options).with_schema(schema);
+    Ok(Arc::new(ListingTable::try_new(config).map_err(failed)?))
+}
+
+/// A table without columns, which has no files.
+fn counted(rows: u64) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let rows = usize::try_from(rows).map_err(|cause| DataFusionError::External(cause.into()))?;
+    let schema = Arc::new(Schema::empty());
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), Vec::new(), &options)?;
+    Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
+}
+
+/// The file's URL, escaped so that it names this one object whatever characters its path holds.
+fn file_url(dataset: &Dataset, file: &WrittenFile) -> Result<ListingTableUrl> {
+    let mut url = dataset.area().store_url().clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        let path = dataset.file_path(file);
+        segments.clear().extend(path.parts().map(|part| part.as_ref().to_owned()));
+    }
+    ListingTableUrl::try_new(url, None)
+        .map_err(|cause| Error::staging(dataset.file_url(file), "is no place to read from", cause))
+}
+
+/// Reads every file of a dataset once and compares its bytes with the manifest's hashes.
+///
+/// # Errors
+/// [`Error::Staging`] with the file that is missing or has changed.
+pub(super) async fn require_intact(dataset: &Dataset, manifest: &Manifest) -> Result<()> {
+    for file in &manifest.files {
+        dataset.read_part(file).await?;
+    }
+    Ok(())
+}
