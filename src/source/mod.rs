@@ -56,6 +56,9 @@ use crate::error::{Error, Result};
 /// The oldest server that is read (`server_version_num`).
 const OLDEST: i32 = 100_000;
 
+/// Bytes of exceptions that a source keeps for `raw/_exceptions`.
+const LISTED_BYTES: usize = 64 << 20;
+
 /// What the reader is told.
 #[derive(Debug, Clone)]
 pub struct SourceConfig {
@@ -255,9 +258,20 @@ impl PostgresSource {
         }
     }
 
-    fn note(&self, partition: &Partition, noted: Noted) {
+    /// Keeps what a scan noted, in place of what an earlier scan of the slice did. Beyond [`LISTED_BYTES`] of all scans
+    /// exceptions are counted and no longer listed.
+    fn note(&self, partition: &Partition, mut noted: Noted) {
         let key = (partition.table.clone(), partition.number);
-        self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(key, noted);
+        let mut all = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&key);
+        if !noted.exceptions.is_empty() {
+            let listed: usize = all.values().flat_map(|other| &other.exceptions).map(Exception::size).sum();
+            let mut room = LISTED_BYTES.saturating_sub(listed);
+            let mut fits = |exception: &Exception| room.checked_sub(exception.size()).map(|left| room = left).is_some();
+            let fitting = noted.exceptions.iter().map_while(|exception| fits(exception).then_some(())).count();
+            noted.exceptions.truncate(fitting);
+        }
+        all.insert(key, noted);
     }
 }
 

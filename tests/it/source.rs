@@ -273,6 +273,34 @@ fn range_text(array: &ArrayRef, row: usize) -> String {
     format!("{open}{},{}{close}", bound("lower"), bound("upper"))
 }
 
+/// Each numeric beside its text, both made by the server.
+const NUMBERS: &str = "
+    select setseed(0.42);
+    create table numbers as
+    select free, free::text as free_text, fixed, fixed::text as fixed_text, wide, wide::text as wide_text
+    from (select trunc((random()::numeric - 0.5) * 10::numeric ^ (floor(random() * 60)::int - 30),
+                       floor(random() * 30)::int) as free,
+                 ((random()::numeric - 0.5) * 10::numeric ^ floor(random() * 15)::int)::numeric(20, 5) as fixed,
+                 ((random()::numeric - 0.5) * 10::numeric ^ floor(random() * 50)::int)::numeric(60, 9) as wide
+          from generate_series(1, 20000)) as made";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_every_size_are_the_servers_own_text() {
+    let (server, url, _client) = database(NUMBERS).await;
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let mut compared = 0;
+    for batch in rows(&source, &whole("public", "numbers")).await {
+        for row in 0..batch.num_rows() {
+            for column in [0, 2, 4] {
+                assert_eq!(text(batch.column(column), row), text(batch.column(column + 1), row));
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 60_000);
+    server.stop().await.unwrap();
+}
+
 const LIBRARY: &str = r#"
     create table plain (id bigint primary key, name text, lasts interval);
     insert into plain select i, 'row ' || i, '1 day' from generate_series(1, 50) i;
