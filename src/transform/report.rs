@@ -38,12 +38,10 @@ pub struct QueryReport {
     pub bytes: u64,
     /// How long it took.
     pub seconds: f64,
-    /// Order-free checksum of its rows, as `rows:sum`.
-    pub checksum: String,
     /// The forms in which its rows are kept.
     pub materialised: BTreeSet<Materialise>,
-    /// Order-free checksum over its rows, `rows:hash`; absent where a report was written without it.
-    pub checksum: Option<String>,
+    /// Order-free checksum of its rows, as `rows:sum`.
+    pub checksum: String,
     /// Rows of each dataset it read, by name; views are not counted.
     pub inputs: BTreeMap<String, u64>,
 }

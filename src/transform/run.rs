@@ -231,7 +231,7 @@ impl<'a> Work<'a> {
             bytes: manifest.bytes,
             seconds: started.elapsed().as_secs_f64(),
             materialised: query.materialise.clone(),
-            checksum: self.made.get(&query.name).map(|made| made.hash.clone()),
+            checksum: Made::of(&manifest).hash,
             inputs: read.collect(),
         })
     }
