@@ -129,7 +129,10 @@ valued as (
         p.approved,
         p.approver as approved_by,
         p.approved_at['value'] as approved_at,
-        coalesce(p.rights_expire['value'], d.rights_expire_date) as rights_expire_date,
+        coalesce(p.rights_expire['value'], d.rights_expire_date) as expires,
+        coalesce(
+            p.rights_expire['warning'] = 'OPEN_ENDED' or d.rights_expire_warning = 'OPEN_ENDED', false
+        ) as expires_never,
         p.alt_text['value'] as alt_text,
         case when k.source_key is not null then
             named_struct(
@@ -199,14 +202,18 @@ select
     approved,
     approved_by,
     approved_at,
-    rights_expire_date,
+    -- dates of the far future stand for no end
+    case when expires < arrow_cast('2099-12-31', 'Date32') then expires end as rights_expire_date,
+    case when expires >= arrow_cast('2099-12-31', 'Date32') or expires_never then true end as open_ended,
     alt_text,
     crop,
     storage,
     checksum,
     capture_date,
     meets_spec,
-    warnings,
+    gather(warnings, warn('rightsExpireDate', cast(expires as varchar), case
+        when expires >= arrow_cast('2099-12-31', 'Date32') then 'OPEN_ENDED'
+    end)) as warnings,
     array_remove_all(make_array(
         case when not asset_found then 'ORPHAN_ASSET_REF' else '' end,
         case when asset_found and asset_class <> 'Image' then 'WRONG_ASSET_CLASS' else '' end,

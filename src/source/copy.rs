@@ -36,7 +36,7 @@ pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<Stri
 }
 
 /// A `COPY` under way. Holds the messages that the socket has delivered and reads on only when asked.
-pub(crate) struct CopyRead {
+pub struct CopyRead {
     table: String,
     lease: Lease,
     stream: Pin<Box<CopyOutStream>>,
@@ -58,7 +58,10 @@ impl CopyRead {
     }
 
     /// The next bytes, or none when the server says that all are sent. Bytes that are here already come without waiting.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+    ///
+    /// # Errors
+    /// When the read broke off, or the server has been silent for a quarter of an hour.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         // A timer is started only when the socket has nothing: there is a chunk a row.
         let chunk = match self.stream.try_next().now_or_never() {
             Some(chunk) => chunk,
@@ -74,7 +77,10 @@ impl CopyRead {
 
     /// Accepts the read, and only a whole one: the trailer was seen, the command completed without an error, and the
     /// server counted the rows that were decoded. The session goes back to its snapshot.
-    pub(crate) async fn accept(self, rows: u64, trailer: bool) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the read is not whole; a transient error, as reading again may go well.
+    pub async fn accept(self, rows: u64, trailer: bool) -> Result<()> {
         drop(self.stream);
         // The answer to a further statement comes after CommandComplete, and is an error if the COPY failed.
         let ended = self.lease.session.client.batch_execute("select 1").await;

@@ -38,7 +38,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use self::catalog::CatalogTable;
 pub use self::catalog::PG_TEXT;
 use self::connect::Session;
-pub(crate) use self::copy::CopyRead;
+pub use self::copy::CopyRead;
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
@@ -191,8 +191,20 @@ impl PostgresSource {
         Ok(self.selected(&tables, table)?.columns.iter().map(|column| column.reading.wire.clone()).collect())
     }
 
+    /// What a [`TupleDecoder`] needs to know to decode a slice's bytes.
+    ///
+    /// # Errors
+    /// When the table is not one that is read.
+    pub async fn layout(&self, partition: &Partition) -> Result<Layout> {
+        let tables = self.catalog().await?;
+        Ok(self.layout_of(self.selected(&tables, &partition.table)?, partition))
+    }
+
     /// Reads a slice as bytes, under the snapshot.
-    pub(crate) async fn read(&self, partition: &Partition) -> Result<CopyRead> {
+    ///
+    /// # Errors
+    /// When the table is not one that is read, or the read cannot be started.
+    pub async fn read(&self, partition: &Partition) -> Result<CopyRead> {
         let tables = self.catalog().await?;
         let table = self.selected(&tables, &partition.table)?;
         let statement = copy::copy_statement(table, &partition.slice)?;
@@ -245,7 +257,7 @@ impl PostgresSource {
         Ok(snapshot)
     }
 
-    fn layout(&self, table: &CatalogTable, partition: &Partition) -> Layout {
+    fn layout_of(&self, table: &CatalogTable, partition: &Partition) -> Layout {
         let position = |key: &String| table.columns.iter().position(|column| column.name == *key);
         Layout {
             table: table.table.to_string(),
@@ -290,8 +302,7 @@ impl Source for PostgresSource {
     }
 
     async fn scan(&self, partition: &Partition) -> Result<SendableRecordBatchStream> {
-        let tables = self.catalog().await?;
-        let layout = self.layout(self.selected(&tables, &partition.table)?, partition);
+        let layout = self.layout(partition).await?;
         let schema = layout.schema.clone();
         let scan = Scan {
             read: Some(self.read(partition).await?),

@@ -102,19 +102,49 @@ async fn read(
     progress: &Progress,
 ) -> Result<ContentChecksum> {
     let mut read = database.read(&whole(table)).await?;
-    let mut framing = Framing::new(table.to_string(), wires.len());
-    let mut checksum = ContentChecksum::default();
-    let mut buffer = Vec::new();
+    let mut rows = WireChecksum::new(table.clone(), wires.to_vec());
     while let Some(chunk) = read.chunk().await? {
-        let before = checksum.rows;
-        framing.push(&chunk, |tuple| {
-            checksum.add(hash(table, wires, tuple, &mut buffer)?);
-            Ok(())
-        })?;
-        progress.advance(checksum.rows - before, chunk.len() as u64);
+        let before = rows.checksum.rows;
+        rows.push(&chunk)?;
+        progress.advance(rows.checksum.rows - before, chunk.len() as u64);
     }
-    read.accept(framing.rows(), framing.is_complete()).await?;
-    Ok(checksum)
+    read.accept(rows.framing.rows(), rows.framing.is_complete()).await?;
+    Ok(rows.checksum)
+}
+
+/// Takes the content checksum of a binary `COPY` from its bytes. Free of I/O: bytes in, a checksum out.
+#[derive(Debug)]
+pub struct WireChecksum {
+    table: TableName,
+    wires: Vec<Wire>,
+    framing: Framing,
+    checksum: ContentChecksum,
+    buffer: Vec<u8>,
+}
+
+impl WireChecksum {
+    /// A checksum at the start of a stream of the rows of `table` (named in errors), with the binary forms of its columns.
+    pub fn new(table: TableName, wires: Vec<Wire>) -> Self {
+        let framing = Framing::new(table.to_string(), wires.len());
+        Self { table, wires, framing, checksum: ContentChecksum::default(), buffer: Vec::new() }
+    }
+
+    /// Takes the next bytes of the stream.
+    ///
+    /// # Errors
+    /// When the bytes are not rows of these forms.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<()> {
+        let Self { table, wires, framing, checksum, buffer } = self;
+        framing.push(chunk, |tuple| {
+            checksum.add(hash(table, wires, tuple, buffer)?);
+            Ok(())
+        })
+    }
+
+    /// The checksum of all rows taken so far.
+    pub fn checksum(&self) -> ContentChecksum {
+        self.checksum
+    }
 }
 
 fn hash(table: &TableName, wires: &[Wire], tuple: &[u8], buffer: &mut Vec<u8>) -> Result<RowHash> {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::database::against;
+pub use self::database::{WireChecksum, against};
 use crate::dataflow::checksum::RowHash;
 use crate::dataflow::{ContentChecksum, Progress, Source, TableName};
 use crate::error::{Error, Result};
