@@ -132,7 +132,8 @@ impl Default for LoadConfig {
 }
 
 impl LoadConfig {
-    /// The defaults: annotations, 32 rows at a time, no limits, nothing bound, a ledger in the current folder.
+    /// The defaults: annotations, 32 rows at a time, no limits, nothing bound, no external ids, a ledger in the
+    /// current folder.
     pub fn new() -> Self {
         Self {
             target: String::new(),
@@ -143,7 +144,7 @@ impl LoadConfig {
             limit: None,
             bindings: Vec::new(),
             external_id_key: "reach".to_owned(),
-            external_id_column: "externalId".to_owned(),
+            external_id_column: String::new(),
             max_failures: None,
         }
     }

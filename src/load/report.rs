@@ -39,7 +39,8 @@ pub struct LoadReport {
     pub seconds: f64,
     /// Requests a second.
     pub requests_per_second: f64,
-    /// By which request field values were set: `annotations` or `metadata`; absent when none was set.
+    /// By which request field values were set: `annotations` or `metadata`; absent where `auto` has not
+    /// decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attributes: Option<String>,
     /// Failed rows by the class of their reason.

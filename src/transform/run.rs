@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::balance;
 use super::graph::Input;
 use super::nearest::did_you_mean;
-use super::planning::logical_plan;
+use super::planning::{Depth, logical_plan};
 use super::query::{Level, Query, REJECTED};
 use super::report::{CheckReport, QueryReport, REPORT_FILE, TransformReport};
 use super::{Transform, deep, diagnose, documents, session, shape, tables};
@@ -167,7 +167,7 @@ impl<'a> Work<'a> {
         Ok(report)
     }
 
-    /// Plans everything once more against the raw tables as they are, so that nothing is written that cannot be finished.
+    /// Types everything once more against the raw tables as they are, so that nothing is written that cannot be finished.
     async fn plan_all(&self) -> Result<()> {
         let mut schemas = Vec::new();
         for table in &self.raw {
@@ -176,7 +176,7 @@ impl<'a> Work<'a> {
             let provider = provider.map_err(|cause| Error::query(table.to_string(), "cannot be read", cause))?;
             schemas.push((table.clone(), provider.schema()));
         }
-        self.transform.plan_all(&schemas).await.map(drop)
+        self.transform.plan_all(&schemas, Depth::Types).await.map(drop)
     }
 
     /// Compares the bytes of every raw table that queries read with its manifest: Parquet alone does not notice a bit that

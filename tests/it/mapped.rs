@@ -161,6 +161,7 @@ pub fn config(folder: &Path) -> LoadConfig {
     LoadConfig {
         target: "dev".to_owned(),
         ledger: folder.join("dev.sqlite3"),
+        external_id_column: "externalId".to_owned(),
         bindings: vec![binding("collection", "assetType_Collection"), binding("project", "assetType_Project")],
         ..LoadConfig::new()
     }
