@@ -1,4 +1,4 @@
--- purpose: one row an asset with its class (a subclass row outranks the declared type) and whether it was deleted
+-- One row an asset with its class (a subclass row outranks the declared type) and whether it was deleted.
 -- materialise: parquet
 -- key: asset_id
 with subclass_rows as (

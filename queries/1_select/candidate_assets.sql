@@ -1,4 +1,4 @@
--- purpose: the assets that candidates stand on, once each: what the wide reads of 2_collect are restricted to
+-- The assets that candidates stand on, once each: what the wide reads of 2_collect are restricted to.
 -- materialise: parquet
 -- key: asset_id
 with claimed as (

@@ -1,4 +1,4 @@
--- purpose: the metadata objects of the candidates, once each
+-- The metadata objects of the candidates, once each.
 -- materialise: parquet
 -- key: metadata_id
 select distinct metadata_id

@@ -1,5 +1,5 @@
--- purpose: every entity that might be migrated, once: the rows of the four tables and the routed assets; with the scope
---          filter's verdict (out_of_scope: the first reason in the order of the closed list) and the asset it stands on
+-- Every entity that might be migrated, once: the rows of the four tables and the routed assets; with the scope
+-- filter's verdict (out_of_scope: the first reason in the order of the closed list) and the asset it stands on.
 -- materialise: parquet
 -- key: source_key
 with entities as (

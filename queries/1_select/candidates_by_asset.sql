@@ -1,4 +1,4 @@
--- purpose: the candidates that stand on an asset, with the one that bears the asset's own external id (the lowest id)
+-- The candidates that stand on an asset, with the one that bears the asset's own external id (the lowest id).
 -- materialise: parquet
 -- key: source_key
 select

@@ -1,4 +1,4 @@
--- purpose: assets without a target type, by class and cause: counted for the report, not part of the balance (A03b)
+-- Assets without a target type, by class and cause: counted for the report, not part of the balance (A03b).
 -- materialise: parquet
 -- key: class, cause
 with unclaimed as (

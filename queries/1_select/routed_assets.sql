@@ -1,5 +1,5 @@
--- purpose: live assets that are candidates by their descriptive fields alone: a Video of content type Promo without a
---          promo row, an Image with a known endpoint image detail without a deliverable_image row (rulings A03)
+-- Live assets that are candidates by their descriptive fields alone: a Video of content type Promo without a
+-- promo row, an Image with a known endpoint image detail without a deliverable_image row (rulings A03).
 -- materialise: view
 -- key: asset_id
 with video_promos as (

@@ -1,5 +1,5 @@
--- purpose: the two descriptive fields that decide the target of an asset which has no row in a specific table: a narrow
---          read of the value table (two properties, four columns) before the wide one of 2_collect
+-- The two descriptive fields that decide the target of an asset which has no row in a specific table: a narrow
+-- read of the value table (two properties, four columns) before the wide one of 2_collect.
 -- materialise: parquet
 -- key: metadata_id
 with properties as (

@@ -1,4 +1,4 @@
--- purpose: the constants of this migration, as one row: the source's own time zone where it states one
+-- The constants of this migration, as one row: the source's own time zone where it states one.
 -- materialise: view
 with stated as (
     select max(value) filter (where name = 'deployment.timezone') as zone

@@ -1,5 +1,5 @@
--- purpose: every spelling that stands for a canonical term, by vocabulary: the term itself, the aliases of alias.csv and
---          the source's approved synonyms; one row a folded spelling
+-- Every spelling that stands for a canonical term, by vocabulary: the term itself, the aliases of alias.csv and
+-- the source's approved synonyms; one row a folded spelling.
 -- materialise: parquet
 -- key: vocabulary, spelling
 with canonical as (

@@ -1,4 +1,4 @@
--- purpose: the planned airings of each promo, in order of time
+-- The planned airings of each promo, in order of time.
 -- materialise: parquet
 -- key: promo_id
 with airings as (

@@ -1,4 +1,4 @@
--- purpose: what the asset's own row says of each candidate's asset
+-- What the asset's own row says of each candidate's asset.
 -- materialise: parquet
 -- key: asset_id
 select

@@ -1,4 +1,4 @@
--- purpose: the categories of each candidate's asset, by category id (the cached names on the asset are not read)
+-- The categories of each candidate's asset, by category id (the cached names on the asset are not read).
 -- materialise: parquet
 -- key: asset_id
 with linked as (

@@ -1,4 +1,4 @@
--- purpose: the version of each candidate's asset that counts: live, flagged as current, highest number, highest id
+-- The version of each candidate's asset that counts: live, flagged as current, highest number, highest id.
 -- materialise: parquet
 -- key: asset_id
 with versions as (

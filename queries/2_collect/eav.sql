@@ -1,4 +1,4 @@
--- purpose: the descriptive fields of each candidate's metadata object side by side; multi-valued ones as lists in order
+-- The descriptive fields of each candidate's metadata object side by side; multi-valued ones as lists in order.
 -- materialise: parquet
 -- key: metadata_id
 with wide as (

@@ -1,5 +1,5 @@
--- purpose: one row a metadata object and field: the latest value of a single-valued field; the values of a multi-valued
---          one in order, joined by the unit separator (a pivot of plain text spills and stays small)
+-- One row a metadata object and field: the latest value of a single-valued field; the values of a multi-valued
+-- one in order, joined by the unit separator (a pivot of plain text spills and stays small).
 -- materialise: view
 -- key: metadata_id, field
 with ranked as (

@@ -1,5 +1,5 @@
--- purpose: the mapped descriptive values of the candidates as text, one row a value, from one read of the value table;
---          which property feeds which field, and by which column, is eav_field.csv
+-- The mapped descriptive values of the candidates as text, one row a value, from one read of the value table;
+-- which property feeds which field, and by which column, is eav_field.csv.
 -- materialise: parquet
 with fields as (
     select cast(property_id as int) as property_id, field, kind, cast(multi as boolean) as multi

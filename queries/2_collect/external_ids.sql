@@ -1,4 +1,4 @@
--- purpose: the identifier other systems know an asset by, where the asset itself bears none: the lowest row's
+-- The identifier other systems know an asset by, where the asset itself bears none: the lowest row's.
 -- materialise: view
 -- key: asset_id
 with usable as (

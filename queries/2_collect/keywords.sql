@@ -1,30 +1,28 @@
--- purpose: the keywords of each candidate's asset, synonyms replaced by the preferred keyword at the end of their chain,
---          ordered by the linked keyword's id
+-- The keywords of each candidate's asset, synonyms replaced by the preferred keyword at the end of their chain,
+-- ordered by the linked keyword's id.
 -- materialise: parquet
 -- key: asset_id
-with recursive chains as (
-    select keyword_id, preferred_id, 1 as depth
+with recursive edges as (
+    -- one preferred keyword each, so that a chain has one end
+    select keyword_id, min(preferred_id) as preferred_id
     from public.keyword_synonym
     where keyword_id <> preferred_id
-    union all
-    select c.keyword_id, s.preferred_id, c.depth + 1 as depth
-    from chains c
-    join public.keyword_synonym s on s.keyword_id = c.preferred_id
-    where c.depth < 16 and s.preferred_id <> c.keyword_id and s.preferred_id <> s.keyword_id
+    group by keyword_id
 ),
-ends as (
-    select
-        keyword_id,
-        preferred_id,
-        row_number() over (partition by keyword_id order by depth desc, preferred_id) as place
-    from chains
+chains as (
+    select keyword_id, preferred_id, 1 as depth
+    from edges
+    union all
+    select c.keyword_id, e.preferred_id, c.depth + 1 as depth
+    from chains c
+    join edges e on e.keyword_id = c.preferred_id
+    where c.depth < 16
 ),
 preferred as (
-    -- a synonym that leads back to itself is kept as it is
-    select e.keyword_id, e.preferred_id
-    from ends e
-    where e.place = 1
-        and not exists (select 1 from public.keyword_synonym s where s.keyword_id = e.preferred_id)
+    -- a chain that never ends is a cycle: its keywords are kept as they are
+    select c.keyword_id, c.preferred_id
+    from chains c
+    left anti join edges e on e.keyword_id = c.preferred_id
 ),
 linked as (
     select

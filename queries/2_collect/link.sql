@@ -1,5 +1,5 @@
--- purpose: every stored link of a candidate to something else, of all lists, one row a link: what is named, not yet whether
---          it exists; a symmetric relation belongs to the asset with the lower id (rulings A23)
+-- Every stored link of a candidate to something else, of all lists, one row a link: what is named, not yet whether
+-- it exists; a symmetric relation belongs to the asset with the lower id (rulings A23).
 -- materialise: view
 with owners as (
     select source_key, target, id, asset_id from candidates where out_of_scope is null

@@ -1,4 +1,4 @@
--- purpose: the trusted technical values of each technical content: container, first video and audio track; one row an asset
+-- The trusted technical values of each technical content: container, first video and audio track; one row an asset.
 -- materialise: parquet
 -- key: asset_id
 with containers as (

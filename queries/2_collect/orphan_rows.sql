@@ -1,4 +1,4 @@
--- purpose: rows that were skipped because their parent does not exist, counted by table (ORPHAN_ROW)
+-- Rows that were skipped because their parent does not exist, counted by table (ORPHAN_ROW).
 -- materialise: parquet
 -- key: table_name
 with versions as (
@@ -8,16 +8,22 @@ with versions as (
     where v.master_asset_id is not null
 ),
 owners as (
-    select m.id, m.owner_class, m.owner_id from public.metadata m
-    where m.owner_class in ('AssetMaster', 'Project', 'AssetCollection')
+    select 'AssetMaster' as owner_class, asset_id as owner_id from assets
+    union all
+    select 'AssetVersion' as owner_class, id as owner_id from public.asset_version
+    union all
+    select 'AssetCollection' as owner_class, id as owner_id from public.asset_collection
+    union all
+    select 'Project' as owner_class, id as owner_id from public.project
+    union all
+    select 'Timeline' as owner_class, id as owner_id from public.timeline
+    union all
+    select 'Clip' as owner_class, id as owner_id from public.clip
 ),
 objects as (
     select count(*) as rows
-    from owners o
-    left join assets a on o.owner_class = 'AssetMaster' and a.asset_id = o.owner_id
-    left join public.project p on o.owner_class = 'Project' and p.id = o.owner_id
-    left join public.asset_collection c on o.owner_class = 'AssetCollection' and c.id = o.owner_id
-    where a.asset_id is null and p.id is null and c.id is null
+    from public.metadata m
+    left anti join owners o on o.owner_class = m.owner_class and o.owner_id = m.owner_id
 ),
 property_values as (
     select count(*) as rows

@@ -1,4 +1,4 @@
--- purpose: the file behind each technical content; one row an asset
+-- The file behind each technical content; one row an asset.
 -- materialise: parquet
 -- key: asset_id
 select

@@ -1,5 +1,5 @@
--- purpose: what every candidate has whatever its type, as the source gives it: own title, house code, description, dates,
---          owner, identifiers; one row a candidate
+-- What every candidate has whatever its type, as the source gives it: own title, house code, description, dates,
+-- owner, identifiers; one row a candidate.
 -- materialise: parquet
 -- key: source_key
 with own as (
@@ -8,11 +8,10 @@ with own as (
         cast(null as varchar) as uuid, cast(null as bigint) as owner_id, cast(null as varchar) as owner_name
     from public.promo
     union all
-    select 'DeliverableImage' as class, i.id, i.title, i.house_code, d.title_id, i."desc" as description,
+    select 'DeliverableImage' as class, i.id, i.title, i.house_code, cast(null as bigint) as title_id, i."desc" as description,
         i.created_at as created_local, arrow_cast(null, 'Timestamp(Microsecond, Some("UTC"))') as created_at, i.updated_at as updated_local,
         cast(null as varchar) as uuid, cast(null as bigint) as owner_id, cast(null as varchar) as owner_name
     from public.deliverable_image i
-    left join public.deliverable d on d.id = i.deliverable_id
     union all
     select 'Project' as class, id, name as title, cast(null as varchar) as house_code, title_id, description,
         date_created as created_local, arrow_cast(null, 'Timestamp(Microsecond, Some("UTC"))') as created_at, date_updated as updated_local,

@@ -1,4 +1,4 @@
--- purpose: the content of the current version whose technical values count (SOURCE before MEZZANINE), one row an asset
+-- The content of the current version whose technical values count (SOURCE before MEZZANINE), one row an asset.
 -- materialise: parquet
 -- key: asset_id
 with contents as (

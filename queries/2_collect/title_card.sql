@@ -1,4 +1,4 @@
--- purpose: each title of the catalogue with its series, as promos, projects and images refer to it
+-- Each title of the catalogue with its series, as promos, projects and images refer to it.
 -- materialise: parquet
 -- key: title_id
 select

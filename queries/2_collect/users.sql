@@ -1,4 +1,4 @@
--- purpose: the display name of each user, and the names by which texts refer to one
+-- The display name of each user, and the names by which texts refer to one.
 -- materialise: view
 -- key: user_id
 select

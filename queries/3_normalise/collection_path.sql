@@ -1,4 +1,4 @@
--- purpose: the names from the root down to each collection, joined by ' / '; a parent that does not load ends the path
+-- The names from the root down to each collection, joined by ' / '; a parent that does not load ends the path.
 -- materialise: parquet
 -- key: source_key
 with recursive tree as (

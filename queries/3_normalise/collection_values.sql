@@ -1,5 +1,5 @@
--- purpose: each collection's own fields in their target form, and the reasons for which it would be rejected, in the order of
---          the closed list
+-- Each collection's own fields in their target form, and the reasons for which it would be rejected, in the order of
+-- the closed list.
 -- materialise: parquet
 -- key: source_key
 with collections as (

@@ -1,4 +1,4 @@
--- purpose: the fields that all four types share, in their target form; one row a candidate
+-- The fields that all four types share, in their target form; one row a candidate.
 -- materialise: parquet
 -- key: source_key
 with owners as (
@@ -92,6 +92,7 @@ select
     j.source_key,
     j.target,
     t.title,
+    t.original_title,
     t.alternate_titles,
     t.placeholder,
     case
@@ -147,6 +148,7 @@ select
         warn('legacyUuid', j.uuid_raw, j.uuid['warning']),
         warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > 500 then 'TOO_MANY_VALUES' end),
         warn('owner', j.owner_raw, case when j.owner is null and j.owner_raw is not null then 'OWNER_UNRESOLVED' end),
+        t.warnings,
         h.warnings,
         j.described_warnings,
         r.warnings

@@ -1,4 +1,4 @@
--- purpose: the descriptive fields that any type may carry, each in its target form (rulings A01), with what was dropped
+-- The descriptive fields that any type may carry, each in its target form (rulings A01), with what was dropped.
 -- materialise: parquet
 -- key: source_key
 with valued as (
@@ -62,7 +62,7 @@ select
     source_key,
     series['value'] as series_name,
     series_code['value'] as series_code,
-    cast(season['value'] as int) as season_number,
+    try_cast(season['value'] as int) as season_number,
     coalesce(
         cast(episode_number['value'] as varchar),
         episode_sequence['value'],
@@ -77,7 +77,7 @@ select
     record_oid['value'] as legacy_record_id,
     location['value'] as location,
     studio['value'] as studio,
-    cast(release_year['value'] as int) as release_year,
+    try_cast(release_year['value'] as int) as release_year,
     eidr['value'] as eidr,
     rights_notes['value'] as rights_notes,
     short_description['value'] as short_description,

@@ -1,5 +1,5 @@
--- purpose: the verdict on every candidate: out of scope, rejected for the first of its reasons (the others as details), else
---          loaded. Duplicates are settled among the rows that are otherwise valid
+-- The verdict on every candidate: out of scope, rejected for the first of its reasons (the others as details), else
+-- loaded. Duplicates are settled among the rows that are otherwise valid.
 -- materialise: parquet
 -- key: source_key
 with verdicts as (

@@ -1,4 +1,4 @@
--- purpose: name, size and checksum of the file behind each asset, where it is the source file
+-- Name, size and checksum of the file behind each asset, where it is the source file.
 -- materialise: view
 -- key: asset_id
 select

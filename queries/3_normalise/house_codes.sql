@@ -1,4 +1,4 @@
--- purpose: the house code of each candidate: the first valid one of its sources in order, else the first one as it is
+-- The house code of each candidate: the first valid one of its sources in order, else the first one as it is.
 -- materialise: parquet
 -- key: source_key
 with raw_codes as (

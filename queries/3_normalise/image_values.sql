@@ -1,5 +1,5 @@
--- purpose: each deliverable image's own fields in their target form, and the reasons for which it would be rejected, in the
---          order of the closed list
+-- Each deliverable image's own fields in their target form, and the reasons for which it would be rejected, in the
+-- order of the closed list.
 -- materialise: parquet
 -- key: source_key
 with images as (
@@ -101,10 +101,10 @@ parsed as (
 corner_values as (
     select
         source_key,
-        cast(corners[1] as double) as x1,
-        cast(corners[2] as double) as y1,
-        cast(corners[3] as double) as x2,
-        cast(corners[4] as double) as y2
+        try_cast(corners[1] as double) as x1,
+        try_cast(corners[2] as double) as y1,
+        try_cast(corners[3] as double) as x2,
+        try_cast(corners[4] as double) as y2
     from parsed
     where corners is not null
 ),
@@ -129,7 +129,10 @@ valued as (
         p.approved,
         p.approver as approved_by,
         p.approved_at['value'] as approved_at,
-        coalesce(p.rights_expire['value'], d.rights_expire_date) as rights_expire_date,
+        coalesce(p.rights_expire['value'], d.rights_expire_date) as expires,
+        coalesce(
+            p.rights_expire['warning'] = 'OPEN_ENDED' or d.rights_expire_warning = 'OPEN_ENDED', false
+        ) as expires_never,
         p.alt_text['value'] as alt_text,
         case when k.source_key is not null then
             named_struct(
@@ -199,14 +202,18 @@ select
     approved,
     approved_by,
     approved_at,
-    rights_expire_date,
+    -- dates of the far future stand for no end
+    case when expires < arrow_cast('2099-12-31', 'Date32') then expires end as rights_expire_date,
+    case when expires >= arrow_cast('2099-12-31', 'Date32') or expires_never then true end as open_ended,
     alt_text,
     crop,
     storage,
     checksum,
     capture_date,
     meets_spec,
-    warnings,
+    gather(warnings, warn('rightsExpireDate', cast(expires as varchar), case
+        when expires >= arrow_cast('2099-12-31', 'Date32') then 'OPEN_ENDED'
+    end)) as warnings,
     array_remove_all(make_array(
         case when not asset_found then 'ORPHAN_ASSET_REF' else '' end,
         case when asset_found and asset_class <> 'Image' then 'WRONG_ASSET_CLASS' else '' end,

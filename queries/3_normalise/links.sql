@@ -1,5 +1,5 @@
--- purpose: the links of each candidate as its lists, in order; with the counts of a collection's members by source class
---          (distinct targets, migrated or not) and the number of memberships that lead to no member (rulings A22)
+-- The links of each candidate as its lists, in order; with the counts of a collection's members by source class
+-- (distinct targets, migrated or not) and the number of memberships that lead to no member (rulings A22).
 -- materialise: parquet
 -- key: source_key
 with lists as (

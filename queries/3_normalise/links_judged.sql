@@ -1,5 +1,5 @@
--- purpose: each link with its verdict: whether its target loads, and the warning of one that is skipped. A target that is
---          no candidate at all (a clip, a timeline, an asset without a target type) is skipped without a warning
+-- Each link with its verdict: whether its target loads, and the warning of one that is skipped. A target that is
+-- no candidate at all (a clip, a timeline, an asset without a target type) is skipped without a warning.
 -- materialise: parquet
 with numbered as (
     select

@@ -1,4 +1,4 @@
--- purpose: the markers of each promo's main timeline, then the annotations of its asset, by id
+-- The markers of each promo's main timeline, then the annotations of its asset, by id.
 -- materialise: parquet
 -- key: source_key
 with promos as (

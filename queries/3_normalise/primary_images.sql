@@ -1,5 +1,5 @@
--- purpose: which of the loading images of one house code, detail and locale is the primary one: approved, then latest, then
---          lowest id
+-- Which of the loading images of one house code, detail and locale is the primary one: approved, then latest, then
+-- lowest id.
 -- materialise: view
 -- key: source_key
 with ranked as (

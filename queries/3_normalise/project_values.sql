@@ -1,5 +1,5 @@
--- purpose: each project's own fields in their target form, and the reasons for which it would be rejected, in the order of
---          the closed list
+-- Each project's own fields in their target form, and the reasons for which it would be rejected, in the order of
+-- the closed list.
 -- materialise: parquet
 -- key: source_key
 with projects as (

@@ -1,5 +1,5 @@
--- purpose: each promo's own fields in their target form, and the reasons for which it would be rejected, in the order of the
---          closed list
+-- Each promo's own fields in their target form, and the reasons for which it would be rejected, in the order of the
+-- closed list.
 -- materialise: parquet
 -- key: source_key
 with promos as (
@@ -109,6 +109,8 @@ valued as (
         p.air_dates,
         t.promo_type,
         t.promo_type_stated,
+        t.network,
+        t.network_stated,
         t.file_format,
         t.file_format_stated,
         c.title,
@@ -163,10 +165,13 @@ select
         case when promo_code is null then 'MISSING_MANDATORY:promoCode' else '' end,
         case when promo_type is null and not coalesce(promo_type_stated, false)
             then 'MISSING_MANDATORY:promoType' else '' end,
+        case when network is null and not coalesce(network_stated, false)
+            then 'MISSING_MANDATORY:network' else '' end,
         case when promo_length is null then 'MISSING_MANDATORY:promoLength' else '' end,
         case when asset_found and file_format is null and not coalesce(file_format_stated, false)
             then 'MISSING_MANDATORY:fileFormat' else '' end,
         case when promo_type is null and promo_type_stated then 'VOCAB_UNMAPPED:promoType' else '' end,
+        case when network is null and network_stated then 'VOCAB_UNMAPPED:network' else '' end,
         case when file_format is null and file_format_stated then 'VOCAB_UNMAPPED:fileFormat' else '' end
     ), '') as reasons
 from valued

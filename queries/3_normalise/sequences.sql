@@ -1,4 +1,4 @@
--- purpose: the timelines of each project's member videos, in the order of the members
+-- The timelines of each project's member videos, in the order of the members.
 -- materialise: parquet
 -- key: source_key
 with members as (

@@ -1,5 +1,5 @@
--- purpose: one row a candidate and vocabulary field: the first source that gives a known term; sources before it that gave
---          none warn, those behind it are not asked
+-- One row a candidate and vocabulary field: the first source that gives a known term; sources before it that gave
+-- none warn, those behind it are not asked.
 -- materialise: parquet
 -- key: source_key, field
 with cleaned as (

@@ -1,4 +1,4 @@
--- purpose: the multi-valued vocabulary fields of each candidate (genres, territories): known terms once each, in order
+-- The multi-valued vocabulary fields of each candidate (genres, territories): known terms once each, in order.
 -- materialise: parquet
 -- key: source_key
 with genre_lists as (
@@ -15,18 +15,29 @@ territory_lists as (
     join eav e on e.metadata_id = s.metadata_id
 ),
 lists as (
-    select source_key, field, distinct_folded(split_list(raw, 'tags')) as items from genre_lists where raw is not null
+    select source_key, field, raw as cells, generate_series(1, array_length(raw)) as places from genre_lists
+    where raw is not null
     union all
-    select source_key, field, distinct_folded(split_list(raw, 'tags')) as items from territory_lists where raw is not null
+    select source_key, field, raw as cells, generate_series(1, array_length(raw)) as places from territory_lists
+    where raw is not null
 ),
-numbered as (
-    select source_key, field, items, generate_series(1, array_length(items)) as places
+cells as (
+    select source_key, field, unnest(cells) as cell, unnest(places) as place
     from lists
-    where items is not null
+),
+-- a cell that is a known term as a whole is not split: names of places hold commas
+whole as (
+    select
+        c.source_key,
+        c.field,
+        c.place,
+        case when k.canonical is not null then make_array(c.cell) else split_list(make_array(c.cell), 'tags') end as items
+    from cells c
+    left join terms_known k on k.vocabulary = c.field and k.spelling = fold_key(c.cell)
 ),
 exploded as (
-    select source_key, field, unnest(items) as raw, unnest(places) as place
-    from numbered
+    select source_key, field, place, unnest(items) as raw
+    from whole
 ),
 judged as (
     select e.source_key, e.field, e.raw, e.place, k.canonical as term
@@ -35,9 +46,9 @@ judged as (
 )
 select
     source_key,
-    distinct_folded(array_agg(term order by place) filter (where field = 'genres' and term is not null)) as genres,
-    distinct_folded(array_agg(term order by place) filter (where field = 'licenseTerritory' and term is not null)) as territories,
+    distinct_folded(array_agg(term order by place, raw) filter (where field = 'genres' and term is not null)) as genres,
+    distinct_folded(array_agg(term order by place, raw) filter (where field = 'licenseTerritory' and term is not null)) as territories,
     flatten(array_agg(warn(case field when 'licenseTerritory' then 'territories' else field end, raw, 'VOCAB_UNKNOWN')
-        order by field, place) filter (where term is null)) as warnings
+        order by field, place, raw) filter (where term is null)) as warnings
 from judged
 group by source_key

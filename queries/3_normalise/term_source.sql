@@ -1,5 +1,5 @@
--- purpose: every raw value of a vocabulary field with its vocabulary and its place in the order of sources; a new
---          vocabulary field is one more select here
+-- Every raw value of a vocabulary field with its vocabulary and its place in the order of sources; a new
+-- vocabulary field is one more select here.
 -- materialise: view
 with candidate as (
     select s.source_key, s.target, s.asset_id, s.id, s.status, e.title_class, e.rating, e.approval_status, e.network,
@@ -24,7 +24,11 @@ projects as (
     left join public.project_type t on t.id = p.project_type_id
 ),
 collections as (
-    select concat('AssetCollection:', id) as source_key, collection_kind from public.asset_collection
+    -- the kinds that are out of scope are no terms of the target's list
+    select c.source_key, a.collection_kind
+    from public.asset_collection a
+    join candidates c on c.class = 'AssetCollection' and c.id = a.id
+    where c.out_of_scope is null
 ),
 videos as (
     select d.source_key, v.scan_type, v.closed_caption_info, v.language

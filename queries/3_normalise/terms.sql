@@ -1,4 +1,4 @@
--- purpose: the vocabulary fields of each candidate side by side; _stated tells a required one that is unknown from one that is absent
+-- The vocabulary fields of each candidate side by side; _stated tells a required one that is unknown from one that is absent.
 -- materialise: parquet
 -- key: source_key
 select
@@ -24,6 +24,7 @@ select
     max(term) filter (where field = 'budgetCurrency') as budget_currency,
     max(term) filter (where field = 'collectionKind') as collection_kind,
     bool_or(stated) filter (where field = 'promoType') as promo_type_stated,
+    bool_or(stated) filter (where field = 'network') as network_stated,
     bool_or(stated) filter (where field = 'fileFormat') as file_format_stated,
     bool_or(stated) filter (where field = 'endpointImageDetail') as endpoint_image_detail_stated,
     bool_or(stated) filter (where field = 'projectType') as project_type_stated,

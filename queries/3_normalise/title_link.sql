@@ -1,4 +1,4 @@
--- purpose: the catalogue title each candidate belongs to: the one it names, else the one with its house code (lowest id)
+-- The catalogue title each candidate belongs to: the one it names, else the one with its house code (lowest id).
 -- materialise: parquet
 -- key: source_key
 with coded as (

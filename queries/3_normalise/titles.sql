@@ -1,4 +1,4 @@
--- purpose: the title of each candidate by the fallback order of the four sources, the others as alternate titles
+-- The title of each candidate by the fallback order of the four sources, the others as alternate titles.
 -- materialise: parquet
 -- key: source_key
 with raw_titles as (
@@ -19,14 +19,23 @@ cleaned as (
     from raw_titles
     where raw is not null
 ),
+worded as (
+    select
+        source_key,
+        rank,
+        -- `None` in just this spelling is a title (rulings A05)
+        case when btrim(raw) = 'None' then 'None' else line['value'] end as title,
+        line['warning'] as warning
+    from cleaned
+),
 placed as (
     select
         source_key,
         rank,
-        line['value'] as title,
-        line['warning'] as warning,
-        row_number() over (partition by source_key order by line['value'] is null, rank) as place
-    from cleaned
+        title,
+        warning,
+        row_number() over (partition by source_key order by title is null, rank) as place
+    from worded
 ),
 chosen as (
     select source_key, title, rank, warning
@@ -49,13 +58,19 @@ placeholders as (
     select source_key, bool_or(warning = 'PLACEHOLDER_DROPPED') as placeholder
     from placed
     group by source_key
+),
+cut as (
+    select source_key, title, truncate_text(title, 255) as short
+    from chosen
 )
 select
     s.source_key,
-    c.title,
+    c.short['value'] as title,
+    case when c.short['warning'] is not null then c.title end as original_title,
+    warn('title', null, case when c.short['warning'] is not null then 'TITLE_TRUNCATED' end) as warnings,
     distinct_folded(o.titles) as alternate_titles,
     coalesce(p.placeholder, false) as placeholder
 from subject s
-left join chosen c on c.source_key = s.source_key
+left join cut c on c.source_key = s.source_key
 left join others o on o.source_key = s.source_key
 left join placeholders p on p.source_key = s.source_key

@@ -1,5 +1,5 @@
--- purpose: the technical fields of each promo's video in their target form, typed media data before content text before
---          the subclass row before descriptive values; one row a candidate
+-- The technical fields of each promo's video in their target form, typed media data before content text before
+-- the subclass row before descriptive values; one row a candidate.
 -- materialise: parquet
 -- key: source_key
 with promos as (

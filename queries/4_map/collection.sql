@@ -1,4 +1,4 @@
--- purpose: collections as assetType_Collection instances; one row a candidate, whatever its disposition
+-- Collections as assetType_Collection instances; one row a candidate, whatever its disposition.
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (
@@ -12,6 +12,7 @@ with mapped as (
         c.title as name,
         z.batch,
         c.title,
+        c.original_title as "originalTitle",
         c.alternate_titles as "alternateTitles",
         c.description,
         c.tags,
@@ -74,6 +75,7 @@ select
     warnings,
     name,
     title,
+    "originalTitle",
     "alternateTitles",
     description,
     tags,
@@ -123,13 +125,13 @@ select
         'batch', batch,
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
-            title, "alternateTitles", description, tags, "externalId", "legacyId", "legacyUuid", "legacyClass",
-            "houseCode", owner, categories, "createdDate", "modifiedDate", "collectionKind", private, parent,
-            path, "itemCount", members, "memberSummary", "coverAsset", color, "expiresAt", "openEnded",
-            "repositoryPath", "synopsisShort", "titleClass", "seriesName", "seriesCode", "seasonNumber",
-            "episodeNumber", territories, "svodLiveDate", "svodKillDate", "licenseWindows", "legacyRecordId",
-            location, "cast", genres, directors, studio, rating, "releaseYear", eidr, "firstAirDate",
-            "rightsNotes"
+            title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "collectionKind", private, parent, path, "itemCount", members, "memberSummary", "coverAsset", color,
+            "expiresAt", "openEnded", "repositoryPath", "synopsisShort", "titleClass", "seriesName",
+            "seriesCode", "seasonNumber", "episodeNumber", territories, "svodLiveDate", "svodKillDate",
+            "licenseWindows", "legacyRecordId", location, "cast", genres, directors, studio, rating,
+            "releaseYear", eidr, "firstAirDate", "rightsNotes"
         )
     ) as migration
 from mapped

@@ -1,4 +1,4 @@
--- purpose: deliverable images with their image asset as assetType_DeliverableImage instances; one row a candidate, whatever its disposition
+-- Deliverable images with their image asset as assetType_DeliverableImage instances; one row a candidate, whatever its disposition.
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (
@@ -12,6 +12,7 @@ with mapped as (
         c.title as name,
         z.batch,
         c.title,
+        c.original_title as "originalTitle",
         c.alternate_titles as "alternateTitles",
         c.description,
         c.tags,
@@ -43,6 +44,7 @@ with mapped as (
         v.approved_by as "approvedBy",
         v.approved_at as "approvedAt",
         v.rights_expire_date as "rightsExpireDate",
+        v.open_ended as "openEnded",
         v.alt_text as "altText",
         v.crop,
         v.capture_date as "captureDate",
@@ -92,6 +94,7 @@ select
     warnings,
     name,
     title,
+    "originalTitle",
     "alternateTitles",
     description,
     tags,
@@ -123,6 +126,7 @@ select
     "approvedBy",
     "approvedAt",
     "rightsExpireDate",
+    "openEnded",
     "altText",
     crop,
     "captureDate",
@@ -157,15 +161,15 @@ select
         'batch', batch,
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
-            title, "alternateTitles", description, tags, "externalId", "legacyId", "legacyUuid", "legacyClass",
-            "houseCode", owner, categories, "createdDate", "modifiedDate", "endpointImageDetail", endpoint,
-            width, height, resolution, "resolutionClass", "meetsSpec", "aspectRatio", "fileFormat",
-            "colorSpace", "fileName", "fileSize", "checksumSha256", storage, locale, approved, "approvedBy",
-            "approvedAt", "rightsExpireDate", "altText", crop, "captureDate", "isPrimary", status,
-            "preValidated", telecine, "titleRef", "relatedAssets", "synopsisShort", "titleClass", "seriesName",
-            "seriesCode", "seasonNumber", "episodeNumber", territories, "svodLiveDate", "svodKillDate",
-            "licenseWindows", "legacyRecordId", location, "cast", genres, directors, studio, rating,
-            "releaseYear", eidr, "firstAirDate", "rightsNotes"
+            title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "endpointImageDetail", endpoint, width, height, resolution, "resolutionClass", "meetsSpec",
+            "aspectRatio", "fileFormat", "colorSpace", "fileName", "fileSize", "checksumSha256", storage,
+            locale, approved, "approvedBy", "approvedAt", "rightsExpireDate", "openEnded", "altText", crop,
+            "captureDate", "isPrimary", status, "preValidated", telecine, "titleRef", "relatedAssets",
+            "synopsisShort", "titleClass", "seriesName", "seriesCode", "seasonNumber", "episodeNumber",
+            territories, "svodLiveDate", "svodKillDate", "licenseWindows", "legacyRecordId", location, "cast",
+            genres, directors, studio, rating, "releaseYear", eidr, "firstAirDate", "rightsNotes"
         )
     ) as migration
 from mapped

@@ -1,4 +1,4 @@
--- purpose: projects as assetType_Project instances; one row a candidate, whatever its disposition
+-- Projects as assetType_Project instances; one row a candidate, whatever its disposition.
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (
@@ -12,6 +12,7 @@ with mapped as (
         c.title as name,
         z.batch,
         c.title,
+        c.original_title as "originalTitle",
         c.alternate_titles as "alternateTitles",
         c.description,
         c.tags,
@@ -76,6 +77,7 @@ select
     warnings,
     name,
     title,
+    "originalTitle",
     "alternateTitles",
     description,
     tags,
@@ -127,13 +129,13 @@ select
         'batch', batch,
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
-            title, "alternateTitles", description, tags, "externalId", "legacyId", "legacyUuid", "legacyClass",
-            "houseCode", owner, categories, "createdDate", "modifiedDate", "projectCode", "projectType", status,
-            producer, department, "budgetAmount", "budgetCurrency", "startDate", "dueDate", "airDate", locked,
-            "titleRef", members, sequences, "synopsisShort", "titleClass", "seriesName", "seriesCode",
-            "seasonNumber", "episodeNumber", territories, "svodLiveDate", "svodKillDate", "licenseWindows",
-            "legacyRecordId", location, "cast", genres, directors, studio, rating, "releaseYear", eidr,
-            "firstAirDate", "rightsNotes"
+            title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "projectCode", "projectType", status, producer, department, "budgetAmount", "budgetCurrency",
+            "startDate", "dueDate", "airDate", locked, "titleRef", members, sequences, "synopsisShort",
+            "titleClass", "seriesName", "seriesCode", "seasonNumber", "episodeNumber", territories,
+            "svodLiveDate", "svodKillDate", "licenseWindows", "legacyRecordId", location, "cast", genres,
+            directors, studio, rating, "releaseYear", eidr, "firstAirDate", "rightsNotes"
         )
     ) as migration
 from mapped

@@ -1,4 +1,4 @@
--- purpose: promos with their video asset as assetType_Promo instances; one row a candidate, whatever its disposition
+-- Promos with their video asset as assetType_Promo instances; one row a candidate, whatever its disposition.
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (
@@ -12,6 +12,7 @@ with mapped as (
         c.title as name,
         z.batch,
         c.title,
+        c.original_title as "originalTitle",
         c.alternate_titles as "alternateTitles",
         c.description,
         c.tags,
@@ -108,6 +109,7 @@ select
     warnings,
     name,
     title,
+    "originalTitle",
     "alternateTitles",
     description,
     tags,
@@ -187,17 +189,17 @@ select
         'batch', batch,
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
-            title, "alternateTitles", description, tags, "externalId", "legacyId", "legacyUuid", "legacyClass",
-            "houseCode", owner, categories, "createdDate", "modifiedDate", "promoCode", "houseNumber",
-            "promoType", network, campaign, "versionLabel", tagline, editor, "promoLength", "durationMs",
-            resolution, width, height, "resolutionClass", "aspectRatio", "scanType", "frameRate",
-            "startTimecode", "videoCodec", "audioCodec", "audioLayout", "bitrateKbps", "fileFormat", "fileName",
-            "fileSize", "checksumMd5", language, "captionStatus", "airStart", "airEnd", "openEnded", "airDates",
-            "approvalStatus", status, "preValidated", telecine, script, notes, "isciCode", "titleRef", markers,
-            "relatedAssets", "synopsisShort", "titleClass", "seriesName", "seriesCode", "seasonNumber",
-            "episodeNumber", territories, "svodLiveDate", "svodKillDate", "licenseWindows", "legacyRecordId",
-            location, "cast", genres, directors, studio, rating, "releaseYear", eidr, "firstAirDate",
-            "rightsNotes"
+            title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "promoCode", "houseNumber", "promoType", network, campaign, "versionLabel", tagline, editor,
+            "promoLength", "durationMs", resolution, width, height, "resolutionClass", "aspectRatio",
+            "scanType", "frameRate", "startTimecode", "videoCodec", "audioCodec", "audioLayout", "bitrateKbps",
+            "fileFormat", "fileName", "fileSize", "checksumMd5", language, "captionStatus", "airStart",
+            "airEnd", "openEnded", "airDates", "approvalStatus", status, "preValidated", telecine, script,
+            notes, "isciCode", "titleRef", markers, "relatedAssets", "synopsisShort", "titleClass",
+            "seriesName", "seriesCode", "seasonNumber", "episodeNumber", territories, "svodLiveDate",
+            "svodKillDate", "licenseWindows", "legacyRecordId", location, "cast", genres, directors, studio,
+            rating, "releaseYear", eidr, "firstAirDate", "rightsNotes"
         )
     ) as migration
 from mapped

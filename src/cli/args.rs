@@ -102,8 +102,8 @@ pub struct Rehearse {
     #[arg(long, default_value = "0.001")]
     pub scale: f64,
     /// How dirty: 0 none, 1 the rates of the specification, n times them.
-    #[arg(long, default_value_t = 1)]
-    pub dirt: u32,
+    #[arg(long, default_value = "1")]
+    pub dirt: f64,
     /// The library's seed.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -298,8 +298,8 @@ pub struct LibraryCreate {
     #[arg(long, default_value = "0.001")]
     pub scale: f64,
     /// How dirty: 0 none, 1 the rates of the specification, n times them.
-    #[arg(long, default_value_t = 1)]
-    pub dirt: u32,
+    #[arg(long, default_value = "1")]
+    pub dirt: f64,
     /// The library's seed.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,

@@ -102,7 +102,13 @@ impl Printed for RunReport {
 
 impl Printed for LoadSummary {
     fn to_text(&self) -> String {
-        format!("{} tables, {} rows, {:.1} MiB in {:.1} s", self.tables, thousands(self.rows), mebibytes(self.bytes), self.seconds)
+        format!(
+            "{} tables, {} rows, {:.1} MiB in {:.1} s",
+            self.tables,
+            thousands(self.rows),
+            mebibytes(self.bytes),
+            self.seconds
+        )
     }
 }
 
@@ -122,7 +128,7 @@ impl Printed for Discovery {
         for found in &self.listing {
             let usage = match &found.usage {
                 Use::Read => "read".to_owned(),
-                Use::Skipped { reason } => format!("skipped: {reason}"),
+                Use::Skipped(reason) => format!("skipped: {reason}"),
             };
             tables.row([
                 found.table.to_string(),
@@ -151,7 +157,7 @@ impl Printed for ExtractReport {
         let mut tables = Table::new(&["table", "rows", "MiB", "files", "exceptions", "seconds"]);
         for table in &self.tables {
             tables.row([
-                format!("{}.{}", table.schema, table.name),
+                table.table.to_string(),
                 thousands(table.rows),
                 format!("{:.2}", mebibytes(table.bytes)),
                 table.files.to_string(),
@@ -160,7 +166,7 @@ impl Printed for ExtractReport {
             ]);
         }
         let skipped: String =
-            self.skipped.iter().map(|table| format!("skipped {}.{}: {}\n", table.schema, table.name, table.reason)).collect();
+            self.skipped.iter().map(|table| format!("skipped {}: {}\n", table.table, table.reason)).collect();
         format!(
             "{tables}\n{skipped}run {}: {} tables, {} rows, {:.1} MiB of Parquet in {:.1} s, snapshot {} at {}",
             self.run,

@@ -7,17 +7,15 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::args::{
-    Extract, FlexGet, FlexVerb, Global, LibraryCreate, LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs, RunId,
-    Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
+    Extract, FlexGet, FlexVerb, Global, LibraryCreate, LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs,
+    RunId, Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
 };
 use super::{Surroundings, output};
 use crate::config::{Config, Flags};
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
 use crate::flex::FlexClient;
-use crate::pipeline::{
-    Pipeline, Rehearsal, RehearseOptions, credential, latest_run, new_run, unfinished_run,
-};
+use crate::pipeline::{Pipeline, Rehearsal, RehearseOptions, credential, latest_run, new_run, unfinished_run};
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
 use crate::rehearsal::library::{self, Library, LibraryOptions};
 use crate::report::{Display, FILE_NAME, RunReport};
@@ -69,7 +67,12 @@ impl Session {
         put(&mut flags, "transform.memory", args.memory.as_ref());
         put(&mut flags, "source.connections", args.connections.as_ref());
         let options = RehearseOptions {
-            library: LibraryOptions { seed: args.seed, scale: args.scale, dirt: args.dirt, ..LibraryOptions::default() },
+            library: LibraryOptions {
+                seed: args.seed,
+                scale: args.scale,
+                dirt: args.dirt,
+                ..LibraryOptions::default()
+            },
             dir: args.dir,
             project: self.global.project.clone(),
             flags,
@@ -204,9 +207,11 @@ impl Session {
         let mut problems = Vec::new();
         let mut faults = Vec::new();
         for spec in &args.fault {
-            spec.parse().map_or_else(|cause| problems.push(format!("--fault {spec}: {cause}")), |fault| faults.push(fault));
+            spec.parse()
+                .map_or_else(|cause| problems.push(format!("--fault {spec}: {cause}")), |fault| faults.push(fault));
         }
-        let personality = args.personality.parse().map_err(|cause| problems.push(format!("--personality: {cause}"))).ok();
+        let personality =
+            args.personality.parse().map_err(|cause| problems.push(format!("--personality: {cause}"))).ok();
         let Some(personality) = personality.filter(|_| problems.is_empty()) else {
             return Err(Error::Config { problems });
         };
@@ -229,14 +234,18 @@ impl Session {
         let LibraryVerb::Create(args) = verb;
         let library = Arc::new(Library::new(self.library_options(&args))?);
         let url = match args.url.strip_prefix("env:") {
-            Some(name) => self.surroundings.environment.get(name).cloned().ok_or_else(|| {
-                Error::config(format!("--url: the environment variable {name} is not set"))
-            })?,
+            Some(name) => self
+                .surroundings
+                .environment
+                .get(name)
+                .cloned()
+                .ok_or_else(|| Error::config(format!("--url: the environment variable {name} is not set")))?,
             None => args.url.clone(),
         };
         let progress = Progress::default();
         let display = Display::start("library", &progress, self.global.quiet);
-        let work = library::create(&library, &SecretString::from(url), args.connections, &progress);
+        let url = SecretString::from(url);
+        let work = library::create(&library, &url, args.connections, &progress);
         let summary = tokio::select! {
             summary = work => summary?,
             () = self.surroundings.cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),

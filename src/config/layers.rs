@@ -82,6 +82,11 @@ impl Layers {
         table.map(|table| table.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// Whether the environment has a variable.
+    pub(super) fn is_in_environment(&self, name: &str) -> bool {
+        self.environment.contains_key(name)
+    }
+
     /// Whether the file has a table at `key`.
     pub(super) fn is_table(&self, key: &str) -> bool {
         let mut parts = key.split('.');
@@ -137,7 +142,12 @@ impl Layers {
     }
 
     /// A value with a parser of its own; what it refuses becomes a problem, and the default stands in.
-    pub(super) fn parsed<T>(&mut self, key: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let text = self.text(key, default);
         match parse(&text) {
             Ok(value) => Some(value),
@@ -155,7 +165,9 @@ impl Layers {
         let resolved = if let Some(name) = value.strip_prefix("env:") {
             self.environment.get(name).cloned().ok_or_else(|| format!("the environment variable {name} is not set"))
         } else if let Some(path) = value.strip_prefix("file:") {
-            std::fs::read_to_string(path).map(|text| text.trim_end().to_owned()).map_err(|cause| format!("{path}: {cause}"))
+            std::fs::read_to_string(path)
+                .map(|text| text.trim_end().to_owned())
+                .map_err(|cause| format!("{path}: {cause}"))
         } else if origin == Origin::File && !plain_in_file(&value) {
             Err("a secret must not stand in a file that is committed; write env:NAME or file:PATH".to_owned())
         } else {

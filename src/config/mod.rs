@@ -21,10 +21,37 @@ use crate::transform::TransformConfig;
 
 /// Keys that may stand in `migration.toml`, for the nearest name in errors.
 const KEYS: &[&str] = &[
-    "url", "include", "exclude", "excluded", "reason", "connections", "batch_rows", "batch_bytes", "partition_bytes",
-    "allow_insecure", "memory", "threads", "spill", "now", "username", "password", "attributes", "max_in_flight",
-    "timeout", "production", "external_id_key", "external_id_column", "definition", "asset_type", "ledger", "source",
-    "staging", "transform", "flex", "load", "definitions",
+    "url",
+    "include",
+    "exclude",
+    "excluded",
+    "reason",
+    "connections",
+    "batch_rows",
+    "batch_bytes",
+    "partition_bytes",
+    "allow_insecure",
+    "memory",
+    "threads",
+    "spill",
+    "now",
+    "username",
+    "password",
+    "attributes",
+    "max_in_flight",
+    "timeout",
+    "production",
+    "external_id_key",
+    "external_id_column",
+    "definition",
+    "asset_type",
+    "ledger",
+    "source",
+    "staging",
+    "transform",
+    "flex",
+    "load",
+    "definitions",
 ];
 
 /// Everything a run needs to know.
@@ -69,23 +96,23 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] with every problem found: unknown keys with the nearest name, unusable values, secrets that
     /// stand in the file or cannot be had.
-    pub fn load(
-        project: &Path,
-        flags: Flags,
-        environment: BTreeMap<String, String>,
-        targets: &[&str],
-    ) -> Result<Self> {
+    pub fn load(project: &Path, flags: Flags, environment: BTreeMap<String, String>, targets: &[&str]) -> Result<Self> {
         let mut layers = Layers::open(project, flags, environment)?;
         let source = source(&mut layers);
         let staging = StagingConfig { url: layers.text("staging.url", "file:staging") };
         let transform = transform(&mut layers, project);
         let bindings = bindings(&mut layers);
-        let ledger = PathBuf::from(layers.text("load.ledger", ".telecine/ledger"));
+        let shared = Shared {
+            ledger: PathBuf::from(layers.text("load.ledger", ".telecine/ledger")),
+            external_id_key: layers.text("load.external_id_key", "telecine"),
+            external_id_column: layers.text("load.external_id_column", ""),
+            bindings,
+        };
         let mut names = layers.names_in("flex");
         names.extend(targets.iter().map(|name| (*name).to_owned()));
         let mut targets = BTreeMap::new();
         for name in names {
-            if let Some(target) = target(&mut layers, &name, &ledger, &bindings) {
+            if let Some(target) = target(&mut layers, &name, &shared) {
                 targets.insert(name, target);
             }
         }
@@ -95,6 +122,7 @@ impl Config {
         }
         let settings = layers.settings;
         let transform = transform.ok_or_else(|| Error::config("transform: unusable"))?;
+        let Shared { bindings, ledger, .. } = shared;
         Ok(Self { project: project.to_owned(), source, staging, transform, bindings, ledger, targets, settings })
     }
 
@@ -115,18 +143,25 @@ impl Config {
     pub fn target(&self, name: Option<&str>) -> Result<&TargetConfig> {
         let known = || self.targets.keys().cloned().collect::<Vec<_>>().join(", ");
         match name {
-            Some(name) => self.targets.get(name).ok_or_else(|| {
-                Error::config(format!("the target `{name}` is not in [flex.*]; known: {}", known()))
-            }),
-            None if self.targets.len() == 1 => {
-                self.targets.values().next().ok_or_else(|| Error::config("no target"))
-            }
-            None if self.targets.is_empty() => {
-                Err(Error::config("no target is set: add [flex.NAME] with url, username and password to migration.toml"))
-            }
+            Some(name) => self
+                .targets
+                .get(name)
+                .ok_or_else(|| Error::config(format!("the target `{name}` is not in [flex.*]; known: {}", known()))),
+            None if self.targets.len() == 1 => self.targets.values().next().ok_or_else(|| Error::config("no target")),
+            None if self.targets.is_empty() => Err(Error::config(
+                "no target is set: add [flex.NAME] with url, username and password to migration.toml",
+            )),
             None => Err(Error::config(format!("several targets are set; choose one with --target: {}", known()))),
         }
     }
+}
+
+/// What the settings say once for all targets.
+struct Shared {
+    ledger: PathBuf,
+    external_id_key: String,
+    external_id_column: String,
+    bindings: Vec<Binding>,
 }
 
 fn source(layers: &mut Layers) -> Option<SourceConfig> {
@@ -142,7 +177,9 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
     let batch_bytes = layers.parsed("source.batch_bytes", "8MiB", layers::bytes);
     let partition_bytes = layers.parsed("source.partition_bytes", "64MiB", layers::bytes);
     let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
-    let url = layers.secret("source.url", |url| Url::parse(url).is_ok_and(|url| url.password().is_none()))?;
+    let url = layers.secret("source.url", |url| Url::parse(url).is_ok_and(|url| url.password().is_none()));
+    // With libpq's variables alone, an empty URL says all.
+    let url = url.or_else(|| layers.is_in_environment("PGHOST").then(|| "postgresql://".to_owned()))?;
     Some(SourceConfig {
         url: SecretString::from(url),
         include,
@@ -196,7 +233,7 @@ fn bindings(layers: &mut Layers) -> Vec<Binding> {
     bindings
 }
 
-fn target(layers: &mut Layers, name: &str, ledger: &Path, bindings: &[Binding]) -> Option<TargetConfig> {
+fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConfig> {
     let key = |part: &str| format!("flex.{name}.{part}");
     let url = layers.optional(&key("url"));
     let username = layers.secret(&key("username"), |_| true);
@@ -206,9 +243,8 @@ fn target(layers: &mut Layers, name: &str, ledger: &Path, bindings: &[Binding]) 
     let max_in_flight = layers.parsed(&key("max_in_flight"), "32", layers::count);
     let production = layers.parsed(&key("production"), "false", layers::truth);
     let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
-    let external_id_key = layers.text(&key("external_id_key"), "reach");
-    let external_id_column = layers.text(&key("external_id_column"), "externalId");
-    for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())] {
+    for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
+    {
         if missing && !layers.problems.iter().any(|problem| problem.starts_with(&key(part))) {
             layers.problems.push(format!("{}: missing", key(part)));
         }
@@ -218,14 +254,15 @@ fn target(layers: &mut Layers, name: &str, ledger: &Path, bindings: &[Binding]) 
     flex.allow_insecure = allow_insecure?;
     let load = LoadConfig {
         target: name.to_owned(),
-        ledger: ledger.join(format!("{}.sqlite3", crate::staging::safe_name(name, false))),
+        identity: None,
+        ledger: shared.ledger.join(format!("{}.sqlite3", crate::staging::safe_name(name, false))),
         attributes: attributes?,
         max_in_flight: max_in_flight?,
         limit: None,
-        bindings: bindings.to_vec(),
-        external_id_key,
-        external_id_column,
-        ..LoadConfig::new()
+        bindings: shared.bindings.clone(),
+        external_id_key: shared.external_id_key.clone(),
+        external_id_column: shared.external_id_column.clone(),
+        max_failures: None,
     };
     Some(TargetConfig { flex, load, production: production? })
 }

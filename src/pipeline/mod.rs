@@ -166,7 +166,8 @@ impl Pipeline {
     pub async fn reconcile(&self) -> Result<Step<ReconcileReport>> {
         self.step("reconcile", async |progress| {
             let load = self.prepare_load(None).await?;
-            let report = reconcile::run(load.client(), load.target(), load.expected(), None, progress, &self.cancel).await?;
+            let report =
+                reconcile::run(load.client(), load.target(), load.expected(), None, progress, &self.cancel).await?;
             self.run.put_json("reconcile.json", &report).await?;
             Ok(report)
         })

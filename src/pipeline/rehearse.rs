@@ -141,7 +141,12 @@ fn config(options: &RehearseOptions, source: &SecretString, flex: &str) -> Resul
 
 fn start_flex(dir: &Path) -> Result<LocalFlex> {
     let data = Some(dir.join("flex"));
-    LocalFlex::start(FlexOptions { data, username: credential("FLEX_USERNAME"), password: credential("FLEX_PASSWORD"), ..FlexOptions::default() })
+    LocalFlex::start(FlexOptions {
+        data,
+        username: credential("FLEX_USERNAME"),
+        password: credential("FLEX_PASSWORD"),
+        ..FlexOptions::default()
+    })
 }
 
 /// The local Flex's user or password: from the environment, or the documented default.

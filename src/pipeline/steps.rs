@@ -105,9 +105,7 @@ impl Outcome for TransformReport {
             report.warnings = balance.warnings.clone();
         }
         for query in &self.queries {
-            if let Some(checksum) = &query.checksum {
-                report.checksums.insert(query.name.clone(), checksum.clone());
-            }
+            report.checksums.insert(query.name.clone(), query.checksum.clone());
         }
         self.verdict()
     }
@@ -147,7 +145,9 @@ impl Outcome for LoadReport {
             report.problems.push(format!("load: {rows} rows failed: {reason}"));
         }
         if self.held > 0 {
-            report.problems.push(format!("load: {} rows are held: nobody can tell whether their assets exist", self.held));
+            report
+                .problems
+                .push(format!("load: {} rows are held: nobody can tell whether their assets exist", self.held));
         }
         Ok(())
     }

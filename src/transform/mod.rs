@@ -11,6 +11,7 @@
 //! | `planning`, `contract`, `determinism` | what is refused before the first row is read |
 //! | `tables` | raw tables, mappings and datasets as SQL tables |
 //! | `run`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
+//! | `report` | what a transform did |
 //! | `deep` | threads with the stack that planning needs |
 //! | `functions` | the SQL functions of telecine |
 
@@ -28,6 +29,7 @@ mod nearest;
 mod planning;
 mod position;
 mod query;
+mod report;
 mod run;
 mod session;
 mod shape;
@@ -41,7 +43,7 @@ use self::graph::Graph;
 use self::mapping::MappingTable;
 pub use self::planning::PlannedQuery;
 pub use self::query::{Level, Mapping, Materialise, Project, Query, REJECTED};
-pub use self::run::{CheckReport, DocumentsReport, QueryReport, TransformReport};
+pub use self::report::{CheckReport, DocumentsReport, QueryReport, REPORT_FILE, TransformReport};
 pub use self::session::{CATALOG, QUERIES, session};
 use crate::dataflow::TableName;
 use crate::error::Result;

@@ -351,7 +351,7 @@ mod tests {
             ("1_select/a.sql", "-- materialize: parquet\nselect 1"),
             ("1_select/b.sql", ""),
             ("1_select/c.sql", "select 1; select 2"),
-            ("1_select/d.sql", "select 1\nfrom where"),
+            ("1_select/d.sql", "select 1,\nfrom )"),
             ("1_select/Bad-name.sql", "select 1"),
             ("1_select/twice.sql", "select 1"),
             ("2_collect/twice.sql", "select 1"),

@@ -45,6 +45,8 @@ fn settings(config: &TransformConfig) -> SessionConfig {
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;
     options.sql_parser.collect_spans = true;
+    // DataFusion 55 pushes struct fields below renamed columns and then no longer finds them.
+    options.optimizer.enable_leaf_expression_pushdown = false;
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     options.execution.time_zone = Some("UTC".into());

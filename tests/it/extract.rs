@@ -1,5 +1,7 @@
 //! Extraction into Parquet and its verification, against a private PostgreSQL: one moment, nothing lost, damage named.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -196,6 +198,30 @@ async fn damage_is_named_by_table_and_file_and_a_stopped_run_goes_on() {
     let report = extract(&second, &run).await.unwrap();
     assert_eq!(report.rows, 20_000 + 10 + 1);
     verify(&second, &run).await.require_equal().unwrap();
+
+    // Two databases side by side: a copy is equal to its original until a value differs.
+    let copying = "create database copy template library";
+    drop((source, second));
+    drop(writer);
+    let admin = client(&server.url("postgres")).await;
+    while admin.batch_execute(copying).await.is_err() {
+        let ending = "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'library'";
+        admin.batch_execute(ending).await.unwrap();
+    }
+    let (original, copy) = (PostgresSource::connect(&config(&url)).await.unwrap(), server.url("copy"));
+    let against = async || {
+        let copy = PostgresSource::connect(&config(&copy)).await.unwrap();
+        let none = CancellationToken::new();
+        verify::against(&original, &copy, &Progress::default(), &none).await.unwrap()
+    };
+    against().await.require_equal().unwrap();
+    let changing = client(&copy).await;
+    changing
+        .batch_execute("update alpha set v = 'other' where id = 5; create table extra (id int); drop table beta")
+        .await
+        .unwrap();
+    let differing: Vec<_> = against().await.differences().map(|table| table.table.name.clone()).collect();
+    assert_eq!(differing, ["alpha", "beta", "extra"]);
 
     // A table selected away would stay behind at another moment: refused, nothing removed.
     run.exceptions().discard().await.unwrap();

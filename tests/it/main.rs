@@ -2,9 +2,9 @@
 //!
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
 //! - `extract`: extraction and verification: one moment, damage named, resuming
-//! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
 //! - `flex_server`: the local Flex over real HTTP
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
+//! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
 //! - `reconcile`: reading Flex back
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads

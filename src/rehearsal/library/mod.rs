@@ -146,12 +146,19 @@ impl Library {
 
     /// The value of one cell. Generated columns give NULL.
     pub fn value(&self, cell: &Cell<'_>) -> Value {
-        if core::covers(cell.table.name)
-            && let Some(value) = core::value(cell)
-        {
-            return value;
+        if core::covers(cell.table.name) && !cell.spec().generated {
+            let mut values = Vec::new();
+            let before = cell.table.columns[..cell.column].iter().filter(|column| !column.generated).count();
+            if core::row(self, cell.table, cell.row, &mut values) && before < values.len() {
+                return values.swap_remove(before);
+            }
         }
         generic::value(cell)
+    }
+
+    /// The rows that a table's size class gives it, which the core tables may have to depart from.
+    pub fn class_rows(&self, name: &str) -> u64 {
+        self.table(name).map_or(0, |table| table.class.rows(table.full_rows, self.scale))
     }
 
     fn plan(&self, table: &TableSpec) -> &generic::TablePlan {

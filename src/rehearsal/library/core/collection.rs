@@ -1,0 +1,186 @@
+//! Collections and their members.
+
+use super::asset::optional;
+use super::dice::{Dice, FIRST_DAY, NOW, index, instant, local};
+use super::layout::{FIRST_ID, Layout, Owner, walk};
+use super::{Value, dirt, int, label, text, words};
+
+const TABLE: u32 = 74;
+const ITEMS: u32 = 75;
+
+/// A collection's name.
+pub fn name(layout: &Layout, row: u64) -> String {
+    const KINDS: [&str; 6] = ["Selects", "Campaign", "Delivery", "Archive", "Review", "Picks"];
+    let dice = layout.dice(TABLE, row);
+    format!("{} {}", words::title(dice.below(0, 12_000)), dice.pick(1, &KINDS))
+}
+
+/// A row of `asset_collection`.
+pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let dice = layout.dice(TABLE, row);
+    let kind = dirt::out_of_scope_collection(layout, dice).unwrap_or(kind(dice));
+    let parent = layout.collections[index(row)].0;
+    let facts = Facts {
+        id: FIRST_ID + row,
+        name: dirt::title(layout, dice, name(layout, row)),
+        parent: (parent > 0).then(|| FIRST_ID + u64::from(parent) - 1),
+        kind,
+        object: layout.object_id(Owner::Collection(row)),
+        items: layout.items.count(row),
+        cover: (layout.deliverable_images > 0).then(|| {
+            let image = layout.deliverable_places.at(dice.below(2, layout.deliverable_images));
+            FIRST_ID + layout.blocks.nth(super::spread::Kind::Image, image)
+        }),
+    };
+    write(layout, dice, facts, out);
+}
+
+/// What differs between generated collections and fixtures.
+pub struct Facts {
+    /// The id.
+    pub id: u64,
+    /// The name.
+    pub name: Value,
+    /// The id of the parent.
+    pub parent: Option<u64>,
+    /// `collection_kind`.
+    pub kind: &'static str,
+    /// The metadata object's id.
+    pub object: Option<u64>,
+    /// How many items it has.
+    pub items: u64,
+    /// An image for its cover.
+    pub cover: Option<u64>,
+}
+
+fn kind(dice: Dice) -> &'static str {
+    if dice.chance(3, 250_000) { "Bin" } else { "Manual" }
+}
+
+/// The columns of `asset_collection`.
+pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
+    let created = dice.past(4);
+    out.extend([
+        Value::id(facts.id),
+        text(dice.uuid(6)),
+        facts.name,
+        optional(dice.chance(8, 180_000), || text(words::sentences(dice, 30, 3))),
+        facts.parent.map_or(Value::Null, Value::id),
+        Value::id(layout.user(dice, 9)),
+        optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),
+        label(facts.kind),
+        optional(dice.chance(12, 400_000), || text(format!("/collections/{}", facts.id))),
+        int(FIRST_ID + dice.below(13, 61)),
+        facts.object.map_or(Value::Null, Value::id),
+        Value::id(facts.items),
+        optional(dice.chance(14, 350_000), || facts.cover.map_or(Value::Null, Value::id)),
+        optional(dice.chance(15, 300_000), || text(format!("#{:06X}", dice.below(16, 0x0100_0000)))),
+        Value::Bool(false),
+        text(local(created)),
+        text(local(dice.later(17, created))),
+        optional(dice.chance(18, 40_000), || text(instant(FIRST_DAY + 86_400 * dice.below(19, 8000)))),
+    ]);
+}
+
+/// What a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Member {
+    Asset(u64),
+    Timeline(u64),
+    Clip(u64),
+    Project(u64),
+    Collection(u64),
+}
+
+/// The `k`-th member of a collection: of each hundred 84 assets, 2 timelines, 9 clips, 1 project, 4 collections, spread
+/// over the hundred. No two are the same, since each class walks its rows; where a class has no more, an asset stands.
+fn member(layout: &Layout, collection: u64, k: u64) -> Member {
+    let dice = layout.dice(TABLE, collection);
+    let asset = Member::Asset(walk(dice, 1010, k, layout.assets));
+    let slot = (k + dice.below(1011, 100)) * 37 % 100;
+    let (class, from, size): (fn(u64) -> Member, u64, u64) = match slot {
+        0..84 => return asset,
+        84..86 => (Member::Timeline, 84, layout.timelines),
+        86..95 => (Member::Clip, 86, layout.clips.total()),
+        95..96 => (Member::Project, 95, layout.projects),
+        _ => (Member::Collection, 96, layout.collections.len() as u64),
+    };
+    let width = [2, 9, 1, 4][match from {
+        84 => 0,
+        86 => 1,
+        95 => 2,
+        _ => 3,
+    }];
+    let number = k / 100 * width + (slot - from);
+    match class(0) {
+        Member::Collection(_) if number + 1 < size => Member::Collection((collection + 1 + number) % size),
+        Member::Collection(_) => asset,
+        _ if number < size => class(walk(dice, 1012 + from, number, size)),
+        _ => asset,
+    }
+}
+
+/// A row of `asset_collection_item`.
+pub fn item(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let (collection, k) = layout.items.parent(row);
+    let dice = layout.dice(ITEMS, row);
+    let (class, column, target) = match member(layout, collection, k) {
+        Member::Asset(row) => ("AssetMaster", 0, row),
+        Member::Timeline(row) => ("Timeline", 1, row),
+        Member::Clip(row) => ("Clip", 2, row),
+        Member::Project(row) => ("Project", 3, row),
+        Member::Collection(row) => ("AssetCollection", 4, row),
+    };
+    write_item(layout, (FIRST_ID + row, FIRST_ID + collection), class, (column, FIRST_ID + target), k, dice, out);
+}
+
+/// The columns of `asset_collection_item`; the target's column counts from `asset_id`.
+pub fn write_item(
+    layout: &Layout,
+    ids: (u64, u64),
+    class: &'static str,
+    target: (usize, u64),
+    order: u64,
+    dice: Dice,
+    out: &mut Vec<Value>,
+) {
+    out.extend([Value::id(ids.0), Value::id(ids.1), label(class)]);
+    out.extend((0..5).map(|column| optional(column == target.0, || Value::id(target.1))));
+    out.extend([Value::id(order), Value::id(layout.user(dice, 0)), text(local(NOW - 1 - dice.below(1, 300_000_000)))]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearsal::library::core::tests::layout;
+    use std::collections::HashSet;
+
+    #[test]
+    fn members_of_a_collection_differ() {
+        for scale in [0.0001, 0.001] {
+            let layout = layout(scale, 0.0);
+            for collection in 0..layout.collections.len() as u64 {
+                let count = layout.items.count(collection);
+                let members: HashSet<String> = (0..count)
+                    .map(|k| member(&layout, collection, k))
+                    .inspect(|member| assert_ne!(*member, Member::Collection(collection)))
+                    .map(|member| format!("{member:?}"))
+                    .collect();
+                assert_eq!(members.len() as u64, count, "collection {collection} at {scale}");
+            }
+        }
+    }
+
+    #[test]
+    fn shares_of_the_items() {
+        let layout = layout(0.01, 0.0);
+        let total = layout.items.total();
+        assert_eq!(total, 47_200);
+        assert!(layout.items.count(0) * 1000 / total == 85 || layout.items.count(0) * 1000 / total == 84);
+        let twenty: u64 = (0..20).map(|collection| layout.items.count(collection)).sum();
+        assert!((330..370).contains(&(twenty * 1000 / total)), "{twenty} of {total}");
+        let few = (0..426).filter(|collection| layout.items.count(*collection) < 5).count();
+        assert!((180..230).contains(&few), "{few} of 426 hold fewer than five");
+        assert_eq!(layout.collections.iter().map(|place| place.1).max(), Some(9));
+    }
+}

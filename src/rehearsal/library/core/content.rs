@@ -1,0 +1,353 @@
+//! Versions, their contents, files, and what was measured in them.
+
+use super::asset::{Asset, Version, audio_millis, optional};
+use super::dice::{NOW, date, index, instant, local};
+use super::layout::{CONTENT, FIRST_ID, Layout};
+use super::media::{Format, Rendition, Video, format_of, image_size, rendition_format};
+use super::spread::Kind;
+use super::{Value, array, dirt, int, label, text, words};
+
+/// A content: whose it is, and the ids of its file and its media report.
+pub struct Content<'a> {
+    /// The id, which is also the file's.
+    pub id: u64,
+    /// The asset.
+    pub asset: &'a Asset,
+    /// The version.
+    pub version: Version,
+    /// The version's number, from 1.
+    pub number: u64,
+    /// What it is for.
+    pub rendition: Rendition,
+    /// The id of its media report.
+    pub media: Option<u64>,
+    row: u64,
+}
+
+/// A row of `asset_version`.
+pub fn version(layout: &Layout, asset: &Asset, number: u64, out: &mut Vec<Value>) {
+    let version = asset.version(layout, number);
+    let dice = version.dice;
+    let current = number + 1 == asset.versions(layout);
+    let contents = version.contents(layout, asset.kind);
+    let content =
+        |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
+    let (created, updated) = asset.dates();
+    let at = created + (updated - created) * (number + 1) / 10;
+    let orphan = !current && dirt::orphan(layout, dice, 10_000);
+    out.extend([
+        Value::id(version.id),
+        text(dice.uuid(0)),
+        Value::id(if orphan { dirt::nowhere(dice) } else { asset.id }),
+        int(number + 1),
+        optional(dice.chance(2, 500_000), || text(format!("Version {}", number + 1))),
+        Value::Bool(current),
+        content(Rendition::Source),
+        content(Rendition::Mezzanine),
+        content(Rendition::Proxy),
+        content(Rendition::Thumbnail),
+        Value::id(layout.user(dice, 3)),
+        optional(dice.chance(4, 200_000), || text(words::sentences(dice, 5, 1))),
+        text(local(at)),
+        text(local(updated)),
+        Value::Bool(!current && dirt::deleted_version(layout, dice)),
+    ]);
+}
+
+impl<'a> Content<'a> {
+    /// The content of a row; `asset` is the one that [`Layout::version_asset`] gives for its version.
+    pub fn of(layout: &Layout, row: u64, asset: &'a Asset, number: u64, k: u64) -> Self {
+        let version = asset.version(layout, number);
+        let (id, rendition) = version.contents(layout, asset.kind)[index(k)];
+        let media = (layout.media.count(row) == 1).then(|| FIRST_ID + layout.media.start(row));
+        Self { id, asset, version, number: number + 1, rendition, media, row }
+    }
+
+    /// All contents of a fixture's only version; each has a report with its own id.
+    pub fn fixtures(layout: &Layout, asset: &'a Asset) -> Vec<Self> {
+        let version = asset.current(layout);
+        let make = |(id, rendition): (u64, Rendition)| {
+            let row = id.wrapping_sub(FIRST_ID);
+            Self { id, asset, version, number: 1, rendition, media: Some(id), row }
+        };
+        version.contents(layout, asset.kind).into_iter().map(make).collect()
+    }
+
+    fn format(&self, layout: &Layout) -> &'static Format {
+        rendition_format(format_of(layout, self.asset), self.asset.kind, self.rendition)
+    }
+
+    /// Whether it is a moving picture.
+    pub fn moving(&self) -> bool {
+        self.asset.kind == Kind::Video && self.rendition != Rendition::Thumbnail
+    }
+
+    /// Width and height, as stored.
+    fn size(&self, layout: &Layout) -> Option<(u64, u64)> {
+        let (width, height) = match self.asset.kind {
+            Kind::Video => {
+                let size = Video::of(layout, self.asset).size;
+                (size.width, size.height)
+            }
+            Kind::Image => {
+                let (width, height, _) = image_size(layout, self.asset);
+                (width, height)
+            }
+            _ => return (self.rendition == Rendition::Thumbnail).then_some((320, 240)),
+        };
+        match self.rendition {
+            Rendition::Source | Rendition::Mezzanine => Some((width, height)),
+            Rendition::Proxy => Some((width / 2, height / 2)),
+            Rendition::Thumbnail | Rendition::ThumbnailVideo => Some((width / 4, height / 4)),
+        }
+    }
+
+    fn millis(&self, layout: &Layout) -> Option<u64> {
+        match self.asset.kind {
+            Kind::Video if self.moving() => Some(Video::of(layout, self.asset).millis),
+            Kind::Audio if self.rendition != Rendition::Thumbnail => Some(audio_millis(self.asset)),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the file: some over 2 GiB.
+    fn bytes(&self, layout: &Layout) -> u64 {
+        let dice = layout.dice(CONTENT, self.row);
+        let base = match (self.rendition, self.millis(layout)) {
+            (Rendition::Source | Rendition::Mezzanine, Some(millis)) => millis * 12_000,
+            (_, Some(millis)) => millis * 200,
+            (Rendition::Source, None) => 4_000_000,
+            _ => 40_000,
+        };
+        base + dice.below(20, base / 8)
+    }
+
+    fn file_name(&self, layout: &Layout) -> String {
+        let source = self.asset.file_name(layout, self.number);
+        match self.rendition {
+            Rendition::Source => source,
+            rendition => {
+                let stem = source.rsplit_once('.').map_or(source.as_str(), |parts| parts.0);
+                let use_ = rendition.uses().trim_matches('|').to_lowercase();
+                format!("{stem}_{use_}_{}.{}", self.id, self.format(layout).extension)
+            }
+        }
+    }
+}
+
+fn opt_text(value: Option<String>) -> Value {
+    value.map_or(Value::Null, text)
+}
+
+/// A row of `asset_content`.
+pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
+    let dice = layout.dice(CONTENT, content.row);
+    let asset = content.asset;
+    let format = content.format(layout);
+    let size = content.size(layout);
+    let video = content.moving().then(|| Video::of(layout, asset));
+    let millis = content.millis(layout);
+    let stills = content.rendition == Rendition::ThumbnailVideo;
+    let rate = |video: &Video| if stills { "1.0" } else { video.rate.text };
+    let bitrate = millis.map(|millis| (content.bytes(layout) * 8_000 / millis.max(1)).to_string());
+    let kind = if size.is_some() && millis.is_none() { "Image" } else { asset.kind.label() };
+    let sound = millis.is_some() && !stills;
+    out.extend([
+        Value::id(content.id),
+        text(dice.uuid(0)),
+        Value::id(content.version.id),
+        Value::id(asset.id),
+        text(content.file_name(layout)),
+        label(content.rendition.uses()),
+        label(kind),
+        int(FIRST_ID + dice.below(2, 200)),
+        Value::id(content.id),
+        int(content.bytes(layout)),
+        label(format.mime),
+        opt_text(size.map(|size| size.0.to_string())),
+        opt_text(size.map(|size| size.1.to_string())),
+        video.as_ref().map_or(Value::Null, |video| label(video.size.ratio)),
+        opt_text(millis.map(|millis| f64::from(millis as f32 / 1000.0).to_string())),
+        optional(millis.is_some(), || label("0")),
+        video.as_ref().map_or(Value::Null, |video| text(video.timecode(0))),
+        video.as_ref().map_or(Value::Null, |video| label(if video.drop { "DROP" } else { "NON_DROP" })),
+        video.as_ref().map_or(Value::Null, |video| label(rate(video))),
+        video.as_ref().map_or(Value::Null, |video| Value::Bool(video.drop)),
+        opt_text(bitrate),
+        optional(video.is_some(), || label(format.codec)),
+        optional(sound, || label(if asset.kind == Kind::Audio { "PCM" } else { sound_codec(format) })),
+        optional(sound, || label("2")),
+        optional(sound, || label(asset.language(layout))),
+        Value::Bool(false),
+        content.media.map_or(Value::Null, Value::id),
+        text(local(asset.dates().0)),
+        Value::Bool(false),
+    ]);
+}
+
+fn sound_codec(format: &Format) -> &'static str {
+    if format.name == "MP4" { "AAC" } else { "PCM" }
+}
+
+/// A row of `file_info`: the file of a content, or one that no content has.
+pub fn file(layout: &Layout, id: u64, content: Option<&Content<'_>>, out: &mut Vec<Value>) {
+    let dice = layout.dice(46, id.wrapping_sub(FIRST_ID));
+    let (name, format, mime, bytes, at) = match content {
+        Some(content) => {
+            let format = content.format(layout);
+            (content.file_name(layout), format.name, format.mime, content.bytes(layout), content.asset.dates().0)
+        }
+        None => {
+            (format!("sidecar_{id}.srt"), "SRT", "application/x-subrip", 2_000 + dice.below(0, 90_000), dice.past(1))
+        }
+    };
+    let tags = dice.chance(10, 200_000).then(|| array(&[words::keyword(dice.below(11, 500)), "checked".to_owned()]));
+    out.extend([
+        Value::id(id),
+        text(dice.uuid(3)),
+        text(name),
+        label(format),
+        label(mime),
+        int(bytes),
+        text(local(at)),
+        optional(!dice.chance(5, 120_000), || text(format!("{:016x}{:016x}", dice.draw(6), dice.draw(7)))),
+        optional(dice.chance(8, 300_000), || {
+            text(format!("\\x{:016x}{:016x}{:08x}", dice.draw(6), dice.draw(7), dice.draw(9) >> 32))
+        }),
+        label("ONLINE"),
+        opt_text(tags),
+    ]);
+}
+
+/// A row of `media_info`.
+pub fn media(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
+    let dice = layout.dice(61, content.row);
+    let format = content.format(layout);
+    let millis = content.millis(layout);
+    let created = content.asset.dates().0;
+    out.extend([
+        content.media.map_or(Value::Null, Value::id),
+        Value::id(content.id),
+        label(format.report),
+        optional(format.name == "MXF", || label("OP1a")),
+        millis.map_or(Value::Null, int),
+        opt_text(millis.map(|millis| format!("{} s {} ms", millis / 1000, millis % 1000))),
+        millis.map_or(Value::Null, |millis| int(content.bytes(layout) * 8_000 / millis.max(1))),
+        text(format!("UTC {}", local(created))),
+        optional(dice.chance(0, 700_000), || text(format!("UTC {}", local(created)))),
+        optional(millis.is_some(), || label("Lavf58.76.100")),
+        optional(dice.chance(1, 300_000), || {
+            text(format!("{{\"HeaderSize\":{},\"IsStreamable\":true}}", 24 + dice.below(2, 900)))
+        }),
+    ]);
+}
+
+/// A row of `media_info_track_video`.
+pub fn video_track(layout: &Layout, id: u64, content: &Content<'_>, out: &mut Vec<Value>) {
+    let dice = layout.dice(62, id.wrapping_sub(FIRST_ID));
+    let video = Video::of(layout, content.asset);
+    let (width, height) = content.size(layout).unwrap_or((0, 0));
+    let stills = content.rendition == Rendition::ThumbnailVideo;
+    let fraction = !dice.chance(0, 30_000);
+    let (text_rate, num, den) = if stills { ("1.0", 1, 1) } else { (video.rate.text, video.rate.num, video.rate.den) };
+    let frames = if stills { video.millis / 1000 } else { video.frames };
+    out.extend([
+        Value::id(id),
+        content.media.map_or(Value::Null, Value::id),
+        int(0),
+        label(content.format(layout).codec),
+        int(width),
+        int(height),
+        label("1.00000"),
+        label(video.size.dar),
+        label(text_rate),
+        optional(fraction, || int(num)),
+        optional(fraction, || int(den)),
+        int(frames),
+        label(video.scan),
+        int(if video.size.label == "UHD" { 10 } else { 8 }),
+        label("BT.709"),
+        optional(video.size.label == "UHD" && dice.chance(1, 300_000), || label("SMPTE ST 2086, HDR10 compatible")),
+        optional(dice.chance(2, 500_000), || label("0.00")),
+    ]);
+}
+
+/// A row of `media_info_track_audio`.
+pub fn audio_track(layout: &Layout, id: u64, content: &Content<'_>, order: u64, out: &mut Vec<Value>) {
+    let dice = layout.dice(63, id.wrapping_sub(FIRST_ID));
+    let codec = if content.asset.kind == Kind::Audio { "PCM" } else { sound_codec(content.format(layout)) };
+    out.extend([
+        Value::id(id),
+        content.media.map_or(Value::Null, Value::id),
+        int(1 + order),
+        label(codec),
+        label("2"),
+        label("L R"),
+        int(48_000),
+        int(if codec == "AAC" { 192_000 } else { 2_304_000 }),
+        label(content.asset.language(layout)),
+        optional(dice.chance(0, 200_000), || text(format!("Mix {}", order + 1))),
+    ]);
+}
+
+/// A row of `media_info_raw`: the report of a content that has a media report.
+pub fn raw(layout: &Layout, row: u64, content: &Content<'_>, out: &mut Vec<Value>) {
+    let dice = layout.dice(64, row);
+    let format = content.format(layout);
+    let mut report = format!("<MediaReport version=\"2.1\"><General><Format>{}</Format>", format.report);
+    if let Some(millis) = content.millis(layout) {
+        report.push_str(&format!("<Duration>{millis}</Duration>"));
+    }
+    report.push_str(&format!("<FileSize>{}</FileSize></General>", content.bytes(layout)));
+    if let Some((width, height)) = content.size(layout) {
+        report.push_str(&format!(
+            "<Video><Width>{width}</Width><Height>{height}</Height><CodecID>{}</CodecID></Video>",
+            format.codec
+        ));
+    }
+    for block in 0..40 + dice.below(0, 40) {
+        report.push_str(&format!("<Extra number=\"{block}\"><Offset>{}</Offset>", dice.draw(10 + block)));
+        report.push_str(EXTRA);
+    }
+    report.push_str("</MediaReport>");
+    out.extend([Value::id(content.id), label("2.1.0"), text(report), text(instant(dice.past(1)))]);
+}
+
+const EXTRA: &str = "<Field name=\"Format_Settings_CABAC\">Yes</Field><Field name=\"Format_Settings_RefFrames\">4</Field>\
+    <Field name=\"ColorSpace\">YUV</Field><Field name=\"ChromaSubsampling\">4:2:2</Field><Field name=\"Delay\">0.000</Field>\
+    <Field name=\"StreamSize_Proportion\">0.98513</Field></Extra>";
+
+/// A row of `document_text`.
+pub fn document_text(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let (document, part) = layout.texts.parent(row);
+    let asset = Asset::row(layout, layout.blocks.nth(Kind::Document, document));
+    let dice = layout.dice(69, row);
+    let length = match dice.share(0, &[60, 30, 9]) {
+        0 => 2_000 + dice.below(1, 12_000),
+        1 => 12_000 + dice.below(1, 20_000),
+        2 => 30_000 + dice.below(1, 60_000),
+        _ => 120_000 + dice.below(1, 120_000),
+    };
+    out.extend([
+        Value::id(FIRST_ID + row),
+        Value::id(asset.id),
+        int(part * 10 + 1),
+        int(part * 10 + 10),
+        text(words::body(dice, 2, index(length))),
+        label(asset.language(layout)),
+    ]);
+}
+
+/// A row of `asset_external_id`: each of another asset.
+pub fn external_id(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let dice = layout.dice(12, row);
+    let from = dice.past(0);
+    out.extend([
+        Value::id(FIRST_ID + row),
+        Value::id(FIRST_ID + layout.external_places.at(row)),
+        label(dice.pick(2, &["legacy", "tms", "mam1"])),
+        text(format!("LEG-{}", FIRST_ID + row)),
+        text(date(from)),
+        optional(dice.chance(3, 100_000), || text(date(NOW + 86_400 * dice.below(4, 900)))),
+    ]);
+}

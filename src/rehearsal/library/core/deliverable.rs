@@ -1,0 +1,95 @@
+//! Deliverables and deliverable images.
+
+use super::asset::{Asset, color_space, optional};
+use super::dice::{Dice, NOW, date, index, instant, local};
+use super::layout::{FIRST_ID, Layout};
+use super::media::{format_of, image_size};
+use super::spread::Kind;
+use super::vocabulary::{DETAILS, LANGUAGES};
+use super::{Value, dirt, int, label, text, words};
+
+const TABLE: u32 = 95;
+
+/// D19: whether a deliverable image's asset does not exist.
+pub fn orphaned(layout: &Layout, row: u64) -> bool {
+    dirt::orphan(layout, layout.dice(TABLE, row), 5_000)
+}
+
+/// A row of `deliverable_image`.
+pub fn image(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let dice = layout.dice(TABLE, row);
+    let place = layout.blocks.nth(Kind::Image, layout.deliverable_places.at(row));
+    let asset = Asset::row(layout, place);
+    let deleted = dirt::deleted(layout, dice, 25_000).0;
+    let id = if orphaned(layout, row) { dirt::nowhere(dice) } else { asset.id };
+    let title = dirt::title(layout, dice, asset.name());
+    write(layout, dice, FIRST_ID + row, (Value::id(id), &asset), title, deleted, out);
+}
+
+/// The columns of `deliverable_image`; the reference may differ from the asset whose facts it tells.
+pub fn write(
+    layout: &Layout,
+    dice: Dice,
+    id: u64,
+    asset: (Value, &Asset),
+    title: Value,
+    deleted: Value,
+    out: &mut Vec<Value>,
+) {
+    let (reference, asset) = asset;
+    let detail = asset.detail.unwrap_or(0);
+    let (width, height, ratio) = image_size(layout, asset);
+    let format = format_of(layout, asset);
+    let (created, updated) = asset.dates();
+    let approved = dice.chance(0, 700_000);
+    let corner = (dice.below(1, width / 2), dice.below(2, height / 2));
+    out.extend([
+        Value::id(id),
+        Value::id(FIRST_ID + dice.below(3, layout.deliverables)),
+        reference,
+        Value::id(FIRST_ID + detail as u64 + 14 * dice.below(4, 4)),
+        label(DETAILS[detail].0),
+        text(asset.title.house_code()),
+        title,
+        text(format!("{width}x{height}")),
+        ratio.map_or(Value::Null, label),
+        label(format.name),
+        label(color_space(asset.dice)),
+        label(LANGUAGES[index(dice.zipf(5, LANGUAGES.len() as u64))]),
+        optional(!dice.chance(6, 80_000), || Value::Bool(approved)),
+        optional(approved, || Value::id(layout.user(dice, 7))),
+        optional(approved, || text(local(created + (updated - created) / 2))),
+        optional(dice.chance(8, 300_000), || text(date(asset.rights_expire()))),
+        optional(dice.chance(9, 600_000), || text(words::sentences(dice, 30, 1))),
+        optional(dice.chance(10, 300_000), || text(format!("({width},{height}),({},{})", corner.0, corner.1))),
+        text(format!("s3://studio-deliverables/images/{}/{id}.{}", asset.title.house_code(), format.extension)),
+        optional(dice.chance(11, 850_000), || {
+            text((12..16).map(|k| format!("{:016x}", dice.draw(k))).collect::<String>())
+        }),
+        optional(dice.chance(16, 250_000), || text(words::sentences(dice, 40, 3))),
+        deleted,
+        text(local(created)),
+        text(local(updated)),
+    ]);
+}
+
+/// A row of `deliverable`.
+pub fn row(layout: &Layout, row: u64, dice: Dice, out: &mut Vec<Value>) {
+    let due = NOW - 86_400 * dice.below(0, 4000);
+    let asset = Asset::row(layout, dice.below(1, layout.assets));
+    let package = serde_json::json!({"files": 1 + dice.below(2, 20), "profile": dice.pick(3, &["HD", "UHD", "Image"])});
+    out.extend([
+        Value::id(FIRST_ID + row),
+        text(dice.uuid(4)),
+        Value::id(asset.title.id),
+        text(format!("{} Delivery", asset.title.name())),
+        label(dice.pick(6, &["video", "image set", "captions", "package"])),
+        int(FIRST_ID + dice.below(7, 41)),
+        label(dice.pick(8, &["planned", "delivered", "accepted"])),
+        text(instant(due)),
+        optional(dice.chance(9, 800_000), || text(instant((due + 86_400 * dice.below(10, 9)).min(NOW)))),
+        label(dice.pick(11, &["partner-a", "partner-b", "web", "set-top"])),
+        Value::id(asset.id),
+        text(package.to_string()),
+    ]);
+}

@@ -1,0 +1,112 @@
+//! Dirt, one function a kind (section 8 of the specification). Each draws numbers of its own, so the clean facts of a
+//! row are the same whatever the dirt; rates are parts of a million at dirt level 1.
+//!
+//! Made so far: D01-D03 (missing titles), D19 (orphans), D50 (deleted), and what is out of scope rather than wrong:
+//! derived promos and D58 (system and smart collections). The other kinds go here too.
+
+use super::Value;
+use super::dice::{Dice, instant};
+use super::layout::{Layout, NOWHERE};
+use super::{label, text};
+
+/// The first draw number of dirt.
+const DRAW: u64 = 3000;
+
+/// What stands for a missing value though it is text (D03).
+pub const PLACEHOLDERS: [&str; 9] = ["null", "NULL", "N/A", "n/a", "-", "TBD", "Untitled", "none", "(blank)"];
+
+/// Blank text (D02).
+pub const BLANKS: [&str; 5] = ["", "   ", "\u{a0}", "\u{200b}", "\u{1}\u{1f}"];
+
+/// D01 NULL, D02 blank, D03 placeholder in place of a title.
+pub fn title(layout: &Layout, dice: Dice, clean: String) -> Value {
+    if dice.chance(DRAW, layout.dirty(8_000)) {
+        return Value::Null;
+    }
+    if dice.chance(DRAW + 1, layout.dirty(6_000)) {
+        return label(dice.pick(DRAW + 2, &BLANKS));
+    }
+    if dice.chance(DRAW + 3, layout.dirty(7_000)) {
+        return label(dice.pick(DRAW + 4, &PLACEHOLDERS));
+    }
+    text(clean)
+}
+
+/// D19: whether a row's reference to its parent points nowhere.
+pub fn orphan(layout: &Layout, dice: Dice, ppm: u64) -> bool {
+    dice.chance(DRAW + 5, layout.dirty(ppm))
+}
+
+/// D19: an id that no row has.
+pub fn nowhere(dice: Dice) -> u64 {
+    NOWHERE + dice.below(DRAW + 6, 1_000_000)
+}
+
+/// D50: the flag and, where a table has it, the time of deletion.
+pub fn deleted(layout: &Layout, dice: Dice, ppm: u64) -> (Value, Value) {
+    let at = |after| text(instant(dice.later(DRAW + 8, after)));
+    if dice.chance(DRAW + 7, layout.dirty(ppm)) {
+        return (Value::Bool(true), at(super::dice::NOW - 30_000_000));
+    }
+    if dice.chance(DRAW + 9, layout.dirty(6_000)) {
+        return (Value::Null, Value::Null);
+    }
+    if dice.chance(DRAW + 10, layout.dirty(2_000)) {
+        return (Value::Bool(false), at(super::dice::NOW - 90_000_000));
+    }
+    if dice.chance(DRAW + 11, layout.dirty(200)) {
+        return (Value::Bool(false), label("infinity"));
+    }
+    (Value::Bool(false), Value::Null)
+}
+
+/// Whether a version that is not current is deleted (1 % of all versions).
+pub fn deleted_version(layout: &Layout, dice: Dice) -> bool {
+    dice.chance(DRAW + 15, layout.dirty(50_000))
+}
+
+/// Whether a video without a promo row has content type Promo all the same (0.5 %; its target row warns
+/// PROMO_DERIVED, so a clean library has none).
+pub fn derived_promo(layout: &Layout, dice: Dice) -> bool {
+    dice.chance(DRAW + 12, layout.dirty(5_000))
+}
+
+/// D58: the kind of a collection that is out of scope (6 %).
+pub fn out_of_scope_collection(layout: &Layout, dice: Dice) -> Option<&'static str> {
+    dice.chance(DRAW + 13, layout.dirty(60_000)).then(|| dice.pick(DRAW + 14, &["SYSTEM", "SMART"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearsal::library::core::tests::layout;
+
+    fn rates(dirt: f64) -> [usize; 4] {
+        let layout = layout(0.0001, dirt);
+        let mut found = [0; 4];
+        for row in 0..200_000 {
+            let dice = layout.dice(1, row);
+            let title = title(&layout, dice, "Clean".to_owned());
+            found[0] += usize::from(title != text("Clean"));
+            found[1] += usize::from(orphan(&layout, dice, 6_000));
+            found[2] += usize::from(deleted(&layout, dice, 42_000).0 == Value::Bool(true));
+            found[3] += usize::from(out_of_scope_collection(&layout, dice).is_some());
+        }
+        found
+    }
+
+    #[test]
+    fn clean_libraries_draw_no_dirt() {
+        assert_eq!(rates(0.0), [0; 4]);
+    }
+
+    #[test]
+    fn rates_are_about_right() {
+        for (found, wanted) in rates(1.0).into_iter().zip([4200, 1200, 8400, 12_000]) {
+            assert!(found.abs_diff(wanted) < wanted / 8, "{found} of 200,000, not about {wanted}");
+        }
+        for (found, wanted) in rates(2.0).into_iter().zip([8400, 2400, 16_800, 24_000]) {
+            assert!(found.abs_diff(wanted) < wanted / 8, "{found} of 200,000, not about {wanted}");
+        }
+    }
+}

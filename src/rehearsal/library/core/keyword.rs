@@ -1,0 +1,125 @@
+//! Keywords with synonyms, categories, and relations between assets.
+
+use super::asset::{Asset, optional};
+use super::dice::{Dice, FIRST_DAY, index, instant, local};
+use super::layout::{ASSET, FIRST_ID, Layout, walk};
+use super::media::RATES;
+use super::vocabulary::RELATIONS;
+use super::{Value, int, label, text, words};
+
+/// Categories.
+pub const CATEGORIES: u64 = 84;
+/// Most categories of an asset, most keywords.
+const MOST_CATEGORIES: u64 = 6;
+const MOST_KEYWORDS: u64 = 24;
+
+/// A row of `keyword`.
+pub fn keyword(row: u64, dice: Dice, out: &mut Vec<Value>) {
+    out.extend([Value::id(FIRST_ID + row), text(words::keyword(row)), int(dice.below(0, 3000) / (row / 50 + 1))]);
+}
+
+/// A row of `asset_keyword`: ranks by Zipf, different ones because each of an asset's keywords takes another remainder.
+pub fn of_asset(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let (asset, k) = layout.asset_keywords.parent(row);
+    let dice = layout.dice(38, row);
+    let rank = dice.zipf(0, layout.keywords / MOST_KEYWORDS);
+    out.extend([
+        Value::id(FIRST_ID + asset),
+        Value::id(FIRST_ID + (rank * MOST_KEYWORDS + k) % layout.keywords),
+        text(format!("0.{:02}", 1 + dice.below(1, 99))),
+        label(dice.pick(2, &["M", "A", "I"])),
+    ]);
+}
+
+/// The rows of `keyword_synonym`: a quarter of the keywords at most.
+pub fn synonym_rows(wanted: u64, keywords: u64) -> u64 {
+    wanted.min(keywords / 4)
+}
+
+/// A row of `keyword_synonym`: every fourth keyword has a preferred one, a tenth of these by a chain of two.
+pub fn synonym(row: u64, out: &mut Vec<Value>) {
+    let preferred = if row % 10 == 5 { 4 * row - 1 } else { 4 * row };
+    out.extend([Value::id(FIRST_ID + 4 * row + 3), Value::id(FIRST_ID + preferred)]);
+}
+
+/// The category (its row) of an asset's `k`-th membership.
+pub fn category_of(asset: Dice, k: u64) -> u64 {
+    asset.zipf(1400 + k, CATEGORIES / MOST_CATEGORIES) * MOST_CATEGORIES + k
+}
+
+/// The name of a category.
+pub fn category_name(row: u64) -> String {
+    const AREAS: [&str; 12] = [
+        "Promo",
+        "Acquisition",
+        "Archive",
+        "Music",
+        "News",
+        "Graphics",
+        "Sports",
+        "Drama",
+        "Kids",
+        "Events",
+        "Press",
+        "Training",
+    ];
+    const STEPS: [&str; 7] = ["", "Ready For Edit", "In Review", "Approved", "Master", "Online", "Restricted"];
+    format!("{} {}", AREAS[index(row % 12)], STEPS[index(row / 12 % 7)]).trim_end().to_owned()
+}
+
+/// A row of `asset_category`.
+pub fn category(row: u64, dice: Dice, out: &mut Vec<Value>) {
+    let created = FIRST_DAY + row * 86_400;
+    out.extend([
+        Value::id(FIRST_ID + row),
+        text(category_name(row)),
+        optional(dice.chance(0, 500_000), || text(words::sentences(dice, 1, 1))),
+        Value::Bool(row < 12),
+        text(instant(created)),
+        text(instant(dice.later(9, created))),
+    ]);
+}
+
+/// A row of `asset_category_asset`.
+pub fn category_asset(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let (asset, k) = layout.asset_categories.parent(row);
+    let category = category_of(layout.dice(ASSET, asset), k);
+    let added = layout.dice(42, row).past(0);
+    out.extend([Value::id(FIRST_ID + category), Value::id(FIRST_ID + asset), text(local(added))]);
+}
+
+/// The relation types, the frequent ones first.
+fn relation_type(dice: Dice) -> u64 {
+    dice.zipf(0, RELATIONS.len() as u64)
+}
+
+/// A row of `asset_relation`. The right side stands at most half of all assets after the left, so no pair is stored
+/// in both directions, none relates an asset to itself, and the rights of one left differ.
+pub fn relation(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let (left, k) = layout.relations.parent(row);
+    let dice = layout.dice(79, row);
+    let half = (layout.assets - 1) / 2;
+    let right = (left + 1 + walk(layout.dice(79, left), 1001, k, half)) % layout.assets;
+    let rate = dice.pick(1, &[&RATES[0], &RATES[1], &RATES[3]]);
+    let start = rate.nominal * (3600 + dice.below(2, 600));
+    let range = if dice.chance(3, 700_000) {
+        let end = rate.timecode(start + rate.nominal * 10, false);
+        format!("({},{end},{})", rate.timecode(start, false), rate.text)
+    } else {
+        format!("({},,)", rate.timecode(start, false))
+    };
+    out.extend([
+        Value::id(FIRST_ID + row),
+        Value::id(FIRST_ID + left),
+        Value::id(FIRST_ID + right),
+        int(1 + relation_type(dice)),
+        int(k),
+        optional(dice.chance(4, 250_000), || text(range)),
+        text(local(dice.past(5))),
+    ]);
+}
+
+/// The names of the category rows of an asset, as ids.
+pub fn category_ids(layout: &Layout, asset: &Asset) -> Vec<String> {
+    asset.categories(layout).iter().map(|category| (FIRST_ID + category).to_string()).collect()
+}
