@@ -18,9 +18,7 @@ const STACK: usize = 16 << 20;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli.global);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .thread_stack_size(STACK)
-        .enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => return fail(&Error::Preflight { message: "no threads".into(), cause: Some(cause.into()) }),
     };

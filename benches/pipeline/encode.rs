@@ -36,7 +36,8 @@ pub fn bench(criterion: &mut Criterion, prepared: &Prepared, captured: &[Capture
 /// As a step writes it: with content checksum and BLAKE3, durable on disk.
 async fn part_file(dataset: &Dataset, batches: &[RecordBatch]) -> u64 {
     let schema = batches[0].schema();
-    let rows = futures::stream::iter(batches.iter().cloned().map(Ok));
+    let batches: Vec<_> = batches.iter().cloned().map(Ok).collect();
+    let rows = futures::stream::iter(batches);
     let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), rows));
     dataset.parquet_part(0, schema).write_all(rows).await.unwrap().bytes
 }
