@@ -1,11 +1,46 @@
-//! telecine moves the metadata of a media library from PostgreSQL into Dalet Flex.
+//! telecine moves the metadata of a media library from PostgreSQL into Dalet Flex: a dataflow batch engine on Apache
+//! Arrow. Tables become record batches, SQL files turn them into rows shaped like Flex assets, every step leaves Parquet
+//! and JSON in object storage, and the last step streams rows to the Flex REST API.
 //!
-//! (Being built: the map of the house follows.)
+//! # What flows where
+//! ```text
+//! source ──extract──▶ raw/ ──transform──▶ datasets, documents, rejected/ ──load──▶ Flex
+//!    └──────verify──────┘                          └──────────reconcile───────────┘
+//! ```
+//! Start at [`pipeline::Pipeline::run`]: the whole job, a line a step.
+//!
+//! # Who may import whom
+//! Lower never imports higher; peers never import each other; a test reads the sources and checks it.
+//! ```text
+//! 7  cli
+//! 6  pipeline
+//! 5  config  report  rehearsal
+//! 4  extract  verify  load  reconcile      a step each, over the layers below
+//! 3  source  transform  flex
+//! 2  staging                               every step reads and leaves datasets
+//! 1  dataflow
+//! 0  error
+//! ```
+//!
+//! # Words, each with one meaning
+//! *source* the system rows come from; *table*; *partition* a slice of a table read by one connection; *snapshot* the one
+//! moment all tables are read at; *staging area* object storage of all runs; *run* one pass, named by its id; *dataset*
+//! Parquet or JSON files with a manifest; *query* one SQL file; *candidate* an entity that might be migrated;
+//! *disposition*, *reason*, *warning* what becomes of a candidate and why; *definition* a Flex metadata definition;
+//! *instance* the field values of one asset; *target* a named Flex; *ledger* what each target holds of us; *plan* the
+//! difference between mapped rows and ledger; *reconcile* reading Flex back.
 
+pub mod cli;
+pub mod config;
 pub mod dataflow;
 pub mod error;
 pub mod extract;
+pub mod flex;
+pub mod load;
+pub mod pipeline;
+pub mod reconcile;
 pub mod rehearsal;
+pub mod report;
 pub mod source;
 pub mod staging;
 pub mod transform;

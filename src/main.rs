@@ -1,2 +1,99 @@
-//! telecine's command line.
-fn main() {}
+//! telecine's command line: arguments, runtime, signals, exit code. The error chain is printed here.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use clap::Parser;
+use telecine::Error;
+use telecine::cli::{self, Cli, Global, LogFormat, Surroundings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Plans of deep queries are walked on worker threads, too; an unoptimised build needs more than the usual 2 MiB.
+const STACK: usize = 16 << 20;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return fail(&Error::Preflight { message: "no threads".into(), cause: Some(cause.into()) }),
+    };
+    let received = Arc::new(AtomicI32::new(0));
+    let outcome = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        let surroundings = Surroundings { environment: std::env::vars().collect(), cancel: cancel.clone() };
+        let listening = tokio::spawn(listen(cancel, Arc::clone(&received)));
+        let outcome = cli::run(cli, &surroundings).await;
+        listening.abort();
+        outcome
+    });
+    // Blocking work of a broken-off step must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Interrupted { signal }) => {
+            let seen = received.load(Ordering::Relaxed);
+            fail(&Error::Interrupted { signal: if seen == 0 { signal } else { seen } })
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+/// The first signal asks the work to drain; the second ends the process at once.
+async fn listen(cancel: CancellationToken, received: Arc<AtomicI32>) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    loop {
+        let number = tokio::select! {
+            _ = interrupt.recv() => 2,
+            _ = terminate.recv() => 15,
+        };
+        if cancel.is_cancelled() {
+            std::process::exit(128 + number);
+        }
+        received.store(number, Ordering::Relaxed);
+        cancel.cancel();
+        // A closed stderr must not keep the process from stopping.
+        let _ = writeln!(
+            std::io::stderr(),
+            "stopping; what is in flight is finished first (a second signal stops at once)"
+        );
+    }
+}
+
+fn start_log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "telecine=info,warn",
+        (false, 2) => "telecine=debug,info",
+        (false, _) => "telecine=trace,debug",
+    };
+    let filter = EnvFilter::try_from_env("TELECINE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match global.log_format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    let mut text = format!("telecine: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text.push_str(&format!("\n  caused by: {words}"));
+        }
+        cause = inner.source();
+    }
+    // A closed stderr must not change the exit code.
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::from(error.exit_code())
+}

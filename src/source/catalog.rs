@@ -130,18 +130,31 @@ impl CatalogTable {
     }
 }
 
+/// A row of `pg_attribute`.
+struct Attribute {
+    name: String,
+    oid: Oid,
+    typmod: i32,
+    type_name: String,
+    nullable: bool,
+}
+
 /// Reads all relations of the user's schemas, ordered by name.
 pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
     let wrong = |cause| failure("catalog", "the catalog cannot be read", cause);
     let mut types = types(client).await?;
-    let mut columns: HashMap<Oid, Vec<(String, Oid, i32, String, bool)>> = HashMap::new();
+    let mut columns: HashMap<Oid, Vec<Attribute>> = HashMap::new();
     for row in client.query(COLUMNS, &[]).await.map_err(wrong)? {
-        let column = (row.get(1), row.get(2), row.get(3), row.get::<_, Option<String>>(4).unwrap_or_default());
-        let (name, oid, typmod, type_name) = column;
-        columns.entry(row.get(0)).or_default().push((name, oid, typmod, type_name, !row.get::<_, bool>(5)));
+        columns.entry(row.get(0)).or_default().push(Attribute {
+            name: row.get(1),
+            oid: row.get(2),
+            typmod: row.get(3),
+            type_name: row.get::<_, Option<String>>(4).unwrap_or_default(),
+            nullable: !row.get::<_, bool>(5),
+        });
     }
     for (relation, columns) in &columns {
-        let attributes = columns.iter().map(|(name, oid, typmod, ..)| (name.clone(), *oid, *typmod)).collect();
+        let attributes = columns.iter().map(|column| (column.name.clone(), column.oid, column.typmod)).collect();
         types.attributes.insert(*relation, attributes);
     }
     let mut keys: HashMap<Oid, Vec<String>> = HashMap::new();
@@ -153,11 +166,11 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
         let oid: Oid = row.get(0);
         let relkind = row.get::<_, String>(3).chars().next().unwrap_or('r');
         let main_bytes = unsigned(row.get(10));
-        let column = |(name, oid, typmod, type_name, nullable): (String, Oid, i32, String, bool)| CatalogColumn {
-            name,
-            type_name,
-            nullable,
-            reading: types.reading(oid, typmod),
+        let column = |column: Attribute| CatalogColumn {
+            name: column.name,
+            type_name: column.type_name,
+            nullable: column.nullable,
+            reading: types.reading(column.oid, column.typmod),
         };
         tables.push(CatalogTable {
             oid,

@@ -1,9 +1,11 @@
 //! The native reader: one binary `COPY` of a slice of a table, as bytes, and the promise that none is missing.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
+use tokio::time::timeout;
 use tokio_postgres::CopyOutStream;
 
 use super::catalog::{CatalogTable, quote, quote_table};
@@ -11,6 +13,9 @@ use super::failure::{failure, malformed};
 use super::snapshot::Lease;
 use crate::dataflow::Slice;
 use crate::error::{Error, Result};
+
+/// A read without a byte for so long is taken for a connection whose other end has gone without a word.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The statement that reads a slice. Columns without an exact Arrow form are cast to text by the server.
 pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<String> {
@@ -31,7 +36,7 @@ pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<Stri
 }
 
 /// A `COPY` under way. Holds the messages that the socket has delivered and reads on only when asked.
-pub(crate) struct CopyRead {
+pub struct CopyRead {
     table: String,
     lease: Lease,
     stream: Pin<Box<CopyOutStream>>,
@@ -53,14 +58,29 @@ impl CopyRead {
     }
 
     /// The next bytes, or none when the server says that all are sent. Bytes that are here already come without waiting.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let chunk = self.stream.try_next().await;
+    ///
+    /// # Errors
+    /// When the read broke off, or the server has been silent for a quarter of an hour.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        // A timer is started only when the socket has nothing: there is a chunk a row.
+        let chunk = match self.stream.try_next().now_or_never() {
+            Some(chunk) => chunk,
+            None => timeout(SILENCE, self.stream.try_next()).await.map_err(|_| Error::Source {
+                table: self.table.clone(),
+                message: format!("the server sent nothing for {} minutes", SILENCE.as_secs() / 60),
+                transient: true,
+                cause: None,
+            })?,
+        };
         chunk.map_err(|cause| failure(&self.table, "the read broke off; what came is discarded", cause))
     }
 
     /// Accepts the read, and only a whole one: the trailer was seen, the command completed without an error, and the
     /// server counted the rows that were decoded. The session goes back to its snapshot.
-    pub(crate) async fn accept(self, rows: u64, trailer: bool) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the read is not whole; a transient error, as reading again may go well.
+    pub async fn accept(self, rows: u64, trailer: bool) -> Result<()> {
         drop(self.stream);
         // The answer to a further statement comes after CommandComplete, and is an error if the COPY failed.
         let ended = self.lease.session.client.batch_execute("select 1").await;

@@ -19,6 +19,13 @@ pub struct Exception {
     pub text: String,
 }
 
+impl Exception {
+    /// Bytes it takes up, about.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.table.len() + self.key.len() + self.column.len() + self.text.len()
+    }
+}
+
 /// The schema of `raw/_exceptions`: table, key, column, text.
 pub fn exceptions_schema() -> SchemaRef {
     let field = |name: &str| Field::new(name, DataType::Utf8, false);

@@ -38,7 +38,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use self::catalog::CatalogTable;
 pub use self::catalog::PG_TEXT;
 use self::connect::Session;
-pub(crate) use self::copy::CopyRead;
+pub use self::copy::CopyRead;
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
@@ -55,6 +55,9 @@ use crate::error::{Error, Result};
 
 /// The oldest server that is read (`server_version_num`).
 const OLDEST: i32 = 100_000;
+
+/// Bytes of exceptions that a source keeps for `raw/_exceptions`.
+const LISTED_BYTES: usize = 64 << 20;
 
 /// What the reader is told.
 #[derive(Debug, Clone)]
@@ -188,8 +191,20 @@ impl PostgresSource {
         Ok(self.selected(&tables, table)?.columns.iter().map(|column| column.reading.wire.clone()).collect())
     }
 
+    /// What a [`TupleDecoder`] needs to know to decode a slice's bytes.
+    ///
+    /// # Errors
+    /// When the table is not one that is read.
+    pub async fn layout(&self, partition: &Partition) -> Result<Layout> {
+        let tables = self.catalog().await?;
+        Ok(self.layout_of(self.selected(&tables, &partition.table)?, partition))
+    }
+
     /// Reads a slice as bytes, under the snapshot.
-    pub(crate) async fn read(&self, partition: &Partition) -> Result<CopyRead> {
+    ///
+    /// # Errors
+    /// When the table is not one that is read, or the read cannot be started.
+    pub async fn read(&self, partition: &Partition) -> Result<CopyRead> {
         let tables = self.catalog().await?;
         let table = self.selected(&tables, &partition.table)?;
         let statement = copy::copy_statement(table, &partition.slice)?;
@@ -242,7 +257,7 @@ impl PostgresSource {
         Ok(snapshot)
     }
 
-    fn layout(&self, table: &CatalogTable, partition: &Partition) -> Layout {
+    fn layout_of(&self, table: &CatalogTable, partition: &Partition) -> Layout {
         let position = |key: &String| table.columns.iter().position(|column| column.name == *key);
         Layout {
             table: table.table.to_string(),
@@ -255,9 +270,20 @@ impl PostgresSource {
         }
     }
 
-    fn note(&self, partition: &Partition, noted: Noted) {
+    /// Keeps what a scan noted, in place of what an earlier scan of the slice did. Beyond [`LISTED_BYTES`] of all scans
+    /// exceptions are counted and no longer listed.
+    fn note(&self, partition: &Partition, mut noted: Noted) {
         let key = (partition.table.clone(), partition.number);
-        self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(key, noted);
+        let mut all = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&key);
+        if !noted.exceptions.is_empty() {
+            let listed: usize = all.values().flat_map(|other| &other.exceptions).map(Exception::size).sum();
+            let mut room = LISTED_BYTES.saturating_sub(listed);
+            let mut fits = |exception: &Exception| room.checked_sub(exception.size()).map(|left| room = left).is_some();
+            let fitting = noted.exceptions.iter().map_while(|exception| fits(exception).then_some(())).count();
+            noted.exceptions.truncate(fitting);
+        }
+        all.insert(key, noted);
     }
 }
 
@@ -276,8 +302,7 @@ impl Source for PostgresSource {
     }
 
     async fn scan(&self, partition: &Partition) -> Result<SendableRecordBatchStream> {
-        let tables = self.catalog().await?;
-        let layout = self.layout(self.selected(&tables, &partition.table)?, partition);
+        let layout = self.layout(partition).await?;
         let schema = layout.schema.clone();
         let scan = Scan {
             read: Some(self.read(partition).await?),

@@ -1,14 +1,33 @@
 //! What a query may not do, because its rows would differ from run to run or from one number of threads to another.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Volatility, WindowFunctionDefinition};
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan, Volatility, WindowFunctionDefinition};
 
 use super::clock::PRESENT;
 use super::position;
 use super::query::Query;
 
 /// Aggregates whose result depends on the order of their rows.
-const ORDERED_AGGREGATES: [&str; 5] = ["array_agg", "first_value", "last_value", "nth_value", "string_agg"];
+const ORDERED_AGGREGATES: [&str; 6] =
+    ["any_value", "array_agg", "first_value", "last_value", "nth_value", "string_agg"];
+
+/// Aggregates that estimate or round; the result depends on how rows are shared out among threads.
+const ESTIMATES: [&str; 10] = [
+    "approx_median",
+    "approx_percentile_cont",
+    "approx_percentile_cont_with_weight",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "stddev",
+    "stddev_pop",
+    "var",
+    "var_pop",
+];
+
+/// Aggregates that add up: over floating-point numbers, the rounding depends on the order.
+const SUMS: [&str; 2] = ["avg", "sum"];
 
 /// Window functions whose result depends on the order of their rows.
 const ORDERED_WINDOWS: [&str; 7] = ["first_value", "lag", "last_value", "lead", "nth_value", "ntile", "row_number"];
@@ -23,7 +42,7 @@ pub(super) fn problems(query: &Query, plan: &LogicalPlan, now_is_fixed: bool) ->
         }
         node.apply_expressions(|expression| {
             expression.apply(|part| {
-                if let Some((name, problem)) = expression_problem(part, now_is_fixed) {
+                if let Some((name, problem)) = expression_problem(part, node, now_is_fixed) {
                     found.push((place_of_function(query, &name), problem));
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -50,7 +69,8 @@ fn place_of_function(query: &Query, name: &str) -> Option<position::Position> {
     std::iter::once(&name).chain(aliases).find_map(|name| position::of_name(&query.sql, &[name]))
 }
 
-fn expression_problem(expression: &Expr, now_is_fixed: bool) -> Option<(String, String)> {
+/// The function that is at fault, and why.
+fn expression_problem(expression: &Expr, node: &LogicalPlan, now_is_fixed: bool) -> Option<(String, String)> {
     match expression {
         Expr::ScalarFunction(call) => {
             let name = call.func.name();
@@ -64,8 +84,22 @@ fn expression_problem(expression: &Expr, now_is_fixed: bool) -> Option<(String, 
         }
         Expr::AggregateFunction(call) => {
             let name = call.func.name();
-            let unordered = call.params.order_by.is_empty() && ORDERED_AGGREGATES.contains(&name);
-            unordered.then(|| (name.into(), without_order(name, &format!("{name}(x order by y)"))))
+            let is_float = |value: &Expr| {
+                let types = node.inputs().into_iter().filter_map(|input| value.get_type(input.schema()).ok());
+                types.into_iter().any(|found| matches!(found, DataType::Float32 | DataType::Float64))
+            };
+            let problem = if ORDERED_AGGREGATES.contains(&name) && call.params.order_by.is_empty() {
+                without_order(name, &format!("{name}(x order by y)"))
+            } else if ESTIMATES.contains(&name) {
+                format!("`{name}` gives other digits at another number of threads; compute it exactly")
+            } else if SUMS.contains(&name) && call.params.args.iter().any(is_float) {
+                format!(
+                    "`{name}` of floating-point numbers is rounded otherwise at another number of threads; cast them to decimal"
+                )
+            } else {
+                return None;
+            };
+            Some((name.into(), problem))
         }
         Expr::WindowFunction(call) => {
             let (name, ordered) = match &call.fun {

@@ -6,7 +6,8 @@ use datafusion::prelude::SessionContext;
 use super::contract::COLUMNS;
 use super::diagnose;
 use super::query::{Level, Materialise, Query};
-use super::run::{DocumentsReport, quoted, stream};
+use super::report::DocumentsReport;
+use super::run::{quoted, stream};
 use crate::error::Result;
 use crate::staging::RunFolder;
 

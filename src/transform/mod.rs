@@ -11,11 +11,14 @@
 //! | `planning`, `contract`, `determinism` | what is refused before the first row is read |
 //! | `tables` | raw tables, mappings and datasets as SQL tables |
 //! | `run`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
+//! | `report` | what a transform did |
+//! | `deep` | threads with the stack that planning needs |
 //! | `functions` | the SQL functions of telecine |
 
 mod balance;
 mod clock;
 pub mod contract;
+mod deep;
 mod determinism;
 mod diagnose;
 mod documents;
@@ -26,19 +29,21 @@ mod nearest;
 mod planning;
 mod position;
 mod query;
+mod report;
 mod run;
 mod session;
 mod shape;
 mod tables;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use self::balance::{Balance, Counts};
 use self::graph::Graph;
 use self::mapping::MappingTable;
 pub use self::planning::PlannedQuery;
 pub use self::query::{Level, Mapping, Materialise, Project, Query, REJECTED};
-pub use self::run::{CheckReport, DocumentsReport, QueryReport, TransformReport};
+pub use self::report::{CheckReport, DocumentsReport, QueryReport, REPORT_FILE, TransformReport};
 pub use self::session::{CATALOG, QUERIES, session};
 use crate::dataflow::TableName;
 use crate::error::Result;
@@ -58,13 +63,13 @@ pub struct TransformConfig {
     pub now: Option<String>,
 }
 
-/// A project's queries, read and ordered.
+/// A project's queries, read and ordered. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Transform {
     config: TransformConfig,
-    project: Project,
-    graph: Graph,
-    mappings: Vec<MappingTable>,
+    project: Arc<Project>,
+    graph: Arc<Graph>,
+    mappings: Arc<Vec<MappingTable>>,
 }
 
 impl Transform {
@@ -74,10 +79,12 @@ impl Transform {
     /// [`crate::Error::Config`] with all problems found at once: files, headers, names, SQL syntax, reads of a higher
     /// folder, cycles.
     pub fn open(config: &TransformConfig) -> Result<Self> {
-        let project = Project::read(&config.project)?;
-        let graph = Graph::build(&project)?;
-        let mappings = mapping::read_all(&project)?;
-        Ok(Self { config: config.clone(), project, graph, mappings })
+        deep::run_blocking("queries", || {
+            let project = Arc::new(Project::read(&config.project)?);
+            let graph = Arc::new(Graph::build(&project)?);
+            let mappings = Arc::new(mapping::read_all(&project)?);
+            Ok(Self { config: config.clone(), project, graph, mappings })
+        })
     }
 
     /// The project's files.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::logical_expr::LogicalPlan;
@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 
 use super::graph::Input;
 use super::query::{Level, Query};
-use super::{Transform, contract, determinism, diagnose, session, shape, tables};
+use super::{Transform, contract, deep, determinism, diagnose, session, shape, tables};
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
 
@@ -26,6 +26,15 @@ pub struct PlannedQuery {
     pub inputs: Vec<String>,
 }
 
+/// How far a query is planned.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Depth {
+    /// Until its names and types are known.
+    Types,
+    /// Until it could run.
+    Execution,
+}
+
 impl Transform {
     /// Plans and types every query and check, in running order, given the tables of the source and their columns.
     /// Reads no rows.
@@ -35,6 +44,12 @@ impl Transform {
     /// functions with the nearest names, types that do not fit, volatile functions, broken contracts. A query that reads
     /// one that could not be planned is passed over.
     pub async fn check(&self, tables: &[(TableName, SchemaRef)]) -> Result<Vec<PlannedQuery>> {
+        let (transform, tables) = (self.clone(), tables.to_vec());
+        deep::run("queries", async move { transform.plan_all(&tables, Depth::Execution).await }).await
+    }
+
+    /// [`Transform::check`] to a depth, on the thread it is called from.
+    pub(super) async fn plan_all(&self, tables: &[(TableName, SchemaRef)], depth: Depth) -> Result<Vec<PlannedQuery>> {
         let context = session(&self.config)?;
         for (table, schema) in tables {
             tables::register_source(&context, table, Arc::new(EmptyTable::new(shape::kept_schema(schema))))?;
@@ -56,7 +71,7 @@ impl Transform {
             if !self.graph.inputs(&query.name).all(is_planned) {
                 continue;
             }
-            match self.plan(&context, query).await {
+            match self.plan(&context, query, depth).await {
                 Ok((schema, found)) => {
                     problems.extend(found);
                     tables::register(&context, &query.name, Arc::new(EmptyTable::new(Arc::clone(&schema))))?;
@@ -70,10 +85,15 @@ impl Transform {
     }
 
     /// The query's columns, and in what it breaks the rules.
-    async fn plan(&self, context: &SessionContext, query: &Query) -> Result<(SchemaRef, Vec<String>), DataFusionError> {
+    async fn plan(
+        &self,
+        context: &SessionContext,
+        query: &Query,
+        depth: Depth,
+    ) -> Result<(SchemaRef, Vec<String>), DataFusionError> {
         let plan = logical_plan(context, query).await?;
         let mut problems = determinism::problems(query, &plan, self.config.now.is_some());
-        let schema = typed(context, &plan).await?;
+        let schema = typed(context, plan, depth).await?;
         problems.extend(contract::problems(query, &schema));
         Ok((schema, problems))
     }
@@ -99,10 +119,15 @@ pub(super) async fn logical_plan(context: &SessionContext, query: &Query) -> Res
 }
 
 /// The columns that the finished plan gives: types are coerced only on the way there.
-async fn typed(context: &SessionContext, plan: &LogicalPlan) -> Result<SchemaRef, DataFusionError> {
-    let physical = context.state().create_physical_plan(plan).await?;
-    let schema: &Schema = &physical.schema();
-    Ok(shape::kept_schema(schema))
+async fn typed(context: &SessionContext, plan: LogicalPlan, depth: Depth) -> Result<SchemaRef, DataFusionError> {
+    let state = context.state();
+    match depth {
+        Depth::Types => {
+            let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+            Ok(shape::kept_schema(plan.schema().as_arrow()))
+        }
+        Depth::Execution => Ok(shape::kept_schema(&state.create_physical_plan(&plan).await?.schema())),
+    }
 }
 
 fn preflight(problems: &[String]) -> Error {

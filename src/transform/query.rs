@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub const REJECTED: &str = "rejected";
 
 /// The settings a query's header may hold.
-const SETTINGS: [&str; 2] = ["key", "materialise"];
+const SETTINGS: [&str; 3] = ["key", "materialise", "purpose"];
 
 /// What a query is for, by its folder. A query may read queries of its own or a lower level; checks may read all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -189,6 +189,7 @@ impl Header {
             self.problems.push(format!(":{line}: `{setting}` has no value"));
         }
         match setting {
+            "purpose" => self.purpose.push(value.to_owned()),
             "key" => self.key = Some(values),
             "materialise" => values.iter().for_each(|value| self.keep_as(line, value)),
             _ => self.problems.push(format!(
@@ -333,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_header_tells_purpose_and_settings() {
-        let sql = "-- Assets in scope.\n-- Deleted ones are not.\n-- materialise: json\n-- key: id, part\nselect 1 as id, 2 as part";
+        let sql = "-- purpose: Assets in scope.\n-- Deleted ones are not.\n-- materialise: json\n-- key: id, part\nselect 1 as id, 2 as part";
         let (_folder, project) = project(&[("1_select/assets.sql", sql), ("mappings/genre.csv", "a,b\n")]);
         let project = project.unwrap();
         let query = &project.queries[0];
@@ -350,7 +351,7 @@ mod tests {
             ("1_select/a.sql", "-- materialize: parquet\nselect 1"),
             ("1_select/b.sql", ""),
             ("1_select/c.sql", "select 1; select 2"),
-            ("1_select/d.sql", "select 1\nfrom where"),
+            ("1_select/d.sql", "select 1,\nfrom )"),
             ("1_select/Bad-name.sql", "select 1"),
             ("1_select/twice.sql", "select 1"),
             ("2_collect/twice.sql", "select 1"),

@@ -9,99 +9,25 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::balance::{self, Balance};
+use super::balance;
 use super::graph::Input;
 use super::nearest::did_you_mean;
-use super::planning::logical_plan;
-use super::query::{Level, Materialise, Query, REJECTED};
-use super::{Transform, diagnose, documents, session, shape, tables};
+use super::planning::{Depth, logical_plan};
+use super::query::{Level, Query, REJECTED};
+use super::report::{CheckReport, QueryReport, REPORT_FILE, TransformReport};
+use super::{Transform, deep, diagnose, documents, session, shape, tables};
 use crate::dataflow::{Progress, Sink, TableName};
 use crate::error::{Error, Result};
 use crate::staging::{Dataset, Manifest, RunFolder, json};
-
-/// The file in which a run keeps [`TransformReport`].
-pub const REPORT_FILE: &str = "transform.json";
 
 /// Rows a check or a broken key shows.
 pub(super) const SHOWN: usize = 5;
 
 /// Datasets opened at the same time.
 const OPENED_AT_ONCE: usize = 16;
-
-/// What a transform did.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct TransformReport {
-    /// The queries that ran, in running order.
-    pub queries: Vec<QueryReport>,
-    /// The checks that ran, by name.
-    pub checks: Vec<CheckReport>,
-    /// The documents written, by query.
-    pub documents: Vec<DocumentsReport>,
-    /// What became of every candidate; `None` while a query of 4_map has no dataset yet, or when there are none.
-    pub balance: Option<Balance>,
-    /// Everything that is not clean, one entry a finding. Empty in a run that is.
-    pub problems: Vec<String>,
-}
-
-/// What one query did.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct QueryReport {
-    /// The query's name.
-    pub name: String,
-    /// Rows it gave.
-    pub rows: u64,
-    /// Bytes of its Parquet files.
-    pub bytes: u64,
-    /// How long it took.
-    pub seconds: f64,
-    /// The forms in which its rows are kept.
-    pub materialised: BTreeSet<Materialise>,
-    /// Rows of each dataset it read, by name; views are not counted.
-    pub inputs: BTreeMap<String, u64>,
-}
-
-/// What one check found.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CheckReport {
-    /// The check's name.
-    pub name: String,
-    /// What it is for, in its header's words.
-    pub purpose: String,
-    /// Rows that must not exist.
-    pub rows: u64,
-    /// The first of them.
-    pub first: Vec<Map<String, Value>>,
-    /// How long it took.
-    pub seconds: f64,
-}
-
-/// The documents written from one query.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct DocumentsReport {
-    /// The query.
-    pub query: String,
-    /// The definition that names the documents' folder.
-    pub definition: String,
-    /// Documents written.
-    pub rows: u64,
-}
-
-impl TransformReport {
-    /// Whether everything is clean.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] with all problems.
-    pub fn verdict(&self) -> Result<()> {
-        if self.problems.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Mismatch { what: "transform".into(), message: self.problems.join("\n  ") })
-    }
-}
 
 impl Transform {
     /// Runs the queries over the raw tables of `run`, each into a dataset of its name, in place of one that may stand
@@ -111,8 +37,8 @@ impl Transform {
     ///
     /// # Errors
     /// [`Error::Preflight`] as [`Transform::check`], before anything is written. [`Error::Query`] when a query fails.
-    /// [`Error::Mismatch`] after all work is done when a key is not unique, a check gives rows or the balance does not
-    /// close; the report that was written tells all. [`Error::Interrupted`] when `cancel` is cancelled.
+    /// [`Error::Interrupted`] when `cancel` is cancelled. A key that is not unique, a check that gives rows or a balance that
+    /// does not close are no errors here but problems of the report: [`TransformReport::verdict`].
     pub async fn run(
         &self,
         run: &RunFolder,
@@ -121,18 +47,25 @@ impl Transform {
         progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<TransformReport> {
-        let work = async {
-            self.known(definitions.keys().chain(select))?;
-            let mut work = Work::open(self, run, progress).await?;
-            work.run(definitions, select).await
+        let (transform, folder, progress) = (self.clone(), run.clone(), progress.clone());
+        let (definitions, select) = (definitions.clone(), select.to_vec());
+        // Cancelled too when this future is dropped: the work on its own thread must not outlive it.
+        let cancel = cancel.child_token();
+        let _stop = cancel.clone().drop_guard();
+        let work = async move {
+            let done = async {
+                transform.known(definitions.keys().chain(&select))?;
+                Work::open(&transform, &folder, &progress).await?.run(&definitions, &select).await
+            };
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(Error::Interrupted { signal: 2 }),
+                report = done => report,
+            }
         };
-        let report = tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
-            report = work => report?,
-        };
+        let report = deep::run("transform", work).await?;
         run.put_json(REPORT_FILE, &report).await?;
-        report.verdict().map(|()| report)
+        Ok(report)
     }
 
     /// The rows of a `select` over everything the run holds: raw tables as `schema.table`, mappings, queries' datasets
@@ -141,12 +74,16 @@ impl Transform {
     /// # Errors
     /// [`Error::Query`] when the statement is not a query or cannot be planned; later failures come through the stream.
     pub async fn sql(&self, run: &RunFolder, sql: &str) -> Result<SendableRecordBatchStream> {
-        let progress = Progress::default();
-        let mut work = Work::open(self, run, &progress).await?;
-        work.register_all().await?;
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = work.context.sql_with_options(sql, read_only).await;
-        stream("sql", frame.map_err(|cause| Error::query("sql", "is no query over this run", cause))?).await
+        let (transform, run, sql) = (self.clone(), run.clone(), sql.to_owned());
+        let work = async move {
+            let progress = Progress::default();
+            let mut work = Work::open(&transform, &run, &progress).await?;
+            work.register_all().await?;
+            let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+            let frame = work.context.sql_with_options(&sql, read_only).await;
+            stream("sql", frame.map_err(|cause| Error::query("sql", "is no query over this run", cause))?).await
+        };
+        deep::run("sql", work).await
     }
 
     fn known<'a>(&self, names: impl Iterator<Item = &'a String>) -> Result<()> {
@@ -193,7 +130,7 @@ impl<'a> Work<'a> {
             work.raw.push(table);
         }
         tables::register_mappings(&work.context, &transform.mappings)?;
-        for mapping in &transform.mappings {
+        for mapping in transform.mappings.iter() {
             let made = Made { rows: Some(mapping.rows.num_rows() as u64), hash: mapping.hash.clone() };
             work.made.insert(mapping.name.clone(), made);
         }
@@ -202,6 +139,7 @@ impl<'a> Work<'a> {
 
     async fn run(&mut self, definitions: &BTreeMap<String, String>, select: &[String]) -> Result<TransformReport> {
         self.plan_all().await?;
+        self.require_intact_tables().await?;
         let wanted = self.wanted(select).await?;
         let mut report = TransformReport::default();
         let transform = self.transform;
@@ -229,7 +167,7 @@ impl<'a> Work<'a> {
         Ok(report)
     }
 
-    /// Plans everything once more against the raw tables as they are, so that nothing is written that cannot be finished.
+    /// Types everything once more against the raw tables as they are, so that nothing is written that cannot be finished.
     async fn plan_all(&self) -> Result<()> {
         let mut schemas = Vec::new();
         for table in &self.raw {
@@ -238,7 +176,16 @@ impl<'a> Work<'a> {
             let provider = provider.map_err(|cause| Error::query(table.to_string(), "cannot be read", cause))?;
             schemas.push((table.clone(), provider.schema()));
         }
-        self.transform.check(&schemas).await.map(drop)
+        self.transform.plan_all(&schemas, Depth::Types).await.map(drop)
+    }
+
+    /// Compares the bytes of every raw table that queries read with its manifest: Parquet alone does not notice a bit that
+    /// flipped.
+    async fn require_intact_tables(&self) -> Result<()> {
+        let datasets: Vec<Dataset> =
+            self.transform.graph.tables().into_iter().map(|table| self.run.raw(table)).collect();
+        let at_once = self.transform.config.threads.max(1);
+        futures::stream::iter(datasets).map(require_intact).buffered(at_once).try_collect().await
     }
 
     /// The queries to run: those selected, and what they read that has no dataset.
@@ -284,6 +231,7 @@ impl<'a> Work<'a> {
             bytes: manifest.bytes,
             seconds: started.elapsed().as_secs_f64(),
             materialised: query.materialise.clone(),
+            checksum: Made::of(&manifest).hash,
             inputs: read.collect(),
         })
     }
@@ -312,7 +260,10 @@ impl<'a> Work<'a> {
     async fn register_committed(&mut self, query: &Query) -> Result<()> {
         let dataset = self.run.query(&query.name);
         match dataset.manifest().await? {
-            Some(manifest) => self.register(&query.name, &dataset, &manifest).await,
+            Some(manifest) => {
+                tables::require_intact(&dataset, &manifest).await?;
+                self.register(&query.name, &dataset, &manifest).await
+            }
             None => Ok(()),
         }
     }
@@ -418,6 +369,13 @@ impl Made {
     }
 }
 
+async fn require_intact(dataset: Dataset) -> Result<()> {
+    match dataset.manifest().await? {
+        Some(manifest) => tables::require_intact(&dataset, &manifest).await,
+        None => Ok(()),
+    }
+}
+
 fn check_problem(query: &Query, found: &CheckReport) -> Option<String> {
     let rows = if found.rows == 1 { "row" } else { "rows" };
     let name = query.path.display();
@@ -467,4 +425,16 @@ fn lines(rows: &[Map<String, Value>]) -> String {
 
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_that_names_the_query() {
+        let work = async { if true { panic!("no {}", "way") } else { Ok(()) } };
+        let error = caught("promo", work).await.unwrap_err();
+        assert_eq!(error.to_string(), "query promo: a function panicked: no way");
+    }
 }

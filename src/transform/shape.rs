@@ -34,7 +34,7 @@ fn reshape(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataF
 }
 
 fn kept_fields(fields: &Fields) -> Fields {
-    fields.iter().map(|field| kept_field(field)).collect()
+    fields.iter().map(kept_field).collect()
 }
 
 fn kept_field(field: &FieldRef) -> FieldRef {

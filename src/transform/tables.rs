@@ -95,3 +95,14 @@ fn file_url(dataset: &Dataset, file: &WrittenFile) -> Result<ListingTableUrl> {
     ListingTableUrl::try_new(url, None)
         .map_err(|cause| Error::staging(dataset.file_url(file), "is no place to read from", cause))
 }
+
+/// Reads every file of a dataset once and compares its bytes with the manifest's hashes.
+///
+/// # Errors
+/// [`Error::Staging`] with the file that is missing or has changed.
+pub(super) async fn require_intact(dataset: &Dataset, manifest: &Manifest) -> Result<()> {
+    for file in &manifest.files {
+        dataset.read_part(file).await?;
+    }
+    Ok(())
+}

@@ -1,9 +1,10 @@
 //! Step 3: is `raw/` what the source holds? Counts and content checksums, table by table.
 //!
-//! The source is read a second time, whole, and hashed from its binary form by code of its own ([`wire`]); `raw/` is
+//! The source is read a second time, whole, and hashed from its binary form by code of its own (`wire`); `raw/` is
 //! hashed from its Parquet files. A file that is missing or changed is named and does not keep the others from being
 //! looked at.
 
+mod database;
 mod wire;
 
 use std::time::Instant;
@@ -13,15 +14,13 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::database::{WireChecksum, against};
 use crate::dataflow::checksum::RowHash;
 use crate::dataflow::{ContentChecksum, Progress, Source, TableName};
 use crate::error::{Error, Result};
-use crate::source::framing::{Fields, Framing};
-use crate::source::{PostgresSource, Wire, whole};
+use crate::source::PostgresSource;
 use crate::staging::{Manifest, RunFolder};
 
-/// Tries to read a table of the source whose read broke off for a passing reason.
-const TRIES: u32 = 3;
 /// Problems of one table that are spelled out.
 const SPELLED: usize = 10;
 
@@ -147,7 +146,11 @@ struct Comparison {
 impl Comparison {
     async fn verify(self) -> Result<VerifiedTable> {
         let mut problems = Vec::new();
-        let source = if self.in_source { self.source_checksum().await? } else { ContentChecksum::default() };
+        let source = if self.in_source {
+            database::checksum(&self.source, &self.table, &self.progress).await?
+        } else {
+            ContentChecksum::default()
+        };
         let raw = match &self.manifest {
             Some(manifest) => self.raw_checksum(manifest, &mut problems).await,
             None => ContentChecksum::default(),
@@ -171,52 +174,6 @@ impl Comparison {
             equal: problems.is_empty(),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
         })
-    }
-
-    async fn source_checksum(&self) -> Result<ContentChecksum> {
-        let wires = self.source.wires(&self.table).await?;
-        let mut tries = 1;
-        loop {
-            match self.read_source(&wires).await {
-                Err(error) if error.is_transient() && tries < TRIES => tries += 1,
-                ended => return ended,
-            }
-        }
-    }
-
-    async fn read_source(&self, wires: &[Wire]) -> Result<ContentChecksum> {
-        let mut read = self.source.read(&whole(&self.table)).await?;
-        let mut framing = Framing::new(self.table.to_string(), wires.len());
-        let mut checksum = ContentChecksum::default();
-        let mut buffer = Vec::new();
-        while let Some(chunk) = read.chunk().await? {
-            framing.push(&chunk, |tuple| {
-                checksum.add(self.hash(wires, tuple, &mut buffer)?);
-                Ok(())
-            })?;
-            self.progress.advance(0, chunk.len() as u64);
-        }
-        read.accept(framing.rows(), framing.is_complete()).await?;
-        self.progress.advance(checksum.rows, 0);
-        Ok(checksum)
-    }
-
-    fn hash(&self, wires: &[Wire], tuple: &[u8], buffer: &mut Vec<u8>) -> Result<RowHash> {
-        let mut row = RowHash::default();
-        for (wire, value) in wires.iter().zip(Fields::new(tuple)) {
-            buffer.clear();
-            let held = match value {
-                Some(value) => wire::canonical(wire, value, buffer).map_err(|what| Error::Source {
-                    table: self.table.to_string(),
-                    message: format!("{what} on the wire, for {wire:?}"),
-                    transient: false,
-                    cause: None,
-                })?,
-                None => false,
-            };
-            if held { row.push(buffer) } else { row.push_null() }
-        }
-        Ok(row)
     }
 
     /// The checksum of the rows in the table's files; files that cannot be read are problems.

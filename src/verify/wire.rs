@@ -94,17 +94,19 @@ struct Digits {
 
 impl Digits {
     fn read(value: &[u8]) -> Result<Self, &'static str> {
-        let words: Vec<u16> =
-            value.chunks(2).map(|pair| pair.iter().fold(0, |w, b| (w << 8) | u16::from(*b))).collect();
-        let [count, weight, sign, printed, groups @ ..] = words.as_slice() else { return Err("a numeric cut short") };
-        if usize::from(*count) != groups.len() || value.len() % 2 == 1 {
+        let (head, groups) = value.split_at_checked(8).ok_or("a numeric cut short")?;
+        let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+        let (count, weight, sign, printed) = (word(0), word(2), word(4), word(6));
+        if usize::from(count) * 2 != groups.len() {
             return Err("a numeric of another length");
         }
-        let mut all = String::new();
-        groups.iter().for_each(|group| all.push_str(&format!("{group:04}")));
+        let mut all = Vec::with_capacity(groups.len() * 2 + 8);
+        for group in groups.chunks_exact(2) {
+            let group = u32::from(u16::from_be_bytes([group[0], group[1]]));
+            all.extend([1000, 100, 10, 1].map(|place| b'0' + (group / place % 10) as u8));
+        }
         // The number of digits before the point; negative when the first digits sent stand after it.
         let places = (i32::from(weight.cast_signed()) + 1) * 4;
-        let mut all = all.into_bytes();
         let whole = match usize::try_from(places) {
             Ok(places) => {
                 all.resize(all.len().max(places), b'0');
@@ -115,7 +117,7 @@ impl Digits {
                 Vec::new()
             }
         };
-        Ok(Self { sign: *sign, whole, fraction: all, printed: usize::from(*printed) })
+        Ok(Self { sign, whole, fraction: all, printed: usize::from(printed) })
     }
 
     fn is_number(&self) -> bool {
@@ -128,13 +130,15 @@ impl Digits {
             return Ok(false);
         }
         self.fraction.resize(scale, b'0');
-        let mut text = String::from(if self.sign == 0x4000 { "-0" } else { "0" });
         let digits = self.whole.iter().chain(&self.fraction).skip_while(|digit| **digit == b'0');
-        text.extend(digits.map(|digit| char::from(*digit)));
         if precision <= 38 {
-            let Ok(unscaled) = text.parse::<i128>() else { return Ok(false) };
-            out.extend_from_slice(&unscaled.to_be_bytes());
+            let grow = |sum: i128, digit: &u8| sum.checked_mul(10)?.checked_add(i128::from(digit - b'0'));
+            let mut digits = digits;
+            let Some(unscaled) = digits.try_fold(0, grow) else { return Ok(false) };
+            out.extend_from_slice(&if self.sign == 0x4000 { -unscaled } else { unscaled }.to_be_bytes());
         } else {
+            let mut text = String::from(if self.sign == 0x4000 { "-0" } else { "0" });
+            text.extend(digits.map(|digit| char::from(*digit)));
             let Some(unscaled) = i256::from_string(&text) else { return Ok(false) };
             out.extend_from_slice(&unscaled.to_be_bytes());
         }

@@ -104,3 +104,39 @@ fn unusable_options_are_refused() {
     let tables = Some(vec!["no_such_table".to_owned()]);
     assert!(Library::new(LibraryOptions { tables, ..LibraryOptions::default() }).is_err());
 }
+
+/// Questions whose answer is 0 in a clean library, each after its name.
+const BLEMISHES: &str = include_str!("library_clean.sql");
+
+/// With dirt 0 nothing is left to reject or to warn about, and the skews of the specification are there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clean_library_is_clean() {
+    let scale = std::env::var("TELECINE_TEST_SCALE").map_or(0.0001, |scale| scale.parse().unwrap());
+    let server = PrivateServer::start(ServerOptions::default()).await.unwrap();
+    let library = Library::new(LibraryOptions { scale, dirt: 0.0, ..LibraryOptions::default() }).unwrap();
+    server.create_database("studio").await.unwrap();
+    let summary = library::create(&Arc::new(library), &server.url("studio"), 2, &Progress::default()).await.unwrap();
+    println!("{summary:?}");
+    let client = client(&server, "studio").await;
+    let mut found = Vec::new();
+    let questions: Vec<(&str, &str)> =
+        BLEMISHES.split("--- ").skip(1).filter_map(|question| question.split_once('\n')).collect();
+    assert_eq!(questions.len(), 24);
+    for (what, query) in questions {
+        match number(&client, query).await {
+            0 => {}
+            rows => found.push(format!("{what}: {rows}")),
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+    let ready = number(
+        &client,
+        "select count(*) * 100 / (select count(*) from asset_master) from asset_master where status_id = 3",
+    )
+    .await;
+    assert!((80..96).contains(&ready), "status 3: {ready} %");
+    let classes = number(&client, "select count(distinct member_class) from asset_collection_item").await;
+    assert_eq!(classes, 5);
+    drop(client);
+    server.stop().await.unwrap();
+}

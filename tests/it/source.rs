@@ -1,5 +1,7 @@
 //! The source reader against a private PostgreSQL: every type, what discovery says, what a broken read is.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -271,6 +273,34 @@ fn range_text(array: &ArrayRef, row: usize) -> String {
     format!("{open}{},{}{close}", bound("lower"), bound("upper"))
 }
 
+/// Each numeric beside its text, both made by the server.
+pub(crate) const NUMBERS: &str = "
+    select setseed(0.42);
+    create table numbers as
+    select free, free::text as free_text, fixed, fixed::text as fixed_text, wide, wide::text as wide_text
+    from (select trunc((random()::numeric - 0.5) * 10::numeric ^ (floor(random() * 60)::int - 30),
+                       floor(random() * 30)::int) as free,
+                 ((random()::numeric - 0.5) * 10::numeric ^ floor(random() * 15)::int)::numeric(20, 5) as fixed,
+                 ((random()::numeric - 0.5) * 10::numeric ^ floor(random() * 50)::int)::numeric(60, 9) as wide
+          from generate_series(1, 20000)) as made";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_every_size_are_the_servers_own_text() {
+    let (server, url, _client) = database(NUMBERS).await;
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let mut compared = 0;
+    for batch in rows(&source, &whole("public", "numbers")).await {
+        for row in 0..batch.num_rows() {
+            for column in [0, 2, 4] {
+                assert_eq!(text(batch.column(column), row), text(batch.column(column + 1), row));
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 60_000);
+    server.stop().await.unwrap();
+}
+
 const LIBRARY: &str = r#"
     create table plain (id bigint primary key, name text, lasts interval);
     insert into plain select i, 'row ' || i, '1 day' from generate_series(1, 50) i;
@@ -392,5 +422,79 @@ async fn a_read_is_whole_or_an_error_and_slices_add_up() {
     client.batch_execute("delete from big where id < 1000").await.unwrap();
     let again: usize = rows(&source, &whole("public", "big")).await.iter().map(RecordBatch::num_rows).sum();
     assert_eq!(again, 120_000);
+    server.stop().await.unwrap();
+}
+
+/// A certificate authority, a certificate of it for `localhost`, and an authority that nobody knows.
+const CERTIFICATES: &str = "
+    key='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
+    for name in ca evil; do openssl req -x509 $key -days 2 -subj /CN=$name -keyout $name.key -out $name.pem; done
+    openssl req $key -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out server.csr
+    openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -copy_extensions copy -out server.crt
+    chmod 600 server.key";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_proves_its_name_before_a_password_is_sent() {
+    let (server, url, client) =
+        database("create table t (id int); insert into t select generate_series(1, 5000)").await;
+    let folder: String = client.query_one("show data_directory", &[]).await.unwrap().get(0);
+    let program = CERTIFICATES.replace('\'', "\'\'");
+    client.batch_execute(&format!("copy (select 1) to program '({program}) >/dev/null 2>&1'")).await.unwrap();
+    client.batch_execute("alter system set ssl = on").await.unwrap();
+    client.batch_execute("select pg_reload_conf()").await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+
+    let connect = async |host: &str, options: &str| {
+        let url = url.expose_secret().replace("127.0.0.1", host);
+        let join = if url.contains('?') { '&' } else { '?' };
+        let url = format!("{url}{join}{}", options.replace("DIR", &folder));
+        PostgresSource::connect(&config(&SecretString::from(url))).await
+    };
+    let proven = connect("localhost", "sslmode=verify-full&sslrootcert=DIR/ca.pem").await.unwrap();
+    let transport = proven.discover().await.unwrap().connection.transport;
+    assert!(transport.starts_with("TLSv1.3"), "{transport}");
+    let read: usize = rows(&proven, &whole("public", "t")).await.iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(read, 5000);
+
+    for (host, options) in [
+        ("127.0.0.1", "sslmode=verify-full&sslrootcert=DIR/ca.pem"),
+        ("localhost", "sslmode=verify-full&sslrootcert=DIR/evil.pem"),
+        ("localhost", "sslmode=verify-ca&sslrootcert=DIR/evil.pem"),
+        ("localhost", "sslmode=require&sslrootcert=DIR/evil.pem"),
+    ] {
+        let error = connect(host, options).await.expect_err(options);
+        assert!(
+            error.exit_code() == 2 && error.to_string().contains("did not prove its identity"),
+            "{options}: {error}"
+        );
+    }
+    for (host, options, tls) in [
+        ("127.0.0.1", "sslmode=verify-ca&sslrootcert=DIR/ca.pem", true),
+        ("127.0.0.1", "sslmode=require", true),
+        ("127.0.0.1", "sslmode=prefer", true),
+        ("127.0.0.1", "sslmode=disable", false),
+    ] {
+        let transport = connect(host, options).await.unwrap().discover().await.unwrap().connection.transport;
+        assert_eq!(transport.starts_with("TLS"), tls, "{options}: {transport}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_text_are_set_aside_with_their_row() {
+    let (server, _, first) = database("").await;
+    let create = "create database latin encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0";
+    first.batch_execute(create).await.unwrap();
+    let url = server.url("latin");
+    let statements = r"create table note (code text primary key, v text, tags text[]);
+                       insert into note values ('ok', 'plain', '{a}'), ('bad', E'\xe9t\xe9', array['x', E'\xff'])";
+    client(&url).await.batch_execute(statements).await.unwrap();
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let batches = rows(&source, &whole("public", "note")).await;
+    assert_eq!(text(batches[0].column(1), 0).as_deref(), Some("plain"));
+    assert!(batches[0].column(1).is_null(1), "never a replacement character");
+    let exceptions = source.noted(&TableName::new("public", "note")).exceptions;
+    let found: Vec<_> = exceptions.iter().map(|e| (e.key.as_str(), e.column.as_str(), e.text.as_str())).collect();
+    assert_eq!(found, [("bad", "v", "\\xe974e9"), ("bad", "tags", "\\xff")]);
     server.stop().await.unwrap();
 }

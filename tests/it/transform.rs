@@ -105,7 +105,9 @@ impl Bench {
         if self.config.project.join("4_map/promo.sql").exists() {
             definitions.insert("promo".to_owned(), "assetType_Promo".to_owned());
         }
-        self.open()?.run(&self.run, &definitions, &[], &Progress::default(), &CancellationToken::new()).await
+        let (progress, cancel) = (Progress::default(), CancellationToken::new());
+        let report = self.open()?.run(&self.run, &definitions, &[], &progress, &cancel).await?;
+        report.verdict().map(|()| report)
     }
 
     async fn sql(&self, sql: &str) -> String {
@@ -268,6 +270,20 @@ async fn a_lost_a_doubled_and_an_extra_row_fail_the_run() {
 }
 
 #[tokio::test]
+async fn a_raw_file_that_has_changed_is_named_before_anything_is_written() {
+    let bench = Bench::new(&PROJECT);
+    bench.library().await;
+    let file = bench.path().join("staging 100%/runs/r1/raw/public.asset/part-00001.parquet");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let error = bench.run().await.unwrap_err();
+    assert!(error.to_string().contains("public.asset/part-00001.parquet: its bytes have changed"), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    assert!(bench.run.query("candidates").manifest().await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_key_that_is_not_unique_is_named() {
     let bench = Bench::new(&[("1_select/titles.sql", "-- key: title\nselect \"Title\" as title from public.asset")]);
     bench.library().await;
@@ -291,6 +307,10 @@ async fn what_cannot_be_planned_is_told_by_file_line_and_nearest_name() {
         (
             "1_select/unordered.sql",
             "select array_agg(id) as ids,\n(select id from public.asset limit 1) as one from public.asset",
+        ),
+        (
+            "1_select/float.sql",
+            "select sum(id) as exact,\navg(cast(id as double)) as rounded, approx_median(id) as m from public.asset",
         ),
         ("1_select/twice.sql", "select a.id, b.id from public.asset a join public.asset b on a.id = b.parent"),
         ("1_select/keyed.sql", "-- key: idd\nselect id from public.asset"),
@@ -318,6 +338,8 @@ async fn what_cannot_be_planned_is_told_by_file_line_and_nearest_name() {
         "volatile.sql:2:17: `now` differs from run to run",
         "unordered.sql:1:8: `array_agg` without an order",
         "unordered.sql:2:30: `limit` without an order",
+        "float.sql:2:1: `avg` of floating-point numbers",
+        "float.sql:2:37: `approx_median` gives other digits",
         "twice.sql: gives two columns `id`",
         "keyed.sql: its key names `idd`, which is no column of it; did you mean id?",
         "promo.sql: must begin with the columns source_key, disposition, reason, details, warnings, name",
@@ -389,4 +411,20 @@ async fn used_up_memory_names_the_query_and_the_setting() {
     assert_eq!(error.exit_code(), 1);
     bench.config.memory = 256 << 20;
     bench.run().await.unwrap();
+}
+
+#[tokio::test]
+async fn thirty_steps_and_forty_nested_cases_fit_the_stack() {
+    let deep = (0..40).fold("0".to_owned(), |inner, n| format!("case when id = {n} then {n} else {inner} end"));
+    let mut sql = format!("with s0 as (select id, {deep} as found from public.asset)");
+    for step in 1..=30 {
+        let last = step - 1;
+        sql += &format!(
+            ", s{step} as (select a.id, coalesce(a.found, b.id) as found from s{last} a left join s0 b on a.id = b.id)"
+        );
+    }
+    let bench = Bench::new(&[("1_select/long.sql", &format!("{sql} select id, found from s30"))]);
+    bench.library().await;
+    assert_eq!(bench.run().await.unwrap().queries[0].rows, 6);
+    assert!(bench.sql("select count(*) as n from long where found = id").await.contains("| 6 |"));
 }

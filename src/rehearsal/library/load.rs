@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use tokio_postgres::{Client, NoTls};
 
 use self::jobs::{Job, Slice, run};
@@ -23,7 +24,7 @@ const VIEWED: &str = "asset_collection_item";
 const LARGE_OBJECTS: (&str, u64) = ("file_lob_ref", 300_000);
 
 /// What a load did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct LoadSummary {
     /// Tables filled (those without rows included).
     pub tables: u64,

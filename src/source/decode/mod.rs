@@ -100,8 +100,9 @@ pub struct Noted {
     pub infinite: BTreeMap<String, u64>,
 }
 
-/// Exceptions listed by one reader; beyond it they are only counted, so that a table of nothing else cannot fill memory.
-const LISTED: usize = 20_000;
+/// Bytes of exceptions listed by one reader; beyond it they are only counted, so that a table of nothing else cannot
+/// fill memory.
+const LISTED_BYTES: usize = 8 << 20;
 
 /// What a [`TupleDecoder`] is told about the rows to come.
 #[derive(Debug, Clone)]
@@ -133,6 +134,7 @@ struct Rows {
     columns: Vec<Box<dyn Column>>,
     notes: Notes,
     noted: Noted,
+    listed_bytes: usize,
     in_batch: usize,
     bytes: usize,
     before: u64,
@@ -150,7 +152,8 @@ impl TupleDecoder {
         let columns = layout.wires.iter().map(column).collect();
         let notes = Notes { infinite: vec![0; layout.wires.len()], ..Notes::default() };
         let framing = Framing::new(layout.table.clone(), layout.wires.len());
-        let rows = Rows { layout, columns, notes, noted: Noted::default(), in_batch: 0, bytes: 0, before: 0 };
+        let rows =
+            Rows { layout, columns, notes, noted: Noted::default(), listed_bytes: 0, in_batch: 0, bytes: 0, before: 0 };
         Self { framing, rows }
     }
 
@@ -243,11 +246,13 @@ impl Rows {
         for found in std::mem::take(&mut self.notes.found) {
             let column = schema.field(found.column).name().clone();
             *self.noted.exceptional.entry(column.clone()).or_default() += 1;
-            if self.noted.exceptions.len() >= LISTED {
+            if self.listed_bytes >= LISTED_BYTES {
                 continue;
             }
             let key = self.key(batch, found.row);
-            self.noted.exceptions.push(Exception { table: self.layout.table.clone(), key, column, text: found.text });
+            let exception = Exception { table: self.layout.table.clone(), key, column, text: found.text };
+            self.listed_bytes += exception.size();
+            self.noted.exceptions.push(exception);
         }
     }
 

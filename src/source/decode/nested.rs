@@ -96,8 +96,13 @@ impl Column for Lists {
     fn finish(&mut self, notes: &mut Notes) -> Result<ArrayRef, Malformed> {
         let ends = std::mem::replace(&mut self.ends, vec![0]);
         self.length = 0;
-        let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
+        let before = notes.found.len();
         let items = self.items.finish(notes)?;
+        // What the elements noted names an element; it is the row whose array holds it that is wanted.
+        for found in &mut notes.found[before..] {
+            found.row = ends.partition_point(|end| usize::try_from(*end).is_ok_and(|end| end <= found.row)) - 1;
+        }
+        let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
         let array = ListArray::try_new(self.field.clone(), ends, items, self.nulls.finish());
         Ok(Arc::new(array.map_err(|_| "array elements of another type")?))
     }

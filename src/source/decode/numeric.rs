@@ -102,15 +102,17 @@ pub(super) fn unscaled<N: Unscaled>(bytes: &[u8], scale: i32) -> Result<Option<N
 /// When the bytes are no numeric.
 pub fn numeric_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     let header = header(bytes)?;
-    match header.sign {
-        0 | NEGATIVE => {}
-        NAN => return Ok(out.extend_from_slice(b"NaN")),
-        INFINITY => return Ok(out.extend_from_slice(b"Infinity")),
-        MINUS_INFINITY => return Ok(out.extend_from_slice(b"-Infinity")),
+    let sign: &[u8] = match header.sign {
+        0 => b"",
+        NEGATIVE => b"-",
+        NAN => b"NaN",
+        INFINITY => b"Infinity",
+        MINUS_INFINITY => b"-Infinity",
         _ => return Err("a numeric with an unknown sign"),
-    }
-    if header.sign == NEGATIVE {
-        out.push(b'-');
+    };
+    out.extend_from_slice(sign);
+    if header.sign > NEGATIVE {
+        return Ok(());
     }
     let mut digits = header.digits();
     if header.weight < 0 {

@@ -228,7 +228,8 @@ impl Layout {
 pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let dice = asset.dice;
     let (created, updated) = asset.dates();
-    let (deleted, deleted_at) = dirt::deleted(layout, dice, if asset.is_fixture() { 0 } else { 42_000 });
+    let (deleted, deleted_at) =
+        if asset.is_fixture() { (Value::Bool(false), Value::Null) } else { dirt::deleted(layout, dice, 42_000) };
     let file_like = dice.chance(1030, 550_000);
     let name = if file_like { asset.file_name(layout, asset.versions(layout)) } else { asset.name() };
     let categories = asset.categories(layout);

@@ -8,6 +8,10 @@ pub const NOW: u64 = 1_740_787_200;
 /// 2008-01-01T00:00:00Z, before which nothing was created.
 pub const FIRST_DAY: u64 = 1_199_145_600;
 
+/// Nothing was made or changed after this: a day before `NOW`, since local times without a zone may mean seven hours
+/// later than they say.
+const LAST: u64 = NOW - DAY;
+
 const DAY: u64 = 86_400;
 
 /// The numbers of one row of one table. Draw numbers are the caller's; facts that several tables share are drawn from
@@ -86,13 +90,13 @@ impl Dice {
 
     /// A moment of the past, the recent ones more often, between 2008 and `NOW`.
     pub fn past(self, k: u64) -> u64 {
-        let span = (NOW - FIRST_DAY) >> (self.below(k, 5));
-        NOW - 1 - self.below(k + 1, span - 1)
+        let span = (LAST - FIRST_DAY) >> (self.below(k, 5));
+        LAST - 1 - self.below(k + 1, span - 1)
     }
 
-    /// A moment from `after` on, before `NOW`.
+    /// A moment from `after` on, a day before `NOW` at the latest.
     pub fn later(self, k: u64, after: u64) -> u64 {
-        after + self.below(k, NOW.saturating_sub(after).max(1))
+        after + self.below(k, LAST.saturating_sub(after).max(1))
     }
 }
 

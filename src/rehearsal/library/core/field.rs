@@ -71,7 +71,7 @@ impl Subject {
         };
         let derived = matches!(role, Role::DerivedPromo | Role::DerivedDeliverable);
         let (possible, certain) = match field.id {
-            1 => (true, derived),
+            1 => (true, derived || matches!(self.owner, Owner::FixtureAsset(24))),
             8 => (true, matches!(role, Role::Promo | Role::DerivedPromo)),
             9..=13 => (self.title.place.is_some(), false),
             14 => (self.asset.is_some_and(|asset| !format_of(layout, &asset).picklist.is_empty()), false),
@@ -81,7 +81,11 @@ impl Subject {
             44 => (true, role == Role::DerivedPromo),
             _ => (true, false),
         };
-        let rate = if self.asset.is_some() || field.on == On::Projects { field.fill } else { field.fill / 2 };
+        let rate = match (self.asset, field.kind) {
+            (None, Type::Text) => field.fill / 4,
+            (None, _) if field.on != On::Projects => field.fill / 2,
+            _ => field.fill,
+        };
         let all = matches!(self.owner, Owner::FixtureAsset(172)) && field.id <= 60;
         let there = certain || all || (fits && self.dice.chance(10 + u64::from(field.id), rate));
         if !(possible && there) {
@@ -430,7 +434,7 @@ pub fn object_row(layout: &Layout, object: u64, out: &mut Vec<Value>) {
     };
     let (created, updated) = match owner {
         Owner::Asset(row) => Asset::row(layout, row).dates(),
-        _ => (layout.dice(ASSET, object).past(1016), NOW - 1),
+        _ => (layout.dice(ASSET, object).past(1016), NOW - 86_400),
     };
     write_object(
         layout,
@@ -454,8 +458,8 @@ pub fn write_object(
     let dice = layout.dice(METADATA, ids.0.wrapping_sub(FIRST_ID));
     let blob = dice.chance(804, 110_000).then(|| {
         format!(
-            "{{\"houseCode\":\"HC{:06}\",\"keywords\":[\"{}\"],\"revision\":{}}}",
-            100_000 + ids.0,
+            "{{\"oldId\":{},\"keywords\":[\"{}\"],\"revision\":{}}}",
+            ids.0,
             words::keyword(dice.below(805, 300)),
             dice.below(806, 9)
         )

@@ -184,7 +184,7 @@ pub fn row(row: u64, out: &mut Vec<Value>) {
         None if id <= 232 => format!("custom{id:03}"),
         None => format!("unused{id:03}"),
     };
-    let multiple = known.map_or(id % 9 == 0, |field| field.multiple);
+    let multiple = known.map_or(id.is_multiple_of(9), |field| field.multiple);
     let picklist = match known {
         Some(field) if kind == Picklist => vocabulary::list_id(field.name),
         None if kind == Picklist => Some(vocabulary::custom(id, 0).0),

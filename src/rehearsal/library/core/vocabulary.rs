@@ -236,7 +236,7 @@ pub fn picklist(row: u64, out: &mut Vec<Value>) {
         Value::id(FIRST_ID + row),
         text(name.clone()),
         text(name),
-        Value::Bool(row % 7 == 0),
+        Value::Bool(row.is_multiple_of(7)),
         text(local(NOW - (row + 9) * 7_000_000 / 10)),
     ]);
 }

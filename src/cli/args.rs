@@ -1,0 +1,330 @@
+//! What the user typed. No effects: turning it into settings and calls is the parent module's work.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Flags;
+
+/// Moves the metadata of a media library from PostgreSQL into Dalet Flex.
+#[derive(Debug, Parser)]
+#[command(name = "telecine", version, max_term_width = 110, propagate_version = true)]
+pub struct Cli {
+    /// Settings that every verb knows.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Settings that every verb knows.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The project folder: migration.toml, queries, mappings.
+    #[arg(long, global = true, value_name = "DIR", default_value = "queries", env = "TELECINE_PROJECT")]
+    pub project: PathBuf,
+    /// The staging area: file:PATH or s3://bucket/prefix.
+    #[arg(long, global = true, value_name = "URL")]
+    pub staging: Option<String>,
+    /// The form of results on stdout.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// The form of log lines on stderr.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// More log lines; twice for still more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// No progress.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// The form of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The verbs: each is one step of the pipeline, or a look at it.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// The main job with nothing to set up: a private PostgreSQL, the sample library, a local Flex, every step.
+    Rehearse(Rehearse),
+    /// Every step against the configured systems; resumes the named or the last unfinished run.
+    Run(RunArgs),
+    /// What is in the source: size, tables, rows, types, keys; what will be read, what not and why.
+    Discover(SourceArgs),
+    /// Any PostgreSQL database into Parquet; needs no queries.
+    Extract(Extract),
+    /// Source = raw: counts and content checksums of every table.
+    Verify(Verify),
+    /// Queries into datasets, documents and rejected rows.
+    Transform(TransformArgs),
+    /// What a load would do; sends nothing.
+    Plan(PlanArgs),
+    /// Sends what the target lacks.
+    Load(LoadArgs),
+    /// Reads Flex back and compares it field by field.
+    Reconcile(TargetArgs),
+    /// SQL over a run's datasets and raw tables.
+    Sql(Sql),
+    /// The report of a run again.
+    Report(RunId),
+    /// The local Flex, and single requests to a target.
+    #[command(subcommand)]
+    Flex(FlexVerb),
+    /// The sample source database.
+    #[command(subcommand)]
+    Library(LibraryVerb),
+    /// Every setting with its value and origin; secrets are masked.
+    Config,
+}
+
+/// `telecine rehearse`.
+#[derive(Debug, Clone, Args)]
+pub struct Rehearse {
+    /// The library's size: 1 is 290 million rows.
+    #[arg(long, default_value = "0.001")]
+    pub scale: f64,
+    /// How dirty: 0 none, 1 the rates of the specification, n times them.
+    #[arg(long, default_value = "1")]
+    pub dirt: f64,
+    /// The library's seed.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Where staging area, ledger and the local Flex's state are kept.
+    #[arg(long, value_name = "DIR", default_value = "rehearsal")]
+    pub dir: PathBuf,
+    /// Leave both servers running and print their URLs.
+    #[arg(long)]
+    pub keep: bool,
+    /// Memory of the queries.
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Connections to the source.
+    #[arg(long, value_name = "N")]
+    pub connections: Option<usize>,
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SourceArgs {
+    /// The source database: postgres://…, or env:NAME for a variable that holds it.
+    #[arg(long, value_name = "URL")]
+    pub source_url: Option<String>,
+    /// Read only these tables (globs on name or schema.name); may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub tables: Vec<String>,
+    /// Leave these tables out; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Connections at once.
+    #[arg(long, value_name = "N")]
+    pub connections: Option<usize>,
+}
+
+/// The run to work on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunId {
+    /// The run's id; the last run without it.
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+}
+
+/// The target to work on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TargetArgs {
+    /// The target's name in [flex.NAME].
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// The run.
+    #[command(flatten)]
+    pub run: RunId,
+}
+
+/// `telecine run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// The target and the run.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The source.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Memory of the queries.
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Needed to load a target marked `production = true`.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `telecine extract`.
+#[derive(Debug, Clone, Args)]
+pub struct Extract {
+    /// The source.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The run to write to; a new one without it.
+    #[command(flatten)]
+    pub run: RunId,
+}
+
+/// `telecine verify`.
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// The source.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The run.
+    #[command(flatten)]
+    pub run: RunId,
+}
+
+/// `telecine transform`.
+#[derive(Debug, Clone, Args)]
+pub struct TransformArgs {
+    /// The run.
+    #[command(flatten)]
+    pub run: RunId,
+    /// Run only these queries, and what they read and is not there yet; may be repeated.
+    #[arg(long, value_name = "QUERY")]
+    pub select: Vec<String>,
+    /// Memory of the queries.
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+}
+
+/// `telecine plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// The target and the run.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Write the exact requests of the first pass as NDJSON.
+    #[arg(long, value_name = "FILE")]
+    pub requests: Option<PathBuf>,
+}
+
+/// `telecine load`.
+#[derive(Debug, Clone, Args)]
+pub struct LoadArgs {
+    /// The target and the run.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Send at most this many assets.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Needed to load a target marked `production = true`.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `telecine sql`.
+#[derive(Debug, Clone, Args)]
+pub struct Sql {
+    /// One statement; queries by name, raw tables as schema.table.
+    pub statement: String,
+    /// The run.
+    #[command(flatten)]
+    pub run: RunId,
+}
+
+/// `telecine flex …`.
+#[derive(Debug, Subcommand)]
+pub enum FlexVerb {
+    /// Serves the local Flex; prints its base URL as the first line.
+    Serve(Serve),
+    /// One authenticated GET, with matrix parameters.
+    Get(FlexGet),
+}
+
+/// `telecine flex serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// The address; a port of 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Keep state in this folder over restarts.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// What POST annotations means: both, seed or flex.
+    #[arg(long, default_value = "both")]
+    pub personality: String,
+    /// A fault to play, such as `status=503:POST /assets:first=10`; may be repeated.
+    #[arg(long, value_name = "SPEC")]
+    pub fault: Vec<String>,
+}
+
+/// `telecine flex get`.
+#[derive(Debug, Clone, Args)]
+pub struct FlexGet {
+    /// The path below the base URL, such as `/assets;limit=1`.
+    pub path: String,
+    /// The target's name in [flex.NAME].
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+}
+
+/// `telecine library …`.
+#[derive(Debug, Subcommand)]
+pub enum LibraryVerb {
+    /// Creates and fills the sample library in an existing, empty database.
+    Create(LibraryCreate),
+}
+
+/// `telecine library create`.
+#[derive(Debug, Clone, Args)]
+pub struct LibraryCreate {
+    /// The database: postgres://…, or env:NAME for a variable that holds it.
+    #[arg(long, value_name = "URL")]
+    pub url: String,
+    /// The library's size: 1 is 290 million rows.
+    #[arg(long, default_value = "0.001")]
+    pub scale: f64,
+    /// How dirty: 0 none, 1 the rates of the specification, n times them.
+    #[arg(long, default_value = "1")]
+    pub dirt: f64,
+    /// The library's seed.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Connections at once.
+    #[arg(long, default_value_t = 4)]
+    pub connections: usize,
+}
+
+impl SourceArgs {
+    /// These arguments as settings.
+    pub fn add_to(&self, flags: &mut Flags) {
+        put(flags, "source.url", self.source_url.as_ref());
+        put(flags, "source.connections", self.connections.as_ref());
+        if !self.tables.is_empty() {
+            flags.insert("source.include".into(), self.tables.join(","));
+        }
+        if !self.exclude.is_empty() {
+            flags.insert("source.exclude".into(), self.exclude.join(","));
+        }
+    }
+}
+
+/// Adds a setting that was given.
+pub fn put<T: ToString>(flags: &mut Flags, key: &str, value: Option<&T>) {
+    if let Some(value) = value {
+        flags.insert(key.to_owned(), value.to_string());
+    }
+}

@@ -1,0 +1,280 @@
+//! One method a verb.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::args::{
+    Extract, FlexGet, FlexVerb, Global, LibraryCreate, LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs,
+    RunId, Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
+};
+use super::{Surroundings, output};
+use crate::config::{Config, Flags};
+use crate::dataflow::Progress;
+use crate::error::{Error, Result};
+use crate::flex::FlexClient;
+use crate::pipeline::{Pipeline, Rehearsal, RehearseOptions, credential, latest_run, new_run, unfinished_run};
+use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
+use crate::rehearsal::library::{self, Library, LibraryOptions};
+use crate::report::{Display, FILE_NAME, RunReport};
+use crate::staging::{RunFolder, StagingArea};
+use crate::transform::Transform;
+
+/// The verb's surroundings: global arguments, environment, the wish to stop.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) global: Global,
+    pub(super) surroundings: Surroundings,
+}
+
+impl Session {
+    fn flags(&self) -> Flags {
+        let mut flags = Flags::new();
+        put(&mut flags, "staging.url", self.global.staging.as_ref());
+        flags
+    }
+
+    fn load_config(&self, flags: Flags) -> Result<Config> {
+        Config::load(&self.global.project, flags, self.surroundings.environment.clone(), &[])
+    }
+
+    fn pipeline(&self, config: Config, target: Option<String>, run: RunFolder) -> Pipeline {
+        Pipeline::new(config, target, run, self.surroundings.cancel.clone(), self.global.quiet)
+    }
+
+    /// The pipeline over a run that exists: the named one, or the last.
+    async fn existing(&self, flags: Flags, target: Option<String>, run: &RunId) -> Result<Pipeline> {
+        let config = self.load_config(flags)?;
+        let area = StagingArea::open(&config.staging)?;
+        let folder = match &run.run {
+            Some(id) => area.run(id),
+            None => latest_run(&area).await?,
+        };
+        Ok(self.pipeline(config, target, folder))
+    }
+
+    fn print<T: output::Printed>(&self, value: &T) -> Result<()> {
+        match self.global.output {
+            Output::Json => output::json(value),
+            Output::Table => output::text(&value.to_text()),
+        }
+    }
+
+    pub(super) async fn rehearse(&self, args: Rehearse) -> Result<()> {
+        let mut flags = Flags::new();
+        put(&mut flags, "transform.memory", args.memory.as_ref());
+        put(&mut flags, "source.connections", args.connections.as_ref());
+        let options = RehearseOptions {
+            library: LibraryOptions {
+                seed: args.seed,
+                scale: args.scale,
+                dirt: args.dirt,
+                ..LibraryOptions::default()
+            },
+            dir: args.dir,
+            project: self.global.project.clone(),
+            flags,
+            environment: self.surroundings.environment.clone(),
+            keep: args.keep,
+            quiet: self.global.quiet,
+        };
+        let rehearsal = Rehearsal::run(&options, &self.surroundings.cancel).await?;
+        for line in &rehearsal.kept {
+            output::note(line);
+        }
+        self.print(&rehearsal.report)?;
+        rehearsal.report.verdict()
+    }
+
+    pub(super) async fn run(&self, args: RunArgs) -> Result<()> {
+        let mut flags = self.flags();
+        args.source.add_to(&mut flags);
+        put(&mut flags, "transform.memory", args.memory.as_ref());
+        let config = self.load_config(flags)?;
+        let area = StagingArea::open(&config.staging)?;
+        let folder = match &args.target.run.run {
+            Some(id) => area.run(id),
+            None => match unfinished_run(&area).await? {
+                Some(folder) => folder,
+                None => new_run(&area).await?,
+            },
+        };
+        let pipeline = self.pipeline(config, args.target.target, folder);
+        ask_for_production(&pipeline, args.yes)?;
+        let report = pipeline.run().await?;
+        self.print(&report)?;
+        report.verdict()
+    }
+
+    pub(super) async fn discover(&self, args: SourceArgs) -> Result<()> {
+        let mut flags = self.flags();
+        args.add_to(&mut flags);
+        let config = self.load_config(flags)?;
+        let source = crate::source::PostgresSource::connect(config.source()?).await?;
+        self.print(&source.discover().await?)
+    }
+
+    pub(super) async fn extract(&self, args: Extract) -> Result<()> {
+        let mut flags = self.flags();
+        args.source.add_to(&mut flags);
+        let config = self.load_config(flags)?;
+        let area = StagingArea::open(&config.staging)?;
+        let folder = match &args.run.run {
+            Some(id) => area.run(id),
+            None => new_run(&area).await?,
+        };
+        let pipeline = self.pipeline(config, None, folder);
+        self.print(&pipeline.extract().await?.outcome)
+    }
+
+    pub(super) async fn verify(&self, args: Verify) -> Result<()> {
+        let mut flags = self.flags();
+        args.source.add_to(&mut flags);
+        let report = self.existing(flags, None, &args.run).await?.verify().await?.outcome;
+        self.print(&report)?;
+        report.require_equal()
+    }
+
+    pub(super) async fn transform(&self, args: TransformArgs) -> Result<()> {
+        let mut flags = self.flags();
+        put(&mut flags, "transform.memory", args.memory.as_ref());
+        let pipeline = self.existing(flags, None, &args.run).await?;
+        let report = pipeline.transform(&args.select).await?.outcome;
+        self.print(&report)?;
+        report.verdict()
+    }
+
+    pub(super) async fn plan(&self, args: PlanArgs) -> Result<()> {
+        let pipeline = self.existing(self.flags(), args.target.target, &args.target.run).await?;
+        let step = match &args.requests {
+            None => pipeline.plan(None).await?,
+            Some(path) => {
+                let mut file = std::io::BufWriter::new(create(path)?);
+                let step = pipeline.plan(Some(&mut file)).await?;
+                file.flush().map_err(|cause| Error::staging(path.display().to_string(), "cannot be written", cause))?;
+                step
+            }
+        };
+        self.print(&step.outcome)
+    }
+
+    pub(super) async fn load(&self, args: LoadArgs) -> Result<()> {
+        let pipeline = self.existing(self.flags(), args.target.target, &args.target.run).await?;
+        ask_for_production(&pipeline, args.yes)?;
+        let report = pipeline.load(args.limit).await?.outcome;
+        self.print(&report)?;
+        if report.failed + report.held == 0 {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            what: format!("load into {}", report.target),
+            message: format!("{} rows failed, {} are held", report.failed, report.held),
+        })
+    }
+
+    pub(super) async fn reconcile(&self, args: TargetArgs) -> Result<()> {
+        let report = self.existing(self.flags(), args.target, &args.run).await?.reconcile().await?.outcome;
+        self.print(&report)?;
+        report.require_equal()
+    }
+
+    pub(super) async fn sql(&self, args: Sql) -> Result<()> {
+        let pipeline = self.existing(self.flags(), None, &args.run).await?;
+        let transform = Transform::open(&self.load_config(self.flags())?.transform)?;
+        let rows = transform.sql(pipeline.folder(), &args.statement).await?;
+        output::rows(rows, self.global.output).await
+    }
+
+    pub(super) async fn report(&self, args: RunId) -> Result<()> {
+        let pipeline = self.existing(self.flags(), None, &args).await?;
+        let report: Option<RunReport> = pipeline.folder().get_json(FILE_NAME).await?;
+        let report = report.ok_or_else(|| {
+            Error::preflight(format!("the run {} has no report; `telecine run` makes one", pipeline.folder().id()))
+        })?;
+        self.print(&report)
+    }
+
+    pub(super) async fn flex(&self, verb: FlexVerb) -> Result<()> {
+        match verb {
+            FlexVerb::Serve(args) => self.serve(args).await,
+            FlexVerb::Get(args) => self.get(args).await,
+        }
+    }
+
+    async fn serve(&self, args: Serve) -> Result<()> {
+        let mut problems = Vec::new();
+        let mut faults = Vec::new();
+        for spec in &args.fault {
+            spec.parse()
+                .map_or_else(|cause| problems.push(format!("--fault {spec}: {cause}")), |fault| faults.push(fault));
+        }
+        let personality =
+            args.personality.parse().map_err(|cause| problems.push(format!("--personality: {cause}"))).ok();
+        let Some(personality) = personality.filter(|_| problems.is_empty()) else {
+            return Err(Error::Config { problems });
+        };
+        let (username, password) = (credential("FLEX_USERNAME"), credential("FLEX_PASSWORD"));
+        let options = FlexOptions { listen: args.listen, data: args.data, personality, username, password, faults };
+        let flex = LocalFlex::start(options)?;
+        output::text(flex.base_url())?;
+        self.surroundings.cancel.cancelled().await;
+        flex.shutdown().await;
+        Ok(())
+    }
+
+    async fn get(&self, args: FlexGet) -> Result<()> {
+        let config = self.load_config(self.flags())?;
+        let client = FlexClient::new(&config.target(args.target.as_deref())?.flex)?;
+        output::json(&client.get(&args.path).await?)
+    }
+
+    pub(super) async fn library(&self, verb: LibraryVerb) -> Result<()> {
+        let LibraryVerb::Create(args) = verb;
+        let library = Arc::new(Library::new(self.library_options(&args))?);
+        let url = match args.url.strip_prefix("env:") {
+            Some(name) => self
+                .surroundings
+                .environment
+                .get(name)
+                .cloned()
+                .ok_or_else(|| Error::config(format!("--url: the environment variable {name} is not set")))?,
+            None => args.url.clone(),
+        };
+        let progress = Progress::default();
+        let display = Display::start("library", &progress, self.global.quiet);
+        let url = SecretString::from(url);
+        let work = library::create(&library, &url, args.connections, &progress);
+        let summary = tokio::select! {
+            summary = work => summary?,
+            () = self.surroundings.cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
+        };
+        drop(display);
+        self.print(&summary)
+    }
+
+    fn library_options(&self, args: &LibraryCreate) -> LibraryOptions {
+        LibraryOptions { seed: args.seed, scale: args.scale, dirt: args.dirt, ..LibraryOptions::default() }
+    }
+
+    pub(super) fn config(&self) -> Result<()> {
+        let config = self.load_config(self.flags())?;
+        self.print(&config.settings)
+    }
+}
+
+fn ask_for_production(pipeline: &Pipeline, yes: bool) -> Result<()> {
+    let target = pipeline.target()?;
+    if target.production && !yes {
+        return Err(Error::preflight(format!(
+            "the target `{}` is marked production: look at `telecine plan`, then repeat with --yes",
+            target.load.target
+        )));
+    }
+    Ok(())
+}
+
+fn create(path: &Path) -> Result<std::fs::File> {
+    std::fs::File::create(path).map_err(|cause| Error::staging(path.display().to_string(), "cannot be created", cause))
+}

@@ -1,0 +1,285 @@
+//! Settings in layers: flag over environment over file over default, each value with its origin.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+
+/// Where a setting's value came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// An environment variable, by name.
+    Environment(String),
+    /// The project's `migration.toml`.
+    File,
+    /// Nothing was set.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => write!(f, "flag"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::File => write!(f, "migration.toml"),
+            Self::Default => write!(f, "default"),
+        }
+    }
+}
+
+/// One setting as `telecine config` prints it; secrets are masked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Setting {
+    /// The dotted key.
+    pub key: String,
+    /// The value as text.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// The layers while settings are taken from them. Problems are gathered, not thrown, so that all show at once.
+#[derive(Debug)]
+pub(super) struct Layers {
+    flags: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
+    file: Table,
+    file_path: PathBuf,
+    /// What was taken, in order.
+    pub(super) settings: Vec<Setting>,
+    /// What is wrong, in order.
+    pub(super) problems: Vec<String>,
+}
+
+impl Layers {
+    /// Reads `migration.toml` of the project; a project without one has no file settings.
+    pub(super) fn open(
+        project: &Path,
+        flags: BTreeMap<String, String>,
+        environment: BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let file_path = project.join("migration.toml");
+        let file = match std::fs::read_to_string(&file_path) {
+            Ok(text) => text
+                .parse::<Table>()
+                .map_err(|cause| Error::config(format!("{}: {}", file_path.display(), cause.message())))?,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Table::new(),
+            Err(cause) => return Err(Error::config(format!("{}: {cause}", file_path.display()))),
+        };
+        Ok(Self { flags, environment, file, file_path, settings: Vec::new(), problems: Vec::new() })
+    }
+
+    /// The names of the tables below `section`, in order: `[flex.dev]` is `dev` of `flex`.
+    pub(super) fn names_in(&self, section: &str) -> Vec<String> {
+        let table = self.file.get(section).and_then(Value::as_table);
+        table.map(|table| table.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Whether the environment has a variable.
+    pub(super) fn is_in_environment(&self, name: &str) -> bool {
+        self.environment.contains_key(name)
+    }
+
+    /// Whether the file has a table at `key`.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        let mut parts = key.split('.');
+        let first = parts.next().and_then(|part| self.file.get(part));
+        parts.fold(first, |value, part| value.and_then(|value| value.get(part))).is_some_and(Value::is_table)
+    }
+
+    /// The value of a key as text, with its origin; `env:NAME` and `file:PATH` are followed.
+    fn find(&mut self, key: &str) -> Option<(String, Origin)> {
+        if let Some(value) = self.flags.get(key) {
+            return Some((value.clone(), Origin::Flag));
+        }
+        let variable = format!("TELECINE_{}", key.to_uppercase().replace(['.', '-'], "_"));
+        if let Some(value) = self.environment.get(&variable) {
+            return Some((value.clone(), Origin::Environment(variable)));
+        }
+        match self.take_from_file(key)? {
+            Value::String(text) => Some((text, Origin::File)),
+            Value::Integer(number) => Some((number.to_string(), Origin::File)),
+            Value::Boolean(truth) => Some((truth.to_string(), Origin::File)),
+            other => {
+                self.problems.push(format!("{key}: {} is not a value for this key", other.type_str()));
+                None
+            }
+        }
+    }
+
+    fn take_from_file(&mut self, key: &str) -> Option<Value> {
+        let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
+        let mut table = &mut self.file;
+        for part in path.split('.').filter(|part| !part.is_empty()) {
+            table = table.get_mut(part)?.as_table_mut()?;
+        }
+        table.remove(last)
+    }
+
+    fn note(&mut self, key: &str, value: &str, origin: Origin) {
+        self.settings.push(Setting { key: key.to_owned(), value: value.to_owned(), origin });
+    }
+
+    /// A text, or its default.
+    pub(super) fn text(&mut self, key: &str, default: &str) -> String {
+        let (value, origin) = self.find(key).unwrap_or_else(|| (default.to_owned(), Origin::Default));
+        self.note(key, &value, origin);
+        value
+    }
+
+    /// A text that may be absent.
+    pub(super) fn optional(&mut self, key: &str) -> Option<String> {
+        let (value, origin) = self.find(key)?;
+        self.note(key, &value, origin);
+        Some(value)
+    }
+
+    /// A value with a parser of its own; what it refuses becomes a problem, and the default stands in.
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.text(key, default);
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(wanted) => {
+                self.problems.push(format!("{key} = `{text}`: {wanted}"));
+                None
+            }
+        }
+    }
+
+    /// A secret: `env:NAME`, `file:PATH`, or text from the environment or a flag. Never noted in clear. In the file a
+    /// secret must not stand as text.
+    pub(super) fn secret(&mut self, key: &str, plain_in_file: impl Fn(&str) -> bool) -> Option<String> {
+        let (value, origin) = self.find(key)?;
+        let resolved = if let Some(name) = value.strip_prefix("env:") {
+            self.environment.get(name).cloned().ok_or_else(|| format!("the environment variable {name} is not set"))
+        } else if let Some(path) = value.strip_prefix("file:") {
+            std::fs::read_to_string(path)
+                .map(|text| text.trim_end().to_owned())
+                .map_err(|cause| format!("{path}: {cause}"))
+        } else if origin == Origin::File && !plain_in_file(&value) {
+            Err("a secret must not stand in a file that is committed; write env:NAME or file:PATH".to_owned())
+        } else {
+            Ok(value.clone())
+        };
+        let shown = if value.starts_with("env:") || value.starts_with("file:") { value.as_str() } else { "********" };
+        self.note(key, shown, origin);
+        match resolved {
+            Ok(secret) => Some(secret),
+            Err(problem) => {
+                self.problems.push(format!("{key}: {problem}"));
+                None
+            }
+        }
+    }
+
+    /// A list of texts: an array in the file, or separated by commas in flags and variables.
+    pub(super) fn list(&mut self, key: &str) -> Vec<String> {
+        if !self.flags.contains_key(key)
+            && let Some(Value::Array(items)) = self.take_from_file(key)
+        {
+            let texts: Vec<String> = items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect();
+            if texts.len() != items.len() {
+                self.problems.push(format!("{key}: every item must be a text"));
+            }
+            self.note(key, &texts.join(","), Origin::File);
+            return texts;
+        }
+        let found = self.optional(key).unwrap_or_default();
+        found.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// A table of texts, such as `[source.excluded]`, in the order of the file.
+    pub(super) fn texts(&mut self, key: &str) -> Vec<(String, String)> {
+        let Some(Value::Table(table)) = self.take_from_file(key) else {
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for (name, value) in table {
+            match value.as_str() {
+                Some(text) => texts.push((name, text.to_owned())),
+                None => self.problems.push(format!("{key}.{name}: must be a text")),
+            }
+        }
+        texts
+    }
+
+    /// What is left in the file is unknown: each key is a problem, with the nearest name among those asked for.
+    pub(super) fn refuse_unknown(&mut self, known: &[&str]) {
+        let mut left = Vec::new();
+        collect_keys("", &self.file, &mut left);
+        for key in left {
+            let last = key.rsplit('.').next().unwrap_or(&key);
+            let nearest = known.iter().max_by(|a, b| {
+                let (a, b) = (strsim::jaro_winkler(a, last), strsim::jaro_winkler(b, last));
+                a.total_cmp(&b)
+            });
+            let hint = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+            self.problems.push(format!("{}: unknown key `{key}`{hint}", self.file_path.display()));
+        }
+    }
+}
+
+fn collect_keys(prefix: &str, table: &Table, left: &mut Vec<String>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Table(inner) => collect_keys(&key, inner, left),
+            _ => left.push(key),
+        }
+    }
+}
+
+/// Bytes from `2GiB`, `512 MiB`, `64MB`, `4096`.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = text.trim()[digits.len()..].trim().to_ascii_lowercase();
+    let factor: u64 = match unit.as_str() {
+        "" | "b" => 1,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err("a size such as 512MiB or 2GiB is wanted".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a size such as 512MiB or 2GiB is wanted".to_owned())?;
+    number.checked_mul(factor).filter(|bytes| *bytes > 0).ok_or_else(|| "the size is out of range".to_owned())
+}
+
+/// A whole number from 1 on.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a whole number from 1 on is wanted".to_owned())
+}
+
+/// `true` or `false`.
+pub(super) fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "true or false is wanted".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes("2GiB"), Ok(2 << 30));
+        assert_eq!(bytes("512 MiB"), Ok(512 << 20));
+        assert_eq!(bytes("4096"), Ok(4096));
+        for wrong in ["", "GiB", "2GB2", "0", "-1", "2 bananas", "99999999999GiB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+}

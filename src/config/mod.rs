@@ -1,0 +1,277 @@
+//! What the user asked for, turned once into the configuration that every module gets its own part of.
+
+mod layers;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use globset::Glob;
+use secrecy::SecretString;
+use url::Url;
+
+use self::layers::Layers;
+pub use self::layers::{Origin, Setting};
+use crate::error::{Error, Result};
+use crate::flex::FlexConfig;
+use crate::load::{Attributes, Binding, LoadConfig};
+use crate::source::{Exclusion, SourceConfig};
+use crate::staging::StagingConfig;
+use crate::transform::TransformConfig;
+
+/// Keys that may stand in `migration.toml`, for the nearest name in errors.
+const KEYS: &[&str] = &[
+    "url",
+    "include",
+    "exclude",
+    "excluded",
+    "reason",
+    "connections",
+    "batch_rows",
+    "batch_bytes",
+    "partition_bytes",
+    "allow_insecure",
+    "memory",
+    "threads",
+    "spill",
+    "now",
+    "username",
+    "password",
+    "attributes",
+    "max_in_flight",
+    "timeout",
+    "production",
+    "external_id_key",
+    "external_id_column",
+    "definition",
+    "asset_type",
+    "ledger",
+    "source",
+    "staging",
+    "transform",
+    "flex",
+    "load",
+    "definitions",
+];
+
+/// Everything a run needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The project folder (`queries/`).
+    pub project: PathBuf,
+    /// The source; `None` when no URL was given.
+    pub source: Option<SourceConfig>,
+    /// The staging area.
+    pub staging: StagingConfig,
+    /// The queries and the memory they may use.
+    pub transform: TransformConfig,
+    /// Which query feeds which definition.
+    pub bindings: Vec<Binding>,
+    /// The folder of the ledgers, one a target.
+    pub ledger: PathBuf,
+    /// The targets by name.
+    pub targets: BTreeMap<String, TargetConfig>,
+    /// Each setting taken, with its origin.
+    pub settings: Vec<Setting>,
+}
+
+/// A named Flex.
+#[derive(Debug, Clone)]
+pub struct TargetConfig {
+    /// How to reach it.
+    pub flex: FlexConfig,
+    /// How to load it.
+    pub load: LoadConfig,
+    /// Whether a load asks for `--yes`.
+    pub production: bool,
+}
+
+/// What the command line gave, not yet judged: dotted keys (`source.url`) and their values.
+pub type Flags = BTreeMap<String, String>;
+
+impl Config {
+    /// Reads the layers of `project`: flags, then the environment, then `migration.toml`, then defaults. `targets` are
+    /// names of targets beside those of the file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every problem found: unknown keys with the nearest name, unusable values, secrets that
+    /// stand in the file or cannot be had.
+    pub fn load(project: &Path, flags: Flags, environment: BTreeMap<String, String>, targets: &[&str]) -> Result<Self> {
+        let mut layers = Layers::open(project, flags, environment)?;
+        let source = source(&mut layers);
+        let staging = StagingConfig { url: layers.text("staging.url", "file:staging") };
+        let transform = transform(&mut layers, project);
+        let bindings = bindings(&mut layers);
+        let shared = Shared {
+            ledger: PathBuf::from(layers.text("load.ledger", ".telecine/ledger")),
+            external_id_key: layers.text("load.external_id_key", "telecine"),
+            external_id_column: layers.text("load.external_id_column", ""),
+            bindings,
+        };
+        let mut names = layers.names_in("flex");
+        names.extend(targets.iter().map(|name| (*name).to_owned()));
+        let mut targets = BTreeMap::new();
+        for name in names {
+            if let Some(target) = target(&mut layers, &name, &shared) {
+                targets.insert(name, target);
+            }
+        }
+        layers.refuse_unknown(KEYS);
+        if !layers.problems.is_empty() {
+            return Err(Error::Config { problems: layers.problems });
+        }
+        let settings = layers.settings;
+        let transform = transform.ok_or_else(|| Error::config("transform: unusable"))?;
+        let Shared { bindings, ledger, .. } = shared;
+        Ok(Self { project: project.to_owned(), source, staging, transform, bindings, ledger, targets, settings })
+    }
+
+    /// The source's part.
+    ///
+    /// # Errors
+    /// When no URL was given.
+    pub fn source(&self) -> Result<&SourceConfig> {
+        self.source.as_ref().ok_or_else(|| {
+            Error::config("source.url is not set: give --source-url, TELECINE_SOURCE_URL, PGHOST or [source] url")
+        })
+    }
+
+    /// The part of the target `name`; without a name, the only one there is.
+    ///
+    /// # Errors
+    /// When there is no such target.
+    pub fn target(&self, name: Option<&str>) -> Result<&TargetConfig> {
+        let known = || self.targets.keys().cloned().collect::<Vec<_>>().join(", ");
+        match name {
+            Some(name) => self
+                .targets
+                .get(name)
+                .ok_or_else(|| Error::config(format!("the target `{name}` is not in [flex.*]; known: {}", known()))),
+            None if self.targets.len() == 1 => self.targets.values().next().ok_or_else(|| Error::config("no target")),
+            None if self.targets.is_empty() => Err(Error::config(
+                "no target is set: add [flex.NAME] with url, username and password to migration.toml",
+            )),
+            None => Err(Error::config(format!("several targets are set; choose one with --target: {}", known()))),
+        }
+    }
+}
+
+/// What the settings say once for all targets.
+struct Shared {
+    ledger: PathBuf,
+    external_id_key: String,
+    external_id_column: String,
+    bindings: Vec<Binding>,
+}
+
+fn source(layers: &mut Layers) -> Option<SourceConfig> {
+    let include = layers.list("source.include");
+    let exclude = exclusions(layers);
+    for glob in include.iter().chain(exclude.iter().map(|exclusion| &exclusion.glob)) {
+        if let Err(cause) = Glob::new(glob) {
+            layers.problems.push(format!("source: `{glob}` is not a glob: {}", cause.kind()));
+        }
+    }
+    let connections = layers.parsed("source.connections", "4", layers::count);
+    let batch_rows = layers.parsed("source.batch_rows", "8192", layers::count);
+    let batch_bytes = layers.parsed("source.batch_bytes", "8MiB", layers::bytes);
+    let partition_bytes = layers.parsed("source.partition_bytes", "64MiB", layers::bytes);
+    let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
+    let url = layers.secret("source.url", |url| Url::parse(url).is_ok_and(|url| url.password().is_none()));
+    // With libpq's variables alone, an empty URL says all.
+    let url = url.or_else(|| layers.is_in_environment("PGHOST").then(|| "postgresql://".to_owned()))?;
+    Some(SourceConfig {
+        url: SecretString::from(url),
+        include,
+        exclude,
+        connections: connections?,
+        batch_rows: batch_rows?,
+        batch_bytes: usize::try_from(batch_bytes?).ok()?,
+        partition_bytes: partition_bytes?,
+        allow_insecure: allow_insecure?,
+    })
+}
+
+/// `exclude = ["wfe.*"]` with `reason` for all, and `[source.excluded]` with a reason each.
+fn exclusions(layers: &mut Layers) -> Vec<Exclusion> {
+    let reason = layers.text("source.reason", "excluded by the settings");
+    let plain = layers.list("source.exclude").into_iter().map(|glob| Exclusion { glob, reason: reason.clone() });
+    let mut exclude: Vec<Exclusion> = plain.collect();
+    exclude.extend(layers.texts("source.excluded").into_iter().map(|(glob, reason)| Exclusion { glob, reason }));
+    exclude
+}
+
+fn transform(layers: &mut Layers, project: &Path) -> Option<TransformConfig> {
+    let memory = layers.parsed("transform.memory", "2GiB", layers::bytes);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).to_string();
+    let threads = layers.parsed("transform.threads", &cores, layers::count);
+    let spill = layers.optional("transform.spill").map(PathBuf::from);
+    let now = layers.optional("transform.now");
+    Some(TransformConfig {
+        project: project.to_owned(),
+        memory: usize::try_from(memory?).ok()?,
+        threads: threads?,
+        spill,
+        now,
+    })
+}
+
+/// `promo = "assetType_Promo"`, or `[definitions.promo]` with `definition` and `asset_type`.
+fn bindings(layers: &mut Layers) -> Vec<Binding> {
+    let mut bindings = Vec::new();
+    for query in layers.names_in("definitions") {
+        let key = format!("definitions.{query}");
+        let table = layers.is_table(&key);
+        let definition = if table { layers.optional(&format!("{key}.definition")) } else { layers.optional(&key) };
+        let asset_type =
+            if table { layers.text(&format!("{key}.asset_type"), "media-asset") } else { "media-asset".to_owned() };
+        match definition {
+            Some(definition) => bindings.push(Binding { query, definition, asset_type }),
+            None => layers.problems.push(format!("{key}: `definition` is missing")),
+        }
+    }
+    bindings
+}
+
+fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConfig> {
+    let key = |part: &str| format!("flex.{name}.{part}");
+    let url = layers.optional(&key("url"));
+    let username = layers.secret(&key("username"), |_| true);
+    let password = layers.secret(&key("password"), |_| false);
+    let timeout = layers.parsed(&key("timeout"), "30", layers::count);
+    let attributes = layers.parsed(&key("attributes"), "annotations", attributes);
+    let max_in_flight = layers.parsed(&key("max_in_flight"), "32", layers::count);
+    let production = layers.parsed(&key("production"), "false", layers::truth);
+    let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
+    for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
+    {
+        if missing && !layers.problems.iter().any(|problem| problem.starts_with(&key(part))) {
+            layers.problems.push(format!("{}: missing", key(part)));
+        }
+    }
+    let mut flex = FlexConfig::new(url?, username?, password?);
+    flex.timeout = Duration::from_secs(timeout? as u64);
+    flex.allow_insecure = allow_insecure?;
+    let load = LoadConfig {
+        target: name.to_owned(),
+        identity: None,
+        ledger: shared.ledger.join(format!("{}.sqlite3", crate::staging::safe_name(name, false))),
+        attributes: attributes?,
+        max_in_flight: max_in_flight?,
+        limit: None,
+        bindings: shared.bindings.clone(),
+        external_id_key: shared.external_id_key.clone(),
+        external_id_column: shared.external_id_column.clone(),
+        max_failures: None,
+    };
+    Some(TargetConfig { flex, load, production: production? })
+}
+
+fn attributes(text: &str) -> Result<Attributes, String> {
+    match text {
+        "annotations" => Ok(Attributes::Annotations),
+        "metadata" => Ok(Attributes::Metadata),
+        "auto" => Ok(Attributes::Auto),
+        _ => Err("one of annotations, metadata, auto is wanted".to_owned()),
+    }
+}

@@ -1,0 +1,420 @@
+//! The calls that a migration needs, with the rules for repeating them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::FlexConfig;
+use super::definition::{Definition, Field};
+use super::exchange::{Exchange, Reply, Transport};
+use super::matrix::Address;
+use super::model::{Asset, CreateFields, Finding, Instance, NewAsset, Outcome, Refusal};
+use super::pager::Pager;
+use super::retry::Retry;
+use crate::error::{Error, Result};
+
+/// How dates are written in matrix parameters.
+const MATRIX_DATE: &str = "%d %b %Y %H:%M:%S";
+/// Assets of one name that are read before a search by name is given up.
+const MOST_NAMESAKES: u64 = 5_000;
+
+/// A Flex, reached over a pool of kept-alive connections. Cheap to clone; clones share pool, pauses and budget.
+#[derive(Debug, Clone)]
+pub struct FlexClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    transport: Transport,
+    retry: Retry,
+    settle: Duration,
+    fields: CreateFields,
+}
+
+/// Requests of a client since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Requests sent, repeats included.
+    pub requests: u64,
+    /// Repeats among them.
+    pub retries: u64,
+    /// Bytes of the bodies sent.
+    pub bytes: u64,
+    /// Answers that asked for less, and pauses made for a spent budget.
+    pub throttled: u64,
+}
+
+/// Whether a request that may have been carried out can be sent again.
+#[derive(Clone, Copy, PartialEq)]
+enum Repeat {
+    Always,
+    UnlessUnclear,
+}
+
+impl FlexClient {
+    /// A client for the configured Flex. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the URL or credentials are unusable, or the URL is plain http to another host without leave.
+    pub fn new(config: &FlexConfig) -> Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            transport: Transport::new(config)?,
+            retry: Retry::new(config.retry.clone()),
+            settle: config.settle,
+            fields: config.fields.clone(),
+        })))
+    }
+
+    /// The base URL, without its last slash.
+    pub fn base_url(&self) -> &str {
+        self.0.transport.base()
+    }
+
+    /// The counts so far.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            requests: self.0.transport.requests(),
+            retries: self.0.retry.repeats(),
+            bytes: self.0.transport.bytes(),
+            throttled: self.0.retry.throttled(),
+        }
+    }
+
+    /// Waits before the given repeat (from 1) of a request that the caller repeats itself; false when there were
+    /// enough. Counts against the same budget as all other repeats.
+    pub async fn again(&self, repeat: u32) -> bool {
+        self.0.retry.again(repeat).await
+    }
+
+    /// Waits as long as a POST of unclear outcome may take to take effect.
+    pub async fn settle(&self) {
+        tokio::time::sleep(self.0.settle).await;
+    }
+
+    /// One authenticated request that changes nothing; falls back to the list that older servers have.
+    ///
+    /// # Errors
+    /// When the server is away, refuses the credentials, or is no Flex.
+    pub async fn ping(&self) -> Result<()> {
+        for address in [Address::of("accounts"), Address::of("resources").with("limit", 1)] {
+            match self.read(address.as_str()).await? {
+                Outcome::Done(_) => return Ok(()),
+                Outcome::Refused(refusal) if refusal.status == 404 => {}
+                outcome => return Err(self.failed("GET", address.as_str(), outcome)),
+            }
+        }
+        let advice = "neither /accounts nor /resources is there; does the URL end in /api?".to_owned();
+        Err(self.error("GET", "/accounts", Some(404), advice, false))
+    }
+
+    /// One GET of a path below the base, its parameters encoded by the caller.
+    ///
+    /// # Errors
+    /// When the server is away or refuses.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        match self.read(&path).await? {
+            Outcome::Done(reply) => Ok(reply.json()),
+            outcome => Err(self.failed("GET", &path, outcome)),
+        }
+    }
+
+    /// The names and ids of all definitions, as the server lists them.
+    ///
+    /// # Errors
+    /// When the list cannot be read to its end.
+    pub async fn definitions(&self) -> Result<Vec<Value>> {
+        self.definition_list(Address::of("metadataDefinitions")).await
+    }
+
+    /// The definition of exactly this name, with its fields; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or two have the name.
+    pub async fn definition(&self, name: &str) -> Result<Option<Definition>> {
+        let address = Address::of("metadataDefinitions").with("name", name).with("exactNameMatch", true);
+        let items = self.definition_list(address.clone()).await?;
+        let mut named = items.iter().filter(|item| item.get("name").and_then(Value::as_str) == Some(name));
+        let Some(item) = named.next() else { return Ok(None) };
+        if named.next().is_some() {
+            let message = format!("two definitions are named {name:?}; rename one");
+            return Err(self.error("GET", address.as_str(), None, message, false));
+        }
+        let id = item.get("id").and_then(Value::as_i64);
+        let id =
+            id.ok_or_else(|| self.error("GET", address.as_str(), None, "a definition without id".into(), false))?;
+        let enabled = item.get("enabled").and_then(Value::as_bool).unwrap_or(true);
+        Ok(Some(Definition { id, name: name.to_owned(), enabled, fields: self.definition_fields(id).await? }))
+    }
+
+    /// The fields of a definition, in order.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn definition_fields(&self, id: i64) -> Result<Vec<Field>> {
+        let address = Address::of("metadataDefinitions").item(id).part("definition");
+        let mut value = self.get(address.as_str()).await?;
+        let fields = value.get_mut("definition").map(Value::take).unwrap_or_default();
+        serde_json::from_value(fields).map_err(|cause| {
+            self.error("GET", address.as_str(), None, format!("the fields cannot be read: {cause}"), false)
+        })
+    }
+
+    async fn definition_list(&self, address: Address) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        loop {
+            let page = address.clone().with("sortBy", "id").with("sort", "asc").with("offset", items.len());
+            let mut value = self.get(page.as_str()).await?;
+            let total = value.get("totalCount").and_then(Value::as_u64).unwrap_or(0);
+            let Some(Value::Array(found)) = value.get_mut("metadataDefinitions").map(Value::take) else { break };
+            let last = found.is_empty();
+            items.extend(found);
+            if last || items.len() as u64 >= total {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    /// Creates an asset and gives its id. A request that may have been carried out is not repeated here: the caller
+    /// looks the asset up first.
+    ///
+    /// # Errors
+    /// When the server is away or refuses the credentials.
+    pub async fn create_asset(&self, asset: &NewAsset) -> Result<Outcome<i64>> {
+        let body = Bytes::from(asset.body(&self.0.fields).to_string());
+        let outcome = self.call(&Method::POST, "/assets", Some(body), Repeat::UnlessUnclear).await?;
+        Ok(match outcome {
+            Outcome::Done(reply) => match reply.id {
+                Some(id) => Outcome::Done(id),
+                None => Outcome::Unclear("the server said done, but gave no id".to_owned()),
+            },
+            Outcome::Refused(refusal) => Outcome::Refused(refusal),
+            Outcome::Unclear(message) => Outcome::Unclear(message),
+        })
+    }
+
+    /// The body that [`FlexClient::create_asset`] sends.
+    pub fn create_body(&self, asset: &NewAsset) -> Value {
+        asset.body(&self.0.fields)
+    }
+
+    /// Changes an asset's name. May be repeated.
+    ///
+    /// # Errors
+    /// When the server is away or refuses the credentials.
+    pub async fn rename_asset(&self, id: i64, name: &str) -> Result<Outcome<()>> {
+        let body = json!({ "name": name }).to_string();
+        let path = Address::of("assets").item(id);
+        Ok(self.call(&Method::PUT, path.as_str(), Some(body.into()), Repeat::Always).await?.map(drop))
+    }
+
+    /// Replaces an asset's whole instance; `instance` is its JSON. May be repeated.
+    ///
+    /// # Errors
+    /// When the server is away or refuses the credentials.
+    pub async fn put_metadata(&self, id: i64, instance: Bytes) -> Result<Outcome<()>> {
+        let path = Address::of("assets").item(id).part("metadata");
+        Ok(self.call(&Method::PUT, path.as_str(), Some(instance), Repeat::Always).await?.map(drop))
+    }
+
+    /// Merges field values into an asset's instance; `instance` is its JSON. Not repeated when unclear.
+    ///
+    /// # Errors
+    /// When the server is away or refuses the credentials.
+    pub async fn post_annotations(&self, id: i64, instance: Bytes) -> Result<Outcome<()>> {
+        let mut body = Vec::with_capacity(instance.len() + 13);
+        body.extend_from_slice(br#"{"metadata":"#);
+        body.extend_from_slice(&instance);
+        body.push(b'}');
+        let path = Address::of("assets").item(id).part("annotations");
+        Ok(self.call(&Method::POST, path.as_str(), Some(body.into()), Repeat::UnlessUnclear).await?.map(drop))
+    }
+
+    /// The asset of this id; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn asset(&self, id: i64) -> Result<Option<Asset>> {
+        let address = Address::of("assets").item(id).with("includeMetadata", true);
+        let Some(value) = self.get_or_none(&address).await? else { return Ok(None) };
+        serde_json::from_value(value).map(Some).map_err(|cause| {
+            self.error("GET", address.as_str(), None, format!("the asset cannot be read: {cause}"), false)
+        })
+    }
+
+    /// The field values of an asset; `None` if there is no such asset.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn metadata(&self, id: i64) -> Result<Option<Instance>> {
+        let address = Address::of("assets").item(id).part("metadata");
+        let Some(mut value) = self.get_or_none(&address).await? else { return Ok(None) };
+        match value.get_mut("instance").map(Value::take) {
+            Some(Value::Object(instance)) => Ok(Some(instance)),
+            Some(Value::Null) | None => Ok(Some(Instance::new())),
+            Some(_) => Err(self.error("GET", address.as_str(), None, "the instance is no object".into(), false)),
+        }
+    }
+
+    /// All assets in the order of their ids, with their metadata where the server gives it.
+    pub fn assets(&self, page: usize) -> Pager {
+        Pager::new(self.clone(), Address::of("assets").with("includeMetadata", true), page)
+    }
+
+    /// Searches an asset by its uuid.
+    ///
+    /// # Errors
+    /// When the server is away or refuses the credentials.
+    pub async fn find_by_uuid(&self, uuid: &str) -> Result<Finding> {
+        let address = Address::of("assets").with("uuid", uuid).with("limit", 10);
+        self.find(&address, |asset| asset.uuid.as_deref() == Some(uuid)).await
+    }
+
+    /// Searches an asset by an external id.
+    ///
+    /// # Errors
+    /// When the server is away or refuses the credentials.
+    pub async fn find_by_external_id(&self, key: &str, value: &str) -> Result<Finding> {
+        let address = Address::of("assets").with("externalId", format!("{key}:{value}")).with("limit", 10);
+        let is_it = |asset: &Asset| asset.external_ids.iter().flatten().any(|id| id.key == key && id.value == value);
+        self.find(&address, is_it).await
+    }
+
+    /// Searches the asset of this uuid among those of exactly this name, created at or after the given moment.
+    ///
+    /// # Errors
+    /// When the server is away or refuses the credentials.
+    pub async fn find_by_name(&self, name: &str, uuid: &str, created_from: DateTime<Utc>) -> Result<Finding> {
+        let address = Address::of("assets")
+            .with("name", name)
+            .with("exactNameMatch", true)
+            .with("createdFrom", created_from.format(MATRIX_DATE));
+        let mut pages = Pager::new(self.clone(), address, 100);
+        loop {
+            let page = match pages.next().await {
+                Ok(Some(page)) => page,
+                Ok(None) => return Ok(Finding::Absent),
+                Err(error) if error.is_transient() || is_unauthorised(&error) => return Err(error),
+                Err(_) => return Ok(Finding::Unproven),
+            };
+            if let Some(asset) = page.iter().find(|asset| asset.uuid.as_deref() == Some(uuid)) {
+                return Ok(Finding::Found(Box::new(asset.clone())));
+            }
+            let namesakes_only = page.iter().all(|asset| asset.uuid.is_some() && asset.name.as_deref() == Some(name));
+            if !namesakes_only || pages.total().is_none_or(|total| total > MOST_NAMESAKES) {
+                return Ok(Finding::Unproven);
+            }
+        }
+    }
+
+    /// A list that is empty proves absence; one of other assets shows only that the filter was not understood.
+    async fn find(&self, address: &Address, is_it: impl Fn(&Asset) -> bool) -> Result<Finding> {
+        let Outcome::Done(reply) = self.read(address.as_str()).await? else { return Ok(Finding::Unproven) };
+        let mut value = reply.json();
+        let total = value.get("totalCount").and_then(Value::as_u64);
+        let assets = value.get_mut("assets").map(Value::take).unwrap_or_default();
+        let Ok(assets) = serde_json::from_value::<Vec<Asset>>(assets) else { return Ok(Finding::Unproven) };
+        let empty = assets.is_empty() && total == Some(0);
+        Ok(match assets.into_iter().find(is_it) {
+            Some(asset) => Finding::Found(Box::new(asset)),
+            None if empty => Finding::Absent,
+            None => Finding::Unproven,
+        })
+    }
+
+    /// One page of a list.
+    pub(super) async fn list(&self, address: &Address) -> Result<Outcome<Value>> {
+        Ok(self.read(address.as_str()).await?.map(|reply| reply.json()))
+    }
+
+    async fn get_or_none(&self, address: &Address) -> Result<Option<Value>> {
+        match self.read(address.as_str()).await? {
+            Outcome::Done(reply) => Ok(Some(reply.json())),
+            Outcome::Refused(Refusal { status: 404, .. }) => Ok(None),
+            outcome => Err(self.failed("GET", address.as_str(), outcome)),
+        }
+    }
+
+    async fn read(&self, path: &str) -> Result<Outcome<Reply>> {
+        self.call(&Method::GET, path, None, Repeat::Always).await
+    }
+
+    /// Sends a request, and sends it again where that is safe. What concerns only this request is an outcome; a target
+    /// that stays away or refuses the credentials is an error.
+    async fn call(&self, method: &Method, path: &str, body: Option<Bytes>, repeat: Repeat) -> Result<Outcome<Reply>> {
+        let retry = &self.0.retry;
+        retry.earn();
+        retry.pass().await;
+        for attempt in 1u32.. {
+            let (message, status, outage) = match self.0.transport.send(method, path, body.clone()).await {
+                Exchange::Done(reply) => return Ok(Outcome::Done(reply)),
+                Exchange::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
+                Exchange::Unauthorised(refusal) => return Err(self.unauthorised(method, path, refusal)),
+                Exchange::Throttled { status, message, after } => {
+                    retry.throttle(attempt, after);
+                    let message = format!("HTTP {status}: {message}");
+                    // Behind a 503 some gateway may have passed the request on; a 429 says that nothing was done.
+                    if status == 503 && repeat == Repeat::UnlessUnclear {
+                        return Ok(Outcome::Unclear(message));
+                    }
+                    (message, Some(status), true)
+                }
+                Exchange::Unclear { message, .. } if repeat == Repeat::UnlessUnclear => {
+                    return Ok(Outcome::Unclear(message));
+                }
+                Exchange::Unclear { message, gateway } => (message, None, gateway),
+                Exchange::NotSent(message) => (message, None, true),
+            };
+            if retry.again(attempt).await {
+                continue;
+            }
+            if outage {
+                let message =
+                    format!("{message}; given up after {attempt} attempts, run the same command again to resume");
+                return Err(self.error(method.as_str(), path, status, message, true));
+            }
+            return Ok(Outcome::Unclear(message));
+        }
+        Ok(Outcome::Unclear("never sent".to_owned()))
+    }
+
+    fn unauthorised(&self, method: &Method, path: &str, refusal: Refusal) -> Error {
+        let message = format!(
+            "the target refuses the credentials or the permission ({}); everything was stopped so as not to lock the \
+             account. Correct username and password, then run the same command again",
+            refusal.message
+        );
+        self.error(method.as_str(), path, Some(refusal.status), message, false)
+    }
+
+    fn failed<T>(&self, method: &str, path: &str, outcome: Outcome<T>) -> Error {
+        match outcome {
+            Outcome::Refused(refusal) => {
+                let message = format!("HTTP {}: {}", refusal.status, refusal.message);
+                self.error(method, path, Some(refusal.status), message, false)
+            }
+            Outcome::Unclear(message) => self.error(method, path, None, message, true),
+            Outcome::Done(_) => self.error(method, path, None, "an answer of another kind was expected".into(), false),
+        }
+    }
+
+    pub(super) fn error(
+        &self,
+        method: &str,
+        path: &str,
+        status: Option<u16>,
+        message: String,
+        transient: bool,
+    ) -> Error {
+        let url = self.0.transport.url(path);
+        Error::Flex { method: method.to_owned(), url, status, message, transient, cause: None }
+    }
+}
+
+fn is_unauthorised(error: &Error) -> bool {
+    matches!(error, Error::Flex { status: Some(401 | 403), .. })
+}

@@ -1,0 +1,156 @@
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+
+const URL: &str = "http://127.0.0.1:1/api";
+
+fn intent(key: &str) -> Intent {
+    Intent {
+        source_key: key.to_owned(),
+        query: "promo".to_owned(),
+        uuid: format!("uuid of {key}"),
+        name: format!("name of {key}"),
+        payload: [7; 32],
+        fresh: false,
+    }
+}
+
+fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("ledger.sqlite")
+}
+
+async fn state(ledger: &Ledger, key: &str) -> Option<State> {
+    ledger.entries(vec![key.to_owned()]).await.unwrap().remove(key).map(|entry| entry.state)
+}
+
+#[tokio::test]
+async fn an_asset_comes_to_completion_and_survives_reopening() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
+    ledger.intend(intent("P:1")).await.unwrap();
+    assert_eq!(state(&ledger, "P:1").await, Some(State::Intended));
+    ledger.created("P:1", 10).await.unwrap();
+    ledger.attributes_done("P:1").await.unwrap();
+    ledger.linked("P:1", 2).await.unwrap();
+    ledger.remember("attributes", "metadata").await.unwrap();
+    drop(ledger);
+
+    let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
+    let entry = ledger.entries(vec!["P:1".into(), "P:2".into()]).await.unwrap().remove("P:1").unwrap();
+    assert_eq!((entry.state, entry.flex_id, entry.unresolved, entry.completions), (State::Complete, Some(10), 2, 1));
+    assert_eq!(entry.payload, [7; 32]);
+    assert_eq!(ledger.recall("attributes").await.unwrap().as_deref(), Some("metadata"));
+    ledger.revise("P:1", [8; 32]).await.unwrap();
+    ledger.renamed("P:1", "new").await.unwrap();
+    let entry = ledger.entries(vec!["P:1".into()]).await.unwrap().remove("P:1").unwrap();
+    assert_eq!(
+        (entry.state, entry.name.as_str(), entry.payload, entry.completions),
+        (State::Created, "new", [8; 32], 1)
+    );
+}
+
+#[tokio::test]
+async fn what_contradicts_is_refused_and_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
+    ledger.intend(intent("P:1")).await.unwrap();
+    ledger.intend(intent("P:2")).await.unwrap();
+    ledger.created("P:1", 10).await.unwrap();
+    // One asset a source key, one source key an asset.
+    assert!(ledger.intend(intent("P:1")).await.is_err());
+    assert!(ledger.created("P:1", 11).await.is_err());
+    assert!(ledger.created("P:2", 10).await.is_err());
+    assert!(ledger.unknown("P:1", "x").await.is_err());
+    // No step is left out.
+    assert!(ledger.linked("P:2", 0).await.is_err());
+    assert!(ledger.attributes_done("P:2").await.is_err());
+    assert!(ledger.revise("P:2", [0; 32]).await.is_err());
+    assert!(ledger.failed("P:3", "HTTP 400", "no such entry").await.is_err());
+    assert!(ledger.intend(Intent { fresh: true, ..intent("P:2") }).await.is_err());
+    assert!(ledger.intend(Intent { uuid: "uuid of P:1".into(), ..intent("P:3") }).await.is_err());
+    assert_eq!(ledger.ids(vec!["P:1".into(), "P:2".into()]).await.unwrap(), HashMap::from([("P:1".to_owned(), 10)]));
+    assert_eq!(state(&ledger, "P:2").await, Some(State::Intended));
+}
+
+#[tokio::test]
+async fn failed_and_unknown_have_reasons_and_can_be_tried_again() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
+    ledger.intend(intent("P:1")).await.unwrap();
+    let first = ledger.entries(vec!["P:1".into()]).await.unwrap().remove("P:1").unwrap().intended_at;
+    ledger.unknown("P:1", "reset").await.unwrap();
+    ledger.refuse(intent("P:2"), "INVALID", "title: required").await.unwrap();
+    let troubles = ledger.troubles(10).await.unwrap();
+    let seen: Vec<_> = troubles.iter().map(|t| (t.source_key.as_str(), t.state.as_str(), t.reason.as_str())).collect();
+    assert_eq!(seen, [("P:1", "unknown", "UNCLEAR"), ("P:2", "failed", "INVALID")]);
+    ledger.intend(intent("P:1")).await.unwrap();
+    ledger.intend(intent("P:2")).await.unwrap();
+    assert!(ledger.troubles(10).await.unwrap().is_empty());
+    let again = ledger.entries(vec!["P:1".into()]).await.unwrap().remove("P:1").unwrap().intended_at;
+    assert_eq!(first, again, "the search window starts at the first intent");
+    ledger.created("P:2", 5).await.unwrap();
+    ledger.refuse(intent("P:2"), "INVALID", "now too long").await.unwrap();
+    assert_eq!(ledger.ids(vec!["P:2".into()]).await.unwrap()["P:2"], 5, "an asset keeps its id");
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_by_name() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
+    let error = Ledger::open(&file(&folder), "dev", URL).unwrap_err().to_string();
+    assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+    drop(ledger);
+    Ledger::open(&file(&folder), "dev", URL).unwrap();
+}
+
+#[tokio::test]
+async fn other_targets_versions_and_files_are_refused_and_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder);
+    drop(Ledger::open(&path, "dev", URL).unwrap());
+    for (target, url, word) in [("prod", URL, "prod"), ("dev", "https://other/api", "other")] {
+        let error = Ledger::open(&path, target, url).unwrap_err().to_string();
+        assert!(error.contains(word) && error.contains("ledger of its own"), "{error}");
+    }
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(Ledger::open(&path, "dev", URL).unwrap_err().to_string().contains("version 99"));
+
+    let foreign = folder.path().join("foreign.sqlite");
+    Connection::open(&foreign).unwrap().execute_batch("create table t (x)").unwrap();
+    assert!(Ledger::open(&foreign, "dev", URL).unwrap_err().to_string().contains("another program"));
+
+    let damaged = folder.path().join("damaged.sqlite");
+    std::fs::write(&damaged, vec![b'x'; 5_000]).unwrap();
+    assert!(Ledger::open(&damaged, "dev", URL).unwrap_err().to_string().contains("damaged"));
+    assert_eq!(std::fs::read(&damaged).unwrap(), vec![b'x'; 5_000]);
+}
+
+#[tokio::test]
+async fn many_writers_share_commits_and_a_copy_holds_all() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
+    let started = std::time::Instant::now();
+    let writers = (0..64).map(|worker| {
+        let ledger = ledger.clone();
+        tokio::spawn(async move {
+            for row in 0..25 {
+                let key = format!("P:{worker}-{row}");
+                ledger.intend(intent(&key)).await.unwrap();
+                ledger.created(&key, worker * 100 + row + 1).await.unwrap();
+            }
+        })
+    });
+    futures::future::join_all(writers).await.into_iter().for_each(|done| done.unwrap());
+    println!("{:.0} durable changes a second", 3_200.0 / started.elapsed().as_secs_f64());
+    let copy = folder.path().join("copy.sqlite");
+    ledger.copy_to(&copy).await.unwrap();
+    let rows: i64 = Connection::open(&copy)
+        .unwrap()
+        .query_row("select count(*) from asset where state = 'created'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 1_600);
+    let first = ledger.source_keys_after(String::new(), 1_000).await.unwrap();
+    let second = ledger.source_keys_after(first[999].clone(), 1_000).await.unwrap();
+    assert_eq!((first.len(), second.len()), (1_000, 600));
+}

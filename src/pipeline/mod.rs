@@ -1,0 +1,220 @@
+//! The whole job. Read [`Pipeline::run`]: each line is a step, each step a method below, and each verb of the command
+//! line calls one of them. A step reads what the former committed in the staging area and commits its own.
+
+mod rehearse;
+mod runs;
+mod steps;
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+pub use self::rehearse::{Rehearsal, RehearseOptions, credential};
+pub use self::runs::{latest_run, new_run, unfinished_run};
+pub use self::steps::Step;
+use crate::config::{Config, TargetConfig};
+use crate::dataflow::Source;
+use crate::error::{Error, Result};
+use crate::extract::{self, ExtractReport};
+use crate::flex::FlexClient;
+use crate::load::{Load, LoadReport, PlanReport};
+use crate::reconcile::{self, ReconcileReport};
+use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
+use crate::source::{Discovery, PostgresSource};
+use crate::staging::RunFolder;
+use crate::transform::{Transform, TransformReport};
+use crate::verify::{self, VerifyReport};
+
+/// One run over configured systems.
+#[derive(Debug)]
+pub struct Pipeline {
+    config: Config,
+    target: Option<String>,
+    run: RunFolder,
+    source: OnceCell<PostgresSource>,
+    cancel: CancellationToken,
+    quiet: bool,
+}
+
+impl Pipeline {
+    /// The run `run` over the systems of `config`. Nothing is opened yet.
+    pub fn new(config: Config, target: Option<String>, run: RunFolder, cancel: CancellationToken, quiet: bool) -> Self {
+        Self { config, target, run, source: OnceCell::new(), cancel, quiet }
+    }
+
+    /// Every step, in order. The report is kept in the staging area after each, so that a late failure loses nothing.
+    ///
+    /// # Errors
+    /// What a step could not do. What was done and found unclean is in the report, which says so.
+    pub async fn run(&self) -> Result<RunReport> {
+        let mut report = self.begin_report()?;
+        match self.run_steps(&mut report).await {
+            Ok(()) => {}
+            Err(Error::Mismatch { what, message }) => report.problems.push(format!("{what}: {message}")),
+            Err(error) => return Err(error),
+        }
+        let report = report.close();
+        self.run.put_json(FILE_NAME, &report).await?;
+        Ok(report)
+    }
+
+    async fn run_steps(&self, report: &mut RunReport) -> Result<()> {
+        self.note(report, self.discover().await?).await?;
+        self.check_queries().await?;
+        self.note(report, self.extract().await?).await?;
+        self.note(report, self.verify().await?).await?;
+        self.note(report, self.transform(&[]).await?).await?;
+        self.note(report, self.plan(None).await?).await?;
+        self.note(report, self.load(None).await?).await?;
+        self.note(report, self.reconcile().await?).await
+    }
+
+    /// What is in the source, what will be read, what not and why.
+    ///
+    /// # Errors
+    /// When the source cannot be reached or a table that is to be read cannot be.
+    pub async fn discover(&self) -> Result<Step<Discovery>> {
+        self.step("discover", async |_| {
+            let discovery = self.source().await?.discover().await?;
+            self.run.put_json("discover.json", &discovery).await?;
+            Ok(discovery)
+        })
+        .await
+    }
+
+    /// PostgreSQL into `raw/`, all tables at one moment.
+    ///
+    /// # Errors
+    /// When a table cannot be read or written; the same command goes on.
+    pub async fn extract(&self) -> Result<Step<ExtractReport>> {
+        self.step("extract", async |progress| {
+            extract::run(self.source().await?, &self.run, progress, &self.cancel).await
+        })
+        .await
+    }
+
+    /// Source = raw, table by table.
+    ///
+    /// # Errors
+    /// When the source cannot be read. Differences are in the report.
+    pub async fn verify(&self) -> Result<Step<VerifyReport>> {
+        self.step("verify", async |progress| {
+            let source = self.source().await?;
+            let report = verify::run(source, &self.run, progress, &self.cancel).await?;
+            source.release().await;
+            self.run.put_json("verify.json", &report).await?;
+            Ok(report)
+        })
+        .await
+    }
+
+    /// Plans and types every query against the source's tables, before a row is read.
+    ///
+    /// # Errors
+    /// [`Error::Preflight`] with all problems of all queries.
+    pub async fn check_queries(&self) -> Result<()> {
+        let tables = self.source().await?.tables().await?;
+        let schemas: Vec<_> = tables.into_iter().map(|meta| (meta.table, meta.arrow)).collect();
+        Transform::open(&self.config.transform)?.check(&schemas).await.map(drop)
+    }
+
+    /// `queries/` into datasets, documents and rejected rows; only the queries of `select`, if any are named.
+    ///
+    /// # Errors
+    /// When a query cannot be planned or run, a check finds rows, or the balance does not close.
+    pub async fn transform(&self, select: &[String]) -> Result<Step<TransformReport>> {
+        self.step("transform", async |progress| {
+            let definitions: BTreeMap<String, String> =
+                self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect();
+            let transform = Transform::open(&self.config.transform)?;
+            transform.run(&self.run, &definitions, select, progress, &self.cancel).await
+        })
+        .await
+    }
+
+    /// What the target lacks. With `requests`, the exact requests of the first pass are written there.
+    ///
+    /// # Errors
+    /// When the target cannot be reached, the definitions do not fit, or the ledger cannot be opened.
+    pub async fn plan(&self, requests: Option<&mut (dyn std::io::Write + Send)>) -> Result<Step<PlanReport>> {
+        self.step("plan", async |_| self.prepare_load(None).await?.plan(requests).await).await
+    }
+
+    /// Sends the plan; at most `limit` assets, if given.
+    ///
+    /// # Errors
+    /// When the target stays away, refuses the credentials, or the ledger fails; the same command goes on.
+    pub async fn load(&self, limit: Option<u64>) -> Result<Step<LoadReport>> {
+        self.step("load", async |progress| {
+            let report = self.prepare_load(limit).await?.apply(progress, &self.cancel).await?;
+            self.run.put_json("load.json", &report).await?;
+            if report.interrupted {
+                return Err(Error::Interrupted { signal: 2 });
+            }
+            Ok(report)
+        })
+        .await
+    }
+
+    /// Reads Flex back and compares it field by field.
+    ///
+    /// # Errors
+    /// When the target or the datasets cannot be read. Differences are in the report.
+    pub async fn reconcile(&self) -> Result<Step<ReconcileReport>> {
+        self.step("reconcile", async |progress| {
+            let load = self.prepare_load(None).await?;
+            let report =
+                reconcile::run(load.client(), load.target(), load.expected(), None, progress, &self.cancel).await?;
+            self.run.put_json("reconcile.json", &report).await?;
+            Ok(report)
+        })
+        .await
+    }
+
+    /// The target of the run.
+    ///
+    /// # Errors
+    /// When none or several are set and none was named.
+    pub fn target(&self) -> Result<&TargetConfig> {
+        self.config.target(self.target.as_deref())
+    }
+
+    /// The folder of the run.
+    pub fn folder(&self) -> &RunFolder {
+        &self.run
+    }
+
+    async fn source(&self) -> Result<&PostgresSource> {
+        let config = self.config.source()?;
+        self.source.get_or_try_init(|| PostgresSource::connect(config)).await
+    }
+
+    async fn prepare_load(&self, limit: Option<u64>) -> Result<Load> {
+        let target = self.target()?;
+        let client = FlexClient::new(&target.flex)?;
+        Load::prepare(crate::load::LoadConfig { limit, ..target.load.clone() }, client, self.run.clone()).await
+    }
+
+    fn begin_report(&self) -> Result<RunReport> {
+        let target = self.target()?;
+        let source = Url::parse(self.config.source()?.url.expose_secret());
+        Ok(RunReport {
+            schema_version: SCHEMA_VERSION,
+            run: self.run.id().to_owned(),
+            source: source.map_or_else(|_| "postgresql".to_owned(), |url| without_credentials(&url)),
+            target: target.load.target.clone(),
+            staging: self.run.url(),
+            flex: target.flex.base_url.clone(),
+            ..RunReport::default()
+        })
+    }
+}
+
+/// The place a URL names, without who signs in there.
+fn without_credentials(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}

@@ -1,0 +1,112 @@
+//! One request as handlers see it: the path taken apart, typed matrix parameters, a strict JSON body.
+
+use axum::body::Bytes;
+use serde_json::{Map, Value};
+
+use super::answer::{Answer, parse_flex_time};
+use super::matrix::MatrixPath;
+
+/// The number of rows of a page where none is asked for.
+const DEFAULT_LIMIT: usize = 100;
+/// The greatest number of rows of a page; more asked for is cut to it.
+const MAX_LIMIT: usize = 1_000;
+
+/// A request whose credentials are checked and whose body is read.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The path below `/api`.
+    pub path: &'a MatrixPath,
+    /// The body; empty where there is none.
+    pub body: Bytes,
+    /// The base URL for `href`s, ending in `/api`.
+    pub base_url: &'a str,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// The number of rows before it.
+    pub offset: usize,
+    /// The greatest number of its rows.
+    pub limit: usize,
+}
+
+impl Call<'_> {
+    /// The parameter `name` as text, if it is there and not empty.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.path.param(name).filter(|value| !value.is_empty())
+    }
+
+    /// The parameter `name` as a whole number.
+    pub fn number(&self, name: &str) -> Result<Option<u64>, Answer> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| Answer::bad(format!("Parameter {name}: \"{text}\" is not a number")))
+    }
+
+    /// The parameter `name` as a boolean, in any case.
+    pub fn flag(&self, name: &str) -> Result<bool, Answer> {
+        match self.text(name) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) => Err(Answer::bad(format!("Parameter {name}: \"{text}\" is not a boolean"))),
+        }
+    }
+
+    /// The parameter `name` as a date, in seconds since 1970.
+    pub fn date(&self, name: &str) -> Result<Option<i64>, Answer> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let wrong = || Answer::bad(format!("Parameter {name}: \"{text}\" is not a date such as 24 Jun 2021 10:48:41"));
+        parse_flex_time(text).map(Some).ok_or_else(wrong)
+    }
+
+    /// `limit` with `offset`, or else with `page` (from 1).
+    pub fn page(&self) -> Result<Page, Answer> {
+        let small = |number: Option<u64>| number.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        let limit = small(self.number("limit")?).unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+        let page = small(self.number("page")?).map_or(0, |page| page.saturating_sub(1).saturating_mul(limit));
+        Ok(Page { offset: small(self.number("offset")?).unwrap_or(page), limit })
+    }
+
+    /// The body as a JSON object.
+    pub fn object(&self) -> Result<Map<String, Value>, Answer> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Answer::bad(format!("The body is not a JSON object that can be read: {error}")))
+    }
+
+    /// The body as a JSON object that holds no other properties than `allowed`; `class` is the name in the refusal.
+    pub fn strict_object(&self, class: &str, allowed: &[&str]) -> Result<Map<String, Value>, Answer> {
+        let object = self.object()?;
+        match object.keys().find(|key| !allowed.contains(&key.as_str())) {
+            Some(key) => {
+                Err(Answer::bad(format!("Unrecognized field \"{key}\" (Class {class}), not marked as ignorable")))
+            }
+            None => Ok(object),
+        }
+    }
+}
+
+/// The property `name` as text; `null` is absent.
+pub fn optional_text(object: &Map<String, Value>, name: &str) -> Result<Option<String>, Answer> {
+    match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Answer::bad(format!("Property \"{name}\" is not a string"))),
+    }
+}
+
+/// The property `name` as text that is not blank.
+pub fn required_text(object: &Map<String, Value>, name: &str) -> Result<String, Answer> {
+    let text = optional_text(object, name)?.filter(|text| !text.trim().is_empty());
+    text.ok_or_else(|| Answer::bad(format!("Property \"{name}\" is required")))
+}
+
+/// The property `name` as an id; number text is a number too; `null` is absent.
+pub fn optional_id(object: &Map<String, Value>, name: &str) -> Result<Option<u64>, Answer> {
+    let id = match object.get(name) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(value) => value.as_u64(),
+    };
+    id.map(Some).ok_or_else(|| Answer::bad(format!("Property \"{name}\" is not an id")))
+}

@@ -1,0 +1,251 @@
+//! From an HTTP request to an answer: credentials, faults, body, route, log. Handlers are plain functions.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::StreamExt;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::answer::{Answer, Handled};
+use super::call::Call;
+use super::connection::Connection;
+use super::fault::{Faults, Strike, Verdict};
+use super::matrix::MatrixPath;
+use super::requests::{Request as Logged, RequestLog};
+use super::store::Store;
+use super::{Personality, annotations, assets, catalog, definitions, metadata, standin};
+
+/// Bodies above this are answered with 413.
+const BODY_LIMIT: usize = 16 << 20;
+/// So much of a body that is too large is still read, so that the client sees the 413 and not a reset.
+const DRAIN_LIMIT: usize = 4 * BODY_LIMIT;
+/// The media type of every known client, and the plain one.
+const MEDIA_TYPES: [&str; 2] = ["application/vnd.nativ.mio.v1+json", "application/json"];
+
+/// All that the handlers share.
+#[derive(Debug)]
+pub struct Flex {
+    store: Mutex<Store>,
+    log: Mutex<RequestLog>,
+    /// The faults and switches in force.
+    pub faults: Faults,
+    authorization: SecretString,
+    session: HeaderValue,
+    /// What `POST /assets/{id}/annotations` means.
+    pub personality: Personality,
+    /// Ends in `/api`.
+    pub base_url: String,
+}
+
+impl Flex {
+    /// A service over `store`.
+    pub fn new(
+        store: Store,
+        faults: Faults,
+        personality: Personality,
+        base_url: String,
+        user: &SecretString,
+        password: &SecretString,
+    ) -> Self {
+        let token = STANDARD.encode(format!("{}:{}", user.expose_secret(), password.expose_secret()));
+        let session = format!("JSESSIONID={:032x}; Path=/api; Secure", fastrand::u128(..));
+        Self {
+            store: Mutex::new(store),
+            log: Mutex::default(),
+            faults,
+            authorization: SecretString::from(token),
+            session: HeaderValue::from_str(&session).unwrap_or(HeaderValue::from_static("JSESSIONID=0; Path=/api")),
+            personality,
+            base_url,
+        }
+    }
+
+    /// The state. Held for the time of one look-up or one commit, never across an await.
+    pub fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The request log.
+    pub fn log(&self) -> MutexGuard<'_, RequestLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn authorized(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.split_once(' '));
+        given.is_some_and(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("basic") && token.trim() == self.authorization.expose_secret()
+        })
+    }
+}
+
+/// Answers every request, whatever its path.
+pub async fn serve(
+    State(flex): State<Arc<Flex>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response<Body> {
+    let raw = request.uri().path().to_owned();
+    let (below, local) = match (raw.strip_prefix("/api"), raw.strip_prefix("/__standin/")) {
+        (Some(rest), _) if rest.is_empty() || rest.starts_with(['/', ';']) => (rest, false),
+        (_, Some(rest)) => (rest, true),
+        _ => return Answer::page(StatusCode::NOT_FOUND).into_response(0),
+    };
+    let (path, malformed) = match MatrixPath::parse(below) {
+        Ok(path) => (path, None),
+        Err(problem) => (MatrixPath::default(), Some(Answer::bad(problem))),
+    };
+    if local {
+        return oracle(&flex, &connection, &path, request).await.into_response(0);
+    }
+    let method = request.method().to_string();
+    let new_session = !request.headers().contains_key(header::COOKIE);
+    let (answer, strike) = match malformed {
+        Some(refusal) => (refusal, None),
+        None => exchange(&flex, &path, request).await,
+    };
+    let lost = matches!(strike, Some(Strike::Reset | Strike::DropAfterCommit));
+    let status = (!lost).then(|| answer.status.as_u16());
+    let logged = Logged { n: 0, method, path: below.to_owned(), status, fault: strike.as_ref().map(Strike::name) };
+    let number = flex.log().add(logged, &path.segments());
+    if lost {
+        connection.cut();
+    }
+    let mut response = answer.into_response(number);
+    if new_session {
+        response.headers_mut().insert(header::SET_COOKIE, flex.session.clone());
+    }
+    response
+}
+
+/// The answer to an API request, and the fault that struck it.
+async fn exchange(flex: &Flex, path: &MatrixPath, request: Request) -> (Answer, Option<Strike>) {
+    if !flex.authorized(request.headers()) {
+        return (Answer::page(StatusCode::UNAUTHORIZED), None);
+    }
+    let Verdict { before, after, strike } = flex.faults.judge(request.method().as_str(), &path.segments());
+    wait(before).await;
+    let handled = match &strike {
+        Some(strike) if !strike.commits() => Ok(strike.answer()),
+        _ => handle(flex, path, request).await,
+    };
+    wait(after).await;
+    match (handled, &strike) {
+        (Ok(_), Some(strike)) => (strike.answer(), Some(strike.clone())),
+        // A request that is refused for its own sake stores nothing, so there is no commit to lose the reply of.
+        (Err(refusal), _) => (refusal, None),
+        (Ok(answer), None) => (answer, None),
+    }
+}
+
+async fn wait(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
+async fn handle(flex: &Flex, path: &MatrixPath, request: Request) -> Handled {
+    let (parts, body) = request.into_parts();
+    let body = read(body).await?;
+    if !body.is_empty() {
+        let given = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if !MEDIA_TYPES.contains(&essence.as_str()) {
+            let text = format!("Content type '{given}' is not supported; send {}", MEDIA_TYPES[0]);
+            return Err(Answer::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+        }
+    }
+    route(flex, &parts.method, &Call { path, body, base_url: &flex.base_url })
+}
+
+async fn read(body: Body) -> Result<Bytes, Answer> {
+    let mut stream = body.into_data_stream();
+    let (mut whole, mut size) = (Vec::new(), 0_usize);
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| Answer::bad(format!("The body could not be read: {error}")))?;
+        size = size.saturating_add(chunk.len());
+        if size <= BODY_LIMIT {
+            whole.extend_from_slice(&chunk);
+        } else if size > DRAIN_LIMIT {
+            break;
+        }
+    }
+    if size > BODY_LIMIT {
+        return Err(Answer::refuse(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("The body is larger than {BODY_LIMIT} bytes"),
+        ));
+    }
+    Ok(whole.into())
+}
+
+/// Which handler answers which method and path. The order matters: `/assets/annotations/{id}` before `/assets/{id}/…`.
+fn route(flex: &Flex, method: &Method, call: &Call<'_>) -> Handled {
+    let segments = call.path.segments();
+    match (method.as_str(), segments.as_slice()) {
+        ("GET", ["accounts"]) => catalog::accounts(call),
+        ("GET", ["resources"]) => catalog::resources(call),
+        ("GET", ["objectTypes"]) => catalog::object_types(call),
+        ("GET", ["objectTypes", id]) => catalog::object_type(call, id),
+        ("GET", ["variants"]) => catalog::variants(flex, call),
+        ("GET", ["metadataDefinitions"]) => definitions::list(flex, call),
+        ("POST", ["metadataDefinitions"]) => definitions::create(flex, call),
+        ("GET", ["metadataDefinitions", id]) => definitions::get(flex, call, id),
+        ("GET", ["metadataDefinitions", id, "definition"]) => definitions::fields(flex, id),
+        ("PUT", ["metadataDefinitions", id, "definition"]) => definitions::put_fields(flex, call, id),
+        ("GET", ["metadataDefinitions", id, "actions"]) => definitions::actions(flex, id),
+        ("POST", ["metadataDefinitions", id, "actions"]) => definitions::act(flex, call, id),
+        ("GET", ["assets"]) => assets::list(flex, call),
+        ("POST", ["assets"]) => assets::create(flex, call),
+        ("DELETE", ["assets", "annotations", id]) => annotations::remove(flex, id),
+        ("GET", ["assets", id]) => assets::get(flex, call, id),
+        ("PUT", ["assets", id]) => assets::update(flex, call, id),
+        ("GET", ["assets", id, "metadata"]) => metadata::get(flex, id),
+        ("PUT", ["assets", id, "metadata"]) => metadata::replace(flex, call, id),
+        ("GET", ["assets", id, "annotations"]) => annotations::list(flex, call, id),
+        ("POST", ["assets", id, "annotations"]) => annotations::create(flex, call, id),
+        ("DELETE", ["assets", id, "annotations"]) => annotations::remove_by_originator(flex, call, id),
+        ("PUT", ["assets", id, "annotations", annotation]) => annotations::update(flex, call, id, annotation),
+        (_, segments) => Err(unrouted(segments)),
+    }
+}
+
+/// The refusal of what no handler answers.
+fn unrouted(segments: &[&str]) -> Answer {
+    match segments {
+        ["accounts" | "resources" | "variants"]
+        | ["objectTypes" | "metadataDefinitions" | "assets"]
+        | ["objectTypes" | "metadataDefinitions" | "assets", _]
+        | ["metadataDefinitions", _, "definition" | "actions"]
+        | ["assets", _, "metadata" | "annotations"]
+        | ["assets", _, "annotations", _] => Answer::page(StatusCode::METHOD_NOT_ALLOWED),
+        [] | ["accounts" | "resources" | "variants" | "objectTypes" | "metadataDefinitions" | "assets", ..] => {
+            Answer::page(StatusCode::NOT_FOUND)
+        }
+        [word, ..] => Answer::refuse(StatusCode::NOT_FOUND, format!("No object type found for plural name: {word}")),
+    }
+}
+
+/// The test oracle, for this machine only and not for pages in its browsers (which send their origin).
+async fn oracle(flex: &Arc<Flex>, connection: &Connection, path: &MatrixPath, request: Request) -> Answer {
+    if !connection.is_local() || request.headers().contains_key(header::ORIGIN) {
+        return Answer::page(StatusCode::FORBIDDEN);
+    }
+    let method = request.method().clone();
+    let body = match read(request.into_body()).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let call = Call { path, body, base_url: &flex.base_url };
+    match (method.as_str(), path.segments().as_slice()) {
+        ("GET", ["dump"]) => standin::dump(flex),
+        ("GET", ["totals"]) => Answer::value(&flex.log().totals()),
+        ("POST", ["tamper"]) => standin::tamper(flex, &call).unwrap_or_else(|refusal| refusal),
+        _ => Answer::page(StatusCode::NOT_FOUND),
+    }
+}

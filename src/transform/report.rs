@@ -1,0 +1,86 @@
+//! What a transform did, for the report of the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::balance::Balance;
+use super::query::Materialise;
+use crate::error::{Error, Result};
+
+/// The file in which a run keeps [`TransformReport`].
+pub const REPORT_FILE: &str = "transform.json";
+
+/// What a transform did.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct TransformReport {
+    /// The queries that ran, in running order.
+    pub queries: Vec<QueryReport>,
+    /// The checks that ran, by name.
+    pub checks: Vec<CheckReport>,
+    /// The documents written, by query.
+    pub documents: Vec<DocumentsReport>,
+    /// What became of every candidate; `None` while a query of 4_map has no dataset yet, or when there are none.
+    pub balance: Option<Balance>,
+    /// Everything that is not clean, one entry a finding. Empty in a run that is.
+    pub problems: Vec<String>,
+}
+
+/// What one query did.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryReport {
+    /// The query's name.
+    pub name: String,
+    /// Rows it gave.
+    pub rows: u64,
+    /// Bytes of its Parquet files.
+    pub bytes: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// The forms in which its rows are kept.
+    pub materialised: BTreeSet<Materialise>,
+    /// Order-free checksum of its rows, as `rows:sum`.
+    pub checksum: String,
+    /// Rows of each dataset it read, by name; views are not counted.
+    pub inputs: BTreeMap<String, u64>,
+}
+
+/// What one check found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The check's name.
+    pub name: String,
+    /// What it is for, in its header's words.
+    pub purpose: String,
+    /// Rows that must not exist.
+    pub rows: u64,
+    /// The first of them.
+    pub first: Vec<Map<String, Value>>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The documents written from one query.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DocumentsReport {
+    /// The query.
+    pub query: String,
+    /// The definition that names the documents' folder.
+    pub definition: String,
+    /// Documents written.
+    pub rows: u64,
+}
+
+impl TransformReport {
+    /// Whether everything is clean.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] with all problems.
+    pub fn verdict(&self) -> Result<()> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Mismatch { what: "transform".into(), message: self.problems.join("\n  ") })
+    }
+}

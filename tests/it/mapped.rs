@@ -1,0 +1,257 @@
+//! A small mapped run to load: collections that point to each other and projects with exact decimals, written to a
+//! staging area as the engine would write them, and a local Flex to load them into.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{
+    ArrayRef, Decimal128Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
+    TimestampMicrosecondArray,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{Field, Fields, Schema};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use serde_json::Value;
+use telecine::dataflow::{Progress, Sink};
+use telecine::error::Result;
+use telecine::flex::{FlexClient, FlexConfig, RetryPolicy};
+use telecine::load::{Attributes, Binding, Load, LoadConfig, LoadReport};
+use telecine::rehearsal::flex::{LocalFlex, Options, Personality};
+use telecine::staging::{Manifest, RunFolder, StagingArea, StagingConfig};
+use tokio_util::sync::CancellationToken;
+
+/// Every tenth collection is rejected; the others are loaded.
+pub const REJECTED: usize = 10;
+
+pub struct Rows {
+    pub collections: usize,
+    pub projects: usize,
+    /// Goes into the titles: another version is another payload.
+    pub version: u32,
+    /// Goes into the names.
+    pub name: &'static str,
+}
+
+pub fn rows(collections: usize, projects: usize) -> Rows {
+    Rows { collections, projects, version: 1, name: "Collection" }
+}
+
+impl Rows {
+    pub fn loadable(&self) -> u64 {
+        (self.collections - self.collections / REJECTED + self.projects) as u64
+    }
+}
+
+fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}
+
+fn list(item: ArrayRef, lengths: Vec<usize>) -> ArrayRef {
+    let field = Arc::new(Field::new_list_field(item.data_type().clone(), true));
+    Arc::new(ListArray::new(field, OffsetBuffer::from_lengths(lengths), item, None))
+}
+
+fn structure(columns: Vec<(&str, ArrayRef)>, nulls: Option<Vec<bool>>) -> ArrayRef {
+    let fields: Fields =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let arrays = columns.into_iter().map(|(_, array)| array).collect();
+    Arc::new(StructArray::new(fields, arrays, nulls.map(Into::into)))
+}
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, array)| array).collect()).unwrap()
+}
+
+/// The columns before the instance.
+fn head(kind: &str, count: usize, name: &str, rejects: bool) -> Vec<(&'static str, ArrayRef)> {
+    let rejected = |i: usize| rejects && i % REJECTED == REJECTED - 1;
+    let none = || texts((0..count).map(|_| None));
+    vec![
+        ("source_key", texts((0..count).map(|i| Some(format!("{kind}:{i}"))))),
+        ("disposition", texts((0..count).map(|i| Some(if rejected(i) { "reject" } else { "load" }.to_owned())))),
+        ("reason", texts((0..count).map(|i| rejected(i).then(|| "NO_TITLE".to_owned())))),
+        ("details", none()),
+        ("warnings", none()),
+        ("name", texts((0..count).map(|i| Some(format!("{name} {}; n=/%,é", i % 50))))),
+        ("title", texts((0..count).map(|i| Some(format!("Title of {i}"))))),
+        ("externalId", texts((0..count).map(|i| Some(format!("{kind}-{i}"))))),
+    ]
+}
+
+fn collections(rows: &Rows) -> RecordBatch {
+    let count = rows.collections;
+    let mut columns = head("Collection", count, rows.name, true);
+    columns[6].1 = texts((0..count).map(|i| Some(format!("Title of {i}, version {}", rows.version))));
+    let key = |i: usize| Some(format!("Collection:{i}"));
+    let members = structure(vec![("source_key", texts((0..count).flat_map(|i| [key((i + 1) % count), key(9)])))], None);
+    columns.extend([
+        ("collectionKind", texts((0..count).map(|_| Some("Manual".to_owned())))),
+        ("tags", list(texts((0..count * 2).map(|i| Some(format!("tag {i}")))), vec![2; count])),
+        ("legacyId", Arc::new(Int64Array::from_iter_values((0..count).map(|i| 9_007_199_254_740_993 + i as i64))) as _),
+        (
+            "createdDate",
+            Arc::new(TimestampMicrosecondArray::from(vec![1_555_061_400_123_456; count]).with_timezone("UTC")) as _,
+        ),
+        ("memberSummary", structure(vec![("videos", Arc::new(Int32Array::from(vec![3; count])))], None)),
+        // Every second one has a parent.
+        (
+            "parent",
+            structure(
+                vec![("source_key", texts((0..count).map(|i| key(i / 2))))],
+                Some((0..count).map(|i| i % 2 == 1).collect()),
+            ),
+        ),
+        // Collection:9 is rejected, so it is dropped from each list.
+        ("members", list(members, vec![2; count])),
+    ]);
+    batch(columns)
+}
+
+fn projects(rows: &Rows) -> RecordBatch {
+    let count = rows.projects;
+    let mut columns = head("Project", count, "Project", false);
+    let budgets = Decimal128Array::from_iter_values((0..count).map(|i| 1_234_567_890_123_456_789_000 + i as i128));
+    columns.extend([
+        ("projectCode", texts((0..count).map(|i| Some(format!("P{i}"))))),
+        ("projectType", texts((0..count).map(|_| Some("Campaign".to_owned())))),
+        ("status", texts((0..count).map(|_| Some("Active".to_owned())))),
+        ("budgetAmount", Arc::new(budgets.with_precision_and_scale(30, 2).unwrap()) as _),
+    ]);
+    batch(columns)
+}
+
+pub async fn write_dataset(run: &RunFolder, query: &str, batch: RecordBatch) {
+    let dataset = run.query(query);
+    let schema = batch.schema();
+    // More than one part, so that reading goes over files.
+    let half = batch.num_rows() / 2;
+    let mut parts = Vec::new();
+    for (number, slice) in [batch.slice(0, half), batch.slice(half, batch.num_rows() - half)].into_iter().enumerate() {
+        let stream = RecordBatchStreamAdapter::new(schema.clone(), futures::stream::iter([Ok(slice)]));
+        parts.push(dataset.parquet_part(number, schema.clone()).write_all(Box::pin(stream)).await.unwrap());
+    }
+    dataset.commit(&Manifest::new(&dataset, &schema, parts)).await.unwrap();
+}
+
+/// Writes the rows as the run of this id.
+pub async fn write_run(folder: &Path, id: &str, rows: &Rows) -> RunFolder {
+    let run = run_of(folder, id);
+    write_dataset(&run, "collection", collections(rows)).await;
+    write_dataset(&run, "project", projects(rows)).await;
+    run
+}
+
+pub fn run_of(folder: &Path, id: &str) -> RunFolder {
+    let url = folder.join("staging").display().to_string();
+    StagingArea::open(&StagingConfig { url }).unwrap().run(id)
+}
+
+pub fn config(folder: &Path) -> LoadConfig {
+    let binding = |query: &str, definition: &str| Binding {
+        query: query.to_owned(),
+        definition: definition.to_owned(),
+        asset_type: "group-asset".to_owned(),
+    };
+    LoadConfig {
+        target: "dev".to_owned(),
+        ledger: folder.join("dev.sqlite3"),
+        external_id_column: "externalId".to_owned(),
+        bindings: vec![binding("collection", "assetType_Collection"), binding("project", "assetType_Project")],
+        ..LoadConfig::new()
+    }
+}
+
+/// Patience in miniature, so that tests of faults take no minutes.
+pub fn flex_config(url: &str) -> FlexConfig {
+    FlexConfig {
+        timeout: Duration::from_secs(10),
+        settle: Duration::from_millis(5),
+        retry: RetryPolicy {
+            repeats: 12,
+            first: Duration::from_millis(1),
+            longest: Duration::from_millis(20),
+            longest_retry_after: Duration::from_millis(50),
+            ..RetryPolicy::default()
+        },
+        ..FlexConfig::new(url, "rehearsal", "rehearsal")
+    }
+}
+
+pub fn client(url: &str) -> FlexClient {
+    FlexClient::new(&flex_config(url)).unwrap()
+}
+
+pub fn flex(personality: Personality, faults: &[&str]) -> LocalFlex {
+    let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+    LocalFlex::start(Options { personality, faults, ..Options::default() }).unwrap()
+}
+
+pub async fn load(config: LoadConfig, url: &str, run: &RunFolder) -> Result<LoadReport> {
+    let load = Load::prepare(config, client(url), run.clone()).await?;
+    load.apply(&Progress::default(), &CancellationToken::new()).await
+}
+
+pub fn with_metadata(folder: &Path, attributes: Attributes) -> LoadConfig {
+    LoadConfig { attributes, ..config(folder) }
+}
+
+/// What the local Flex holds, from its oracle.
+pub struct Dump {
+    /// Assets by uuid.
+    pub assets: BTreeMap<String, Vec<Value>>,
+    /// Requests by route and status.
+    pub totals: BTreeMap<(String, u64), u64>,
+}
+
+impl Dump {
+    pub async fn of(url: &str) -> Self {
+        let text = reqwest::get(oracle(url, "dump")).await.unwrap().text().await.unwrap();
+        let mut dump = Self { assets: BTreeMap::new(), totals: BTreeMap::new() };
+        for line in text.lines() {
+            let value: Value = serde_json::from_str(line).unwrap();
+            match value["kind"].as_str().unwrap() {
+                "asset" => dump.assets.entry(value["uuid"].as_str().unwrap().to_owned()).or_default().push(value),
+                "total" => {
+                    let key = (value["route"].as_str().unwrap().to_owned(), value["status"].as_u64().unwrap_or(0));
+                    *dump.totals.entry(key).or_default() += value["count"].as_u64().unwrap();
+                }
+                _ => {}
+            }
+        }
+        dump
+    }
+
+    /// Requests whose route begins so, whatever came of them.
+    pub fn requests(&self, route: &str) -> u64 {
+        self.totals.iter().filter(|((name, _), _)| name.starts_with(route)).map(|(_, count)| count).sum()
+    }
+
+    /// Each asset is there once, and there are so many.
+    pub fn assert_each_once(&self, count: u64) {
+        let twice: Vec<_> = self.assets.values().filter(|assets| assets.len() > 1).collect();
+        assert!(twice.is_empty(), "twice: {twice:?}");
+        assert_eq!(self.assets.len() as u64, count);
+    }
+
+    /// The asset of this external id.
+    pub fn asset(&self, external_id: &str) -> &Value {
+        let is_it = |asset: &&Value| asset["externalIds"][0]["value"] == external_id;
+        self.assets.values().flatten().find(is_it).unwrap_or_else(|| panic!("no asset {external_id}"))
+    }
+}
+
+pub async fn tamper(url: &str, change: Value) {
+    let client = reqwest::Client::new();
+    let response = client.post(oracle(url, "tamper")).body(change.to_string()).send().await.unwrap();
+    assert!(response.status().is_success(), "{:?}", response.text().await);
+}
+
+fn oracle(url: &str, word: &str) -> String {
+    format!("{}/__standin/{word}", url.strip_suffix("/api").unwrap())
+}

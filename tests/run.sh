@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Passes the tests: installs what the machine lacks, then formatting, clippy, documentation, tests, and a rehearsal whose
+# files DuckDB and pyarrow open. Needs Debian and Rust; takes about half an hour the first time on two cores.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/telecine"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+mkdir -p "$cache" "$CARGO_TARGET_DIR"
+
+say() { printf '\n== %s\n' "$*"; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Debian packages: a PostgreSQL server, a C compiler for the crates that build C, and Python's virtual environments.
+missing=()
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
+command -v cc >/dev/null 2>&1 || missing+=(build-essential)
+python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
+if [ "${#missing[@]}" -gt 0 ]; then
+  say "installing ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+fi
+
+# Outside readers of our Parquet and an S3-compatible server, in a virtual environment of our own.
+venv="$cache/venv"
+requirements=tests/requirements.txt
+if ! cmp -s "$requirements" "$venv/installed.txt"; then
+  say "installing the outside readers"
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+  cp "$requirements" "$venv/installed.txt"
+fi
+export TELECINE_TEST_PYTHON="$venv/bin/python"
+
+say "formatting"
+cargo fmt --all --check
+
+say "clippy"
+cargo clippy --locked --all-targets --all-features --quiet -- -D warnings
+
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features --document-private-items --quiet
+
+say "tests"
+if cargo nextest --version >/dev/null 2>&1; then
+  cargo nextest run --locked --all-features --no-fail-fast
+else
+  cargo test --locked --all-features --no-fail-fast
+fi
+cargo test --locked --doc --quiet
+
+say "benches run (small)"
+cargo bench --locked --profile dev --bench pipeline -- --test
+
+say "the blocks of the README"
+"$TELECINE_TEST_PYTHON" tests/readme.py
+
+say "passed"
