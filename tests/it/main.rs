@@ -9,16 +9,30 @@
 //! - `reconcile`: reading Flex back
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
+//!
+//! Through the binary, as users and scripts call it (`support` is what these share):
+//!
+//! - `cli`: exit codes, messages, settings, secrets, results
+//! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
+//! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
+//! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
+//! - `s3`: the same run in an S3-compatible store
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architecture;
+mod cli;
 mod extract;
 mod flex_client;
 mod flex_server;
 mod library;
 mod load;
 mod mapped;
+mod outside;
 mod reconcile;
+mod rehearsal;
+mod resume;
+mod s3;
 mod source;
+mod support;
 mod transform;

@@ -152,8 +152,16 @@ impl Drop for Cluster {
     }
 }
 
-/// The folder of `postgres` and `initdb`: where `pg_config` says, else Debian's newest, else on the PATH.
+/// Names the folder of the server programs, and no other is looked at: for one of several versions, or none of them.
+const BINARIES: &str = "TELECINE_PG_BINDIR";
+
+/// The folder of `postgres` and `initdb`: the one the environment names, else where `pg_config` says, else Debian's
+/// newest, else on the PATH.
 fn binaries() -> Result<PathBuf> {
+    let complete = |folder: &PathBuf| folder.join("postgres").is_file() && folder.join("initdb").is_file();
+    if let Some(named) = std::env::var_os(BINARIES).map(PathBuf::from) {
+        return Some(named).filter(complete).ok_or_else(|| missing(&format!(", or correct {BINARIES}")));
+    }
     let configured = Command::new("pg_config").arg("--bindir").stderr(Stdio::null()).output().ok();
     let configured = configured.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -161,12 +169,14 @@ fn binaries() -> Result<PathBuf> {
         .into_iter()
         .chain(debian_folders())
         .chain(std::env::split_paths(&path))
-        .find(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file())
-        .ok_or_else(|| {
-            Error::preflight(
-                "a rehearsal needs PostgreSQL's server programs (12 or later); install them: apt-get install -y postgresql",
-            )
-        })
+        .find(complete)
+        .ok_or_else(|| missing(""))
+}
+
+fn missing(otherwise: &str) -> Error {
+    Error::preflight(format!(
+        "a rehearsal needs PostgreSQL's server programs (12 or later){otherwise}; install them: apt-get install -y postgresql"
+    ))
 }
 
 /// `/usr/lib/postgresql/VERSION/bin`, newest version first.

@@ -1,0 +1,151 @@
+//! A staging area in an S3-compatible store: the same run, the same content, and manifests that are created once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use telecine::rehearsal::library::LibraryOptions;
+use tokio::process::{Child, Command};
+
+use crate::support::{
+    FLEX_PASSWORD, Flex, PATIENCE, Source, Workplace, comparable, finish, python, read_json, wait_for,
+};
+
+/// The credentials of the store; the secret must turn up nowhere.
+const SECRET: &str = "canary-s3-51c7e2";
+
+/// moto's S3 server on a free port, with the bucket `shelf`.
+struct Store {
+    _child: Child,
+    endpoint: String,
+}
+
+impl Store {
+    async fn start() -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port().to_string();
+        drop(free);
+        let mut command = Command::new(python());
+        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port]).kill_on_drop(true);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let client = reqwest::Client::new();
+        let made = async || client.put(format!("{endpoint}/shelf")).send().await.ok();
+        assert!(wait_for("moto", PATIENCE, made).await.status().is_success());
+        Self { _child: child, endpoint }
+    }
+
+    fn settings(&self, place: Workplace) -> Workplace {
+        place
+            .set("TELECINE_STAGING_URL", "s3://shelf/some/prefix")
+            .set("AWS_ENDPOINT_URL", &self.endpoint)
+            .set("AWS_REGION", "us-east-1")
+            .set("AWS_ACCESS_KEY_ID", "shelf")
+            .set("AWS_SECRET_ACCESS_KEY", SECRET)
+    }
+
+    /// An object's bytes. moto wants a signature and believes any.
+    async fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let request = reqwest::Client::new().get(format!("{}/shelf/some/prefix/{key}", self.endpoint));
+        let signature =
+            "AWS4-HMAC-SHA256 Credential=shelf/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        let answer = request.header("authorization", signature).send().await.unwrap();
+        if !answer.status().is_success() {
+            return None;
+        }
+        Some(answer.bytes().await.unwrap().to_vec())
+    }
+
+    async fn manifest(&self, dataset: &str) -> Value {
+        let bytes = self.get(&format!("runs/r/{dataset}/_manifest.json")).await;
+        serde_json::from_slice(&bytes.unwrap_or_else(|| panic!("{dataset}"))).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_in_s3_is_the_run_on_disk() {
+    let store = Store::start().await;
+    let source = Source::of_library(LibraryOptions { scale: 0.0001, ..LibraryOptions::default() }).await;
+    let flex = [Flex::start(&[]).await, Flex::start(&[]).await];
+    let disk = Workplace::of_queries().with_source(&source);
+    let shelf = store.settings(Workplace::of_queries().with_source(&source));
+    disk.add_target("local", &flex[0].url, "");
+    shelf.add_target("local", &flex[1].url, "");
+
+    let mut reports = Vec::new();
+    for place in [&disk, &shelf] {
+        let extracted = place.json("extract --run r -q").await;
+        let verified = place.json("verify --run r -q").await;
+        let transformed = place.json("transform --run r -q").await;
+        let loaded = place.json("load --run r -q").await;
+        let reconciled = place.json("reconcile --run r -q").await;
+        assert!(loaded["created"].as_u64() > Some(20), "{loaded}");
+        assert_eq!(loaded["created"], reconciled["equal"]);
+        reports.push((extracted, verified, transformed, loaded));
+    }
+    let [on_disk, in_s3] = [&reports[0], &reports[1]];
+    assert_eq!(on_disk.0["rows"], in_s3.0["rows"]);
+    assert_eq!(on_disk.3["created"], in_s3.3["created"]);
+
+    // By content: snapshots differ, rows do not.
+    let mut compared = 0;
+    let raw = in_s3.0["tables"].as_array().unwrap().iter();
+    let raw = raw.map(|table| format!("raw/{}.{}", table["schema"].as_str().unwrap(), table["name"].as_str().unwrap()));
+    let queries = in_s3.2["queries"].as_array().unwrap().iter();
+    let queries = queries.filter(|query| query["bytes"].as_u64() > Some(0));
+    let queries = queries.map(|query| query["name"].as_str().unwrap().to_owned());
+    for dataset in raw.chain(queries).chain(["rejected".to_owned()]) {
+        let dataset = dataset.replace(' ', "!20");
+        let (there, here) =
+            (store.manifest(&dataset).await, disk.run_folder("r").join(&dataset).join("_manifest.json"));
+        let here = read_json(&here);
+        assert!(there["checksum"].is_string() || there["checksum"].is_object(), "{there}");
+        for part in ["rows", "checksum", "schema", "key"] {
+            assert_eq!(there[part], here[part], "{dataset}: {part}");
+        }
+        compared += 1;
+    }
+    assert!(compared > 227 + 20, "{compared}");
+    let stored = [comparable(&flex[0].assets().await), comparable(&flex[1].assets().await)];
+    assert_eq!(stored[0], stored[1]);
+    // The documents, too, byte for byte, and the ledger's copy.
+    let documents = "documents/assetType_Project.ndjson";
+    let here = std::fs::read(disk.run_folder("r").join(documents)).unwrap();
+    assert!(store.get(&format!("runs/r/{documents}")).await.unwrap() == here);
+    assert!(store.get("ledger/local/ledger.sqlite").await.unwrap().starts_with(b"SQLite format 3"));
+
+    two_at_once_do_not_mix(&shelf, &store).await;
+    source.server.stop().await.unwrap();
+}
+
+/// Two extractions into one run at the same time have different snapshots: at most one can commit all its manifests.
+async fn two_at_once_do_not_mix(shelf: &Workplace, store: &Store) {
+    let call = || shelf.call("extract --run twice -q -vv --output json").spawn().unwrap();
+    let (one, other) = (call(), call());
+    let done = [finish(one).await, finish(other).await];
+    let refused: Vec<_> = done.iter().filter(|done| done.code != Some(0)).collect();
+    assert!(!refused.is_empty(), "both believe to have committed the run");
+    for done in &refused {
+        assert_eq!(done.code, Some(1), "{}", done.stderr);
+        assert!(done.stderr.contains("another process has committed"), "{}", done.stderr);
+    }
+    for done in &done {
+        for canary in [SECRET, FLEX_PASSWORD] {
+            assert!(!done.stdout.contains(canary) && !done.stderr.contains(canary));
+        }
+    }
+    // Whoever comes after finds one whole run or makes it whole.
+    let report = shelf.json("extract --run twice -q").await;
+    let verified = shelf.json("verify --run twice -q").await;
+    assert_eq!(verified["tables"].as_array().unwrap().len(), 227);
+    let mut snapshots = BTreeMap::new();
+    for table in report["tables"].as_array().unwrap() {
+        let name = format!("{}.{}", table["schema"].as_str().unwrap(), table["name"].as_str().unwrap());
+        let key = format!("runs/twice/raw/{}/_manifest.json", name.replace(' ', "!20"));
+        let manifest: Value = serde_json::from_slice(&store.get(&key).await.unwrap()).unwrap();
+        *snapshots.entry(manifest["snapshot"]["id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+    }
+    assert_eq!(json!(snapshots), json!({ report["snapshot"].as_str().unwrap(): 227 }));
+}
