@@ -21,7 +21,7 @@ pub fn bench(criterion: &mut Criterion, prepared: &Prepared, captured: &[Capture
         let mut group = criterion.benchmark_group(format!("encode/{}", table.label));
         group.throughput(Throughput::Bytes(batches.iter().map(|batch| batch.get_array_memory_size() as u64).sum()));
         group.bench_function("part_file", |bencher| {
-            bencher.to_async(&prepared.runtime).iter(|| part_file(&dataset, &batches));
+            bencher.to_async(&prepared.runtime).iter(|| part_file(&dataset, batches.clone()));
         });
         for (name, compression) in [
             ("memory_zstd", Compression::ZSTD(ZstdLevel::try_new(1).unwrap())),
@@ -34,9 +34,9 @@ pub fn bench(criterion: &mut Criterion, prepared: &Prepared, captured: &[Capture
 }
 
 /// As a step writes it: with content checksum and BLAKE3, durable on disk.
-async fn part_file(dataset: &Dataset, batches: &[RecordBatch]) -> u64 {
+async fn part_file(dataset: &Dataset, batches: Vec<RecordBatch>) -> u64 {
     let schema = batches[0].schema();
-    let rows = futures::stream::iter(batches.to_vec().into_iter().map(Ok));
+    let rows = futures::stream::iter(batches.into_iter().map(Ok));
     let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), rows));
     dataset.parquet_part(0, schema).write_all(rows).await.unwrap().bytes
 }

@@ -1,9 +1,10 @@
 //! All tables out of the database, as far as the bytes, the batches, or `raw/`.
 
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use criterion::{BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput};
 use futures::{StreamExt, stream};
 use telecine::dataflow::{Partition, Progress, Source};
 use telecine::source::PostgresSource;
+use telecine::source::framing::Framing;
 use tokio_util::sync::CancellationToken;
 
 use crate::prepared::{Prepared, area, drain};
@@ -31,7 +32,7 @@ pub fn bench(criterion: &mut Criterion, prepared: &Prepared) {
                     telecine::extract::run(&source, &run, &progress, &cancel).await.unwrap();
                     folder
                 },
-                criterion::BatchSize::PerIteration,
+                BatchSize::PerIteration,
             );
         });
     }
@@ -49,11 +50,11 @@ async fn partitions(source: &PostgresSource) -> Vec<Partition> {
     all
 }
 
-/// What the server sends, counted and dropped.
+/// What the server sends, cut into rows to be accepted as whole, and dropped.
 async fn bytes_only(source: &PostgresSource, partitions: &[Partition]) -> u64 {
     each(source, partitions, async |source, partition| {
         let layout = source.layout(&partition).await.unwrap();
-        let mut framing = telecine::source::framing::Framing::new("bench", layout.wires.len());
+        let mut framing = Framing::new("bench", layout.wires.len());
         let mut read = source.read(&partition).await.unwrap();
         let mut bytes = 0;
         while let Some(chunk) = read.chunk().await.unwrap() {

@@ -42,7 +42,7 @@ fn main() {
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(4))
         .configure_from_args();
-    let captured = [prepared.capture("wide", "asset_master"), prepared.capture("eav", "metadata_property_value")];
+    let captured = prepared.captured();
     decode::bench(&mut criterion, &captured);
     encode::bench(&mut criterion, &prepared, &captured);
     extract::bench(&mut criterion, &prepared);

@@ -6,8 +6,7 @@ use telecine::transform::{Level, Transform};
 use crate::prepared::{Prepared, drain};
 
 pub fn bench(criterion: &mut Criterion, prepared: &Prepared) {
-    let config = prepared.config(prepared.scratch().path(), "http://127.0.0.1:9/api").transform;
-    let transform = Transform::open(&config).unwrap();
+    let transform = Transform::open(&prepared.own_config().transform).unwrap();
     let rows = async |sql: &str| drain(transform.sql(&prepared.run, sql).await.unwrap()).await;
     let mut group = criterion.benchmark_group("map");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);

@@ -22,8 +22,12 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-/// The database's name.
+/// The database with the whole library.
 const DATABASE: &str = "studio";
+/// The database with one table of a library this many times the size: at the usual scale it has too few rows for batches.
+const WIDE: (&str, &str, f64) = ("wide", "asset_master", 20.0);
+/// The table of most rows.
+const EAV: &str = "metadata_property_value";
 /// The target's name.
 const TARGET: &str = "bench";
 /// The clock of the sample library, by which the queries judge its dates.
@@ -59,22 +63,35 @@ impl Prepared {
         let runtime = Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let server = runtime.block_on(PrivateServer::start(ServerOptions::default())).unwrap();
-        let library = Arc::new(Library::new(LibraryOptions { scale, ..LibraryOptions::default() }).unwrap());
-        let filled = runtime.block_on(async {
-            server.create_database(DATABASE).await?;
-            library::create(&library, &server.url(DATABASE), 2, &Progress::default()).await
-        });
         let run = area(&folder.path().join("prepared")).run("prepared");
-        let prepared = Self { runtime, rows: filled.unwrap().rows, run, folder, server };
-        // Nothing is loaded into this target: its address is never called.
-        let config = prepared.config(&prepared.folder.path().join("prepared"), "http://127.0.0.1:9/api");
-        let pipeline = Pipeline::new(config, None, prepared.run.clone(), CancellationToken::new(), true);
+        let mut prepared = Self { runtime, rows: 0, run, folder, server };
+        prepared.rows = prepared.fill(DATABASE, LibraryOptions { scale, ..LibraryOptions::default() });
+        let (database, table, times) = WIDE;
+        let (scale, tables) = ((scale * times).min(1.0), Some(vec![table.to_owned()]));
+        prepared.fill(database, LibraryOptions { scale, tables, ..LibraryOptions::default() });
+        let (config, run) = (prepared.own_config(), prepared.run.clone());
+        let pipeline = Pipeline::new(config, None, run, CancellationToken::new(), true);
         prepared.runtime.block_on(async {
             pipeline.extract().await.unwrap();
-            pipeline.transform(&[]).await.unwrap();
+            pipeline.transform(&[]).await.unwrap().outcome.verdict().unwrap();
         });
-        eprintln!("prepared: a library of scale {scale}, {} rows", prepared.rows);
+        eprintln!("prepared: {} rows", prepared.rows);
         prepared
+    }
+
+    /// Creates a database with a library; its rows.
+    fn fill(&self, database: &str, options: LibraryOptions) -> u64 {
+        let library = Arc::new(Library::new(options).unwrap());
+        let filled = self.runtime.block_on(async {
+            self.server.create_database(database).await?;
+            library::create(&library, &self.server.url(database), 2, &Progress::default()).await
+        });
+        filled.unwrap().rows
+    }
+
+    /// The settings of the prepared run. Its target is never called.
+    pub fn own_config(&self) -> Config {
+        self.config(&self.folder.path().join("prepared"), "http://127.0.0.1:9/api")
     }
 
     /// The project's settings for the database, a folder of one's own and a local Flex.
@@ -97,10 +114,14 @@ impl Prepared {
         self.config(folder, flex).targets.remove(TARGET).unwrap()
     }
 
-    /// The database, read over this many connections.
+    /// The whole library, read over this many connections.
     pub fn source(&self, connections: usize) -> PostgresSource {
-        let config = self.config(self.folder.path(), "http://127.0.0.1:9/api");
-        let config = SourceConfig { connections, ..config.source.unwrap() };
+        self.source_of(DATABASE, connections)
+    }
+
+    fn source_of(&self, database: &str, connections: usize) -> PostgresSource {
+        let config = self.own_config().source.unwrap();
+        let config = SourceConfig { url: self.server.url(database), connections, ..config };
         self.runtime.block_on(PostgresSource::connect(&config)).unwrap()
     }
 
@@ -109,9 +130,14 @@ impl Prepared {
         tempfile::tempdir_in(self.folder.path()).unwrap()
     }
 
+    /// A table of many columns, and one of many rows.
+    pub fn captured(&self) -> [Captured; 2] {
+        [self.capture("wide", WIDE.0, WIDE.1), self.capture("eav", DATABASE, EAV)]
+    }
+
     /// Reads a whole table of the schema `public` into memory, as bytes.
-    pub fn capture(&self, label: &'static str, name: &str) -> Captured {
-        let source = self.source(1);
+    fn capture(&self, label: &'static str, database: &str, name: &str) -> Captured {
+        let source = self.source_of(database, 1);
         let partition = Partition { table: TableName::new("public", name), number: 0, slice: Slice::Whole };
         let captured = self.runtime.block_on(async {
             let layout = source.layout(&partition).await.unwrap();

@@ -13,9 +13,11 @@ with airings as (
 )
 select
     promo_id,
-    array_agg(
-        named_struct('network', network, 'at', case when dated then air_at end, 'daypart', daypart)
-        order by air_at, network, daypart
-    ) as air_dates
+    in_order(named_struct(
+        'air_at', air_at,
+        'network', network,
+        'daypart', daypart,
+        'airing', named_struct('network', network, 'at', case when dated then air_at end, 'daypart', daypart)
+    )) as air_dates
 from airings
 group by promo_id

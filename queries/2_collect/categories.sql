@@ -9,7 +9,7 @@ with linked as (
 )
 select
     asset_id,
-    array_agg(name order by category_id) as categories
+    in_order(named_struct('id', category_id, 'name', name)) as categories
 from linked
 where name is not null
 group by asset_id

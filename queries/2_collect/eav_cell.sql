@@ -17,7 +17,13 @@ singles as (
     where place = 1
 ),
 lists as (
-    select metadata_id, field, string_agg(value, chr(31) order by "position", id) as value
+    select
+        metadata_id,
+        field,
+        array_to_string(
+            in_order(named_struct('position', "position", 'id', id, 'value', value)),
+            chr(31)
+        ) as value
     from eav_value
     where multi
     group by metadata_id, field

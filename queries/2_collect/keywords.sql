@@ -35,7 +35,7 @@ linked as (
 )
 select
     l.asset_id,
-    array_agg(w.keyword order by l.keyword_id) as keywords
+    in_order(named_struct('id', l.keyword_id, 'keyword', w.keyword)) as keywords
 from linked l
 join public.keyword w on w.id = l.preferred_id
 where w.keyword is not null

@@ -5,15 +5,28 @@
 with lists as (
     select
         owner_key,
-        array_agg(named_struct('source_key', target_key) order by place, link_id, target_key)
-            filter (where linked and field = 'members') as members,
-        array_agg(named_struct('asset', named_struct('source_key', target_key), 'relation', relation)
-            order by place, link_id, target_key) filter (where linked and field = 'relatedAssets') as related_assets,
+        in_order(named_struct(
+            'place', place,
+            'link_id', link_id,
+            'target_key', target_key,
+            'member', named_struct('source_key', target_key)
+        )) filter (where linked and field = 'members') as members,
+        in_order(named_struct(
+            'place', place,
+            'link_id', link_id,
+            'target_key', target_key,
+            'related', named_struct('asset', named_struct('source_key', target_key), 'relation', relation)
+        )) filter (where linked and field = 'relatedAssets') as related_assets,
         min(target_key) filter (where linked and field = 'parent') as parent,
         min(target_key) filter (where linked and field = 'coverAsset') as cover_asset,
         count(*) filter (where linked and field = 'members') as member_count,
-        flatten(array_agg(warn(field, concat(target_class, '.', target_id), warning) order by field, place, link_id)
-            filter (where warning is not null)) as warnings
+        flatten(in_order(named_struct(
+            'field', field,
+            'place', place,
+            'link_id', link_id,
+            'target_key', target_key,
+            'warnings', warn(field, concat(target_class, '.', target_id), warning)
+        )) filter (where warning is not null)) as warnings
     from links_judged
     group by owner_key
 ),

@@ -32,7 +32,12 @@ read_markers as (
 )
 select
     source_key,
-    array_agg(named_struct('timecode', timecode, 'text', body, 'durationMs', duration) order by kind, id) as markers,
-    flatten(array_agg(warning order by kind, id) filter (where warning is not null)) as warnings
+    in_order(named_struct(
+        'kind', kind,
+        'id', id,
+        'marker', named_struct('timecode', timecode, 'text', body, 'durationMs', duration)
+    )) as markers,
+    flatten(in_order(named_struct('kind', kind, 'id', id, 'warnings', warning))
+        filter (where warning is not null)) as warnings
 from read_markers
 group by source_key

@@ -23,14 +23,15 @@ timelines as (
 )
 select
     owner_key as source_key,
-    array_agg(
-        named_struct(
+    in_order(named_struct(
+        'place', place,
+        'id', id,
+        'sequence', named_struct(
             'name', name,
             'durationMs', duration_ms(concat(duration_frames, ' frames'), 'ms', rate)['value'],
             'frameRate', rate,
             'startTimecode', timecode(start_timecode, rate)['value']
         )
-        order by place, id
-    ) as sequences
+    )) as sequences
 from timelines
 group by owner_key

@@ -78,6 +78,7 @@ select
     field,
     max(term) as term,
     bool_or(value is not null) as stated,
-    flatten(array_agg(warnings order by rank) filter (where warnings is not null)) as warnings
+    flatten(in_order(named_struct('rank', rank, 'warnings', warnings))
+        filter (where warnings is not null)) as warnings
 from warned
 group by source_key, field

@@ -46,9 +46,15 @@ judged as (
 )
 select
     source_key,
-    distinct_folded(array_agg(term order by place, raw) filter (where field = 'genres' and term is not null)) as genres,
-    distinct_folded(array_agg(term order by place, raw) filter (where field = 'licenseTerritory' and term is not null)) as territories,
-    flatten(array_agg(warn(case field when 'licenseTerritory' then 'territories' else field end, raw, 'VOCAB_UNKNOWN')
-        order by field, place, raw) filter (where term is null)) as warnings
+    distinct_folded(in_order(named_struct('place', place, 'raw', raw, 'term', term))
+        filter (where field = 'genres' and term is not null)) as genres,
+    distinct_folded(in_order(named_struct('place', place, 'raw', raw, 'term', term))
+        filter (where field = 'licenseTerritory' and term is not null)) as territories,
+    flatten(in_order(named_struct(
+        'field', field,
+        'place', place,
+        'raw', raw,
+        'warnings', warn(case field when 'licenseTerritory' then 'territories' else field end, raw, 'VOCAB_UNKNOWN')
+    )) filter (where term is null)) as warnings
 from judged
 group by source_key

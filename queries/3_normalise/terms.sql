@@ -30,6 +30,7 @@ select
     bool_or(stated) filter (where field = 'projectType') as project_type_stated,
     bool_or(stated) filter (where field = 'projectStatus') as project_status_stated,
     bool_or(stated) filter (where field = 'collectionKind') as collection_kind_stated,
-    flatten(array_agg(warnings order by field) filter (where warnings is not null)) as warnings
+    flatten(in_order(named_struct('field', field, 'warnings', warnings))
+        filter (where warnings is not null)) as warnings
 from term_choice
 group by source_key

@@ -43,7 +43,7 @@ chosen as (
     where place = 1
 ),
 others as (
-    select p.source_key, array_agg(p.title order by p.rank) as titles
+    select p.source_key, in_order(named_struct('rank', p.rank, 'title', p.title)) as titles
     from placed p
     join chosen c on c.source_key = p.source_key
     join subject s on s.source_key = p.source_key

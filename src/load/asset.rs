@@ -212,11 +212,14 @@ impl Work {
 
     /// Tries whether annotations set the instance. What the canary leaves behind is overwritten by the write itself.
     async fn canary(&self, id: i64, fields: &Instance) -> Result<Way> {
-        let posted = self.load.client.post_annotations(id, body(fields)).await?;
-        let found = self.load.client.metadata(id).await?.unwrap_or_default();
-        let way = match posted {
-            Outcome::Done(()) if instance::contains(&found, fields) => Way::Annotations,
-            _ => Way::Metadata,
+        let way = match self.write_fields(Way::Annotations, id, fields).await? {
+            // A fault on the way says nothing about what annotations are: good for this load, not to be remembered.
+            Outcome::Unclear(_) => return Ok(Way::Metadata),
+            Outcome::Refused(_) => Way::Metadata,
+            Outcome::Done(()) => {
+                let found = self.load.client.metadata(id).await?.unwrap_or_default();
+                if instance::contains(&found, fields) { Way::Annotations } else { Way::Metadata }
+            }
         };
         tracing::info!(way = way.word(), "how field values are set was found out with the first asset");
         self.remember_way(way).await?;
@@ -279,7 +282,7 @@ impl Work {
     }
 }
 
-pub(super) fn body(fields: &Instance) -> Bytes {
+fn body(fields: &Instance) -> Bytes {
     // A map of JSON values always has a JSON text.
     Bytes::from(serde_json::to_vec(fields).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! Mapped rows into Flex: what is lacking there ([`plan`]), and sending it ([`apply`]).
+//! Mapped rows into Flex: what is lacking there (`plan`), and sending it (`apply`).
 //!
 //! An asset takes two requests: one creates it, one sets its field values. References to other assets follow in a second
 //! pass, when every asset has its id. The [`ledger`] makes each step durable before the next relies on it, so a load can

@@ -1,6 +1,6 @@
 //! Step 3: is `raw/` what the source holds? Counts and content checksums, table by table.
 //!
-//! The source is read a second time, whole, and hashed from its binary form by code of its own ([`wire`]); `raw/` is
+//! The source is read a second time, whole, and hashed from its binary form by code of its own (`wire`); `raw/` is
 //! hashed from its Parquet files. A file that is missing or changed is named and does not keep the others from being
 //! looked at.
 

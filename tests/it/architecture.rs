@@ -152,8 +152,14 @@ fn the_engine_knows_no_migration() {
         }
     }
     assert!(words.contains("projectCode"), "the definitions were not found");
+    // Words of the REST API itself, which happen to name a table and a field, too: the type of an asset, and the matrix
+    // parameter of a look-up.
+    for word in ["asset_type", "externalId"] {
+        assert!(words.remove(word), "{word} is no longer an exception");
+    }
     let mut wrong = Vec::new();
-    for (path, text) in source_files().into_iter().filter(|(path, _)| module_of(path) != "rehearsal") {
+    let engine = |path: &Path| module_of(path) != "rehearsal" && !path.ends_with("tests.rs");
+    for (path, text) in source_files().into_iter().filter(|(path, _)| engine(path)) {
         let code = text.split("#[cfg(test)]").next().unwrap();
         for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
             for word in line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| words.contains(*word)) {

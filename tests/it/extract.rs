@@ -15,7 +15,7 @@ use telecine::verify;
 use telecine::verify::VerifyReport;
 use tokio_util::sync::CancellationToken;
 
-use crate::source::{client, config, database};
+use crate::source::{NUMBERS, client, config, database};
 
 async fn extract(source: &PostgresSource, run: &RunFolder) -> telecine::Result<ExtractReport> {
     extract::run(source, run, &Progress::default(), &CancellationToken::new()).await
@@ -120,7 +120,8 @@ async fn all_tables_are_of_one_moment_whatever_writers_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_values_are_verified_and_their_exceptions_staged() {
-    let (server, url, _client) = database(include_str!("odd_types.sql")).await;
+    let (server, url, writer) = database(include_str!("odd_types.sql")).await;
+    writer.batch_execute(NUMBERS).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let run = area(folder.path()).run("odd");
     let source = PostgresSource::connect(&config(&url)).await.unwrap();
@@ -138,9 +139,8 @@ async fn odd_values_are_verified_and_their_exceptions_staged() {
 
     // Every table by every single row: a checksum that ignored a value would let a change pass.
     let mut changed = 0;
-    let writer = client(&url).await;
     source.release().await;
-    for table in source.tables().await.unwrap() {
+    for table in source.tables().await.unwrap().into_iter().filter(|table| table.table.schema == "odd") {
         let name = &table.table.name;
         writer.batch_execute(&format!("update odd.{name} set v = null where id = 1")).await.unwrap();
         changed += 1;

@@ -208,14 +208,19 @@ async fn a_load_that_is_asked_to_stop_drains_and_goes_on_later() {
     let url = server.base_url();
     let small = rows(400, 10);
     let run = write_run(folder.path(), "r1", &small).await;
-    let prepared = Load::prepare(config(folder.path()), mapped::client(url), run.clone()).await.unwrap();
+    // Few at a time, so that the load cannot be over before it is asked to stop.
+    let slow = LoadConfig { max_in_flight: 4, ..config(folder.path()) };
+    let prepared = Load::prepare(slow, mapped::client(url), run.clone()).await.unwrap();
     let cancel = CancellationToken::new();
-    let soon = cancel.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(60)).await;
-        soon.cancel();
-    });
-    let report = prepared.apply(&Progress::default(), &cancel).await.unwrap();
+    let stop_after_forty = async {
+        while Dump::of(url).await.assets.len() < 40 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        cancel.cancel();
+    };
+    let progress = Progress::default();
+    let (report, ()) = tokio::join!(prepared.apply(&progress, &cancel), stop_after_forty);
+    let report = report.unwrap();
     drop(prepared);
     assert!(report.interrupted);
     let there = Dump::of(url).await.assets.len() as u64;

@@ -18,6 +18,8 @@
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
 //! - `s3`: the same run in an S3-compatible store
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod architecture;
 mod cli;
 mod extract;

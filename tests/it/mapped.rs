@@ -13,7 +13,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, Fields, Schema};
+use arrow::datatypes::{Field, Fields, Schema};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use serde_json::Value;
 use telecine::dataflow::{Progress, Sink};

@@ -274,7 +274,7 @@ fn range_text(array: &ArrayRef, row: usize) -> String {
 }
 
 /// Each numeric beside its text, both made by the server.
-const NUMBERS: &str = "
+pub(crate) const NUMBERS: &str = "
     select setseed(0.42);
     create table numbers as
     select free, free::text as free_text, fixed, fixed::text as fixed_text, wide, wide::text as wide_text

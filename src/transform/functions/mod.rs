@@ -8,6 +8,7 @@
 //! | `text` | `clean_line`, `clean_text`, `fold_key`, `without_extension`, `truncate_text` |
 //! | `html` | `plain_text` |
 //! | `list` | `gather`, `distinct_folded`, `split_list`, `json_names` |
+//! | `order` | `in_order` |
 //! | `warning` | `warn`, `warning_codes`, `row_digest` |
 //! | `time` | `to_utc`, `date_text`, `instant_text` |
 //! | `media` | `frame_rate`, `duration_ms`, `timecode` |
@@ -20,6 +21,7 @@ mod kernel;
 mod list;
 mod media;
 mod moment;
+mod order;
 mod picture;
 mod split;
 mod text;
@@ -52,6 +54,12 @@ pub fn register(registry: &mut impl FunctionRegistry) -> Result<()> {
         registry
             .register_udf(Arc::new(function))
             .map_err(|cause| Error::query(name, "this SQL function cannot be registered", cause))?;
+    }
+    for aggregate in order::aggregates() {
+        let name = aggregate.name().to_owned();
+        registry
+            .register_udaf(Arc::new(aggregate))
+            .map_err(|cause| Error::query(name, "this SQL aggregate cannot be registered", cause))?;
     }
     Ok(())
 }

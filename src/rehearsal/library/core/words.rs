@@ -1,6 +1,7 @@
 //! Words, names and sentences of the library, compiled in. Titles are pairs of words: `title` gives a different pair
 //! for each number below 12,544.
 
+use super::super::random;
 use super::dice::{Dice, index};
 
 const ADJECTIVES: [&str; 112] = [
@@ -375,12 +376,10 @@ pub fn sentences(dice: Dice, k: u64, most: u64) -> String {
 /// Text of at least `bytes` bytes in one of the languages, in paragraphs.
 pub fn body(dice: Dice, k: u64, bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 200);
-    let mut number = dice.below(k, SENTENCES.len() as u64);
+    let mut draws = random::Draws::new(dice.draw(k));
     while text.len() < bytes {
-        text.push_str(SENTENCES[index(number % 24)]);
-        text.push(if number.is_multiple_of(5) { '\n' } else { ' ' });
-        number = number * 7 + 3;
-        number %= 24 * 97;
+        text.push_str(draws.pick(&SENTENCES));
+        text.push(if draws.below(5) == 0 { '\n' } else { ' ' });
     }
     text.truncate(text.trim_end().len());
     text
