@@ -288,7 +288,7 @@ async fn watch(pid: u32) -> usize {
 
 /// `report`, `sql`, `plan` over the run that is there.
 async fn results(place: &Workplace, report: &Value) {
-    assert_eq!(place.json("report").await, *report);
+    assert_eq!(without_seconds(&place.json("report").await), without_seconds(report));
     has(&place.run("report").await.code(0).stdout, &["balance sheet", "MISSING_TITLE", "2,900", "balanced"]);
     let sql = async |statement: &str, form: &str| -> Done {
         run(place.call(&format!("sql --output {form}")).arg(statement)).await
@@ -321,6 +321,15 @@ async fn results(place: &Workplace, report: &Value) {
     let plan = place.json(&format!("plan -q --requests {}", requests.display())).await;
     assert_eq!((&plan["unchanged"], &plan["create"]), (&json!(2900), &json!(0)), "{plan}");
     assert_eq!(fs::read_to_string(requests).unwrap(), "");
+}
+
+/// A report without its times, whose last binary digit may differ once they are read back.
+fn without_seconds(report: &Value) -> Value {
+    let mut report = report.clone();
+    for step in report["steps"].as_array_mut().unwrap() {
+        assert!(step.as_object_mut().unwrap().shift_remove("seconds").is_some_and(|seconds| seconds.is_number()));
+    }
+    report
 }
 
 fn base64(text: &str) -> String {

@@ -151,7 +151,7 @@ async fn broken_off_it_leaves_no_server_and_then_clean_data_is_loaded_whole() {
     for part in ["rejected", "out_of_scope", "warnings"] {
         assert_eq!(report[part], json!({}), "clean data gives no {part}");
     }
-    let kept: Vec<u32> = done.stderr.split("(process ").skip(1).map(|rest| number(rest)).collect();
+    let kept: Vec<u32> = done.stderr.split("(process ").skip(1).map(number).collect();
     assert!(kept.len() == 2 && kept.iter().all(|pid| lives(*pid)), "{}", done.stderr);
     assert_eq!(stage.server(), Some(kept[0]));
     let address = report["flex"].as_str().unwrap().trim_end_matches("/api").to_owned();
