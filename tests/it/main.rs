@@ -1,6 +1,7 @@
 //! The one integration-test binary: real servers on loopback, none of them shared between tests. What belongs where:
 //!
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
+//! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
 //! - `flex_server`: the local Flex over real HTTP
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
@@ -22,6 +23,7 @@
 
 mod architecture;
 mod cli;
+mod dependencies;
 mod extract;
 mod flex_client;
 mod flex_server;
