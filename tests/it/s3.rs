@@ -74,26 +74,15 @@ async fn a_run_in_s3_is_the_run_on_disk() {
     disk.add_target("local", &flex[0].url, "");
     shelf.add_target("local", &flex[1].url, "");
 
-    let mut reports = Vec::new();
-    for place in [&disk, &shelf] {
-        let extracted = place.json("extract --run r -q").await;
-        let verified = place.json("verify --run r -q").await;
-        let transformed = place.json("transform --run r -q").await;
-        let loaded = place.json("load --run r -q").await;
-        let reconciled = place.json("reconcile --run r -q").await;
-        assert!(loaded["created"].as_u64() > Some(20), "{loaded}");
-        assert_eq!(loaded["created"], reconciled["equal"]);
-        reports.push((extracted, verified, transformed, loaded));
-    }
-    let [on_disk, in_s3] = [&reports[0], &reports[1]];
-    assert_eq!(on_disk.0["rows"], in_s3.0["rows"]);
-    assert_eq!(on_disk.3["created"], in_s3.3["created"]);
+    let (on_disk, in_s3) = tokio::join!(steps(&disk), steps(&shelf));
+    assert_eq!(on_disk[0]["rows"], in_s3[0]["rows"]);
+    assert_eq!(on_disk[2]["created"], in_s3[2]["created"]);
 
     // By content: snapshots differ, rows do not.
     let mut compared = 0;
-    let raw = in_s3.0["tables"].as_array().unwrap().iter();
+    let raw = in_s3[0]["tables"].as_array().unwrap().iter();
     let raw = raw.map(|table| format!("raw/{}.{}", table["schema"].as_str().unwrap(), table["name"].as_str().unwrap()));
-    let queries = in_s3.2["queries"].as_array().unwrap().iter();
+    let queries = in_s3[1]["queries"].as_array().unwrap().iter();
     let queries = queries.filter(|query| query["bytes"].as_u64() > Some(0));
     let queries = queries.map(|query| query["name"].as_str().unwrap().to_owned());
     for dataset in raw.chain(queries).chain(["rejected".to_owned()]) {
@@ -116,12 +105,22 @@ async fn a_run_in_s3_is_the_run_on_disk() {
     assert!(store.get(&format!("runs/r/{documents}")).await.unwrap() == here);
     assert!(store.get("ledger/local/ledger.sqlite").await.unwrap().starts_with(b"SQLite format 3"));
 
-    two_at_once_do_not_mix(&shelf, &store).await;
+    two_at_once_do_not_mix(&shelf, &store, &on_disk[0]["rows"]).await;
     source.server.stop().await.unwrap();
 }
 
+/// The steps of a run one by one; the reports of extract, transform and load.
+async fn steps(place: &Workplace) -> [Value; 3] {
+    let extracted = place.json("extract --run r -q").await;
+    let transformed = place.json("transform --run r -q").await;
+    let loaded = place.json("load --run r -q").await;
+    assert!(loaded["created"].as_u64() > Some(20), "{loaded}");
+    assert_eq!(place.json("reconcile --run r -q").await["equal"], loaded["created"]);
+    [extracted, transformed, loaded]
+}
+
 /// Two extractions into one run at the same time have different snapshots: at most one can commit all its manifests.
-async fn two_at_once_do_not_mix(shelf: &Workplace, store: &Store) {
+async fn two_at_once_do_not_mix(shelf: &Workplace, store: &Store, rows: &Value) {
     let call = || shelf.call("extract --run twice -q -vv --output json").spawn().unwrap();
     let (one, other) = (call(), call());
     let done = [finish(one).await, finish(other).await];
@@ -138,8 +137,7 @@ async fn two_at_once_do_not_mix(shelf: &Workplace, store: &Store) {
     }
     // Whoever comes after finds one whole run or makes it whole.
     let report = shelf.json("extract --run twice -q").await;
-    let verified = shelf.json("verify --run twice -q").await;
-    assert_eq!(verified["tables"].as_array().unwrap().len(), 227);
+    assert_eq!(&report["rows"], rows);
     let mut snapshots = BTreeMap::new();
     for table in report["tables"].as_array().unwrap() {
         let name = format!("{}.{}", table["schema"].as_str().unwrap(), table["name"].as_str().unwrap());

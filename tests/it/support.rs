@@ -76,6 +76,7 @@ impl Done {
     pub fn code(self, wanted: i32) -> Self {
         assert_eq!(self.code, Some(wanted), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        assert!(!self.stderr.contains('\x1b'), "colours where no eyes are: {}", self.stderr);
         self
     }
 
