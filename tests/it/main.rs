@@ -6,6 +6,7 @@
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
+//! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
 //! - `reconcile`: reading Flex back
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
@@ -19,6 +20,7 @@ mod flex_server;
 mod library;
 mod load;
 mod mapped;
+mod migration;
 mod reconcile;
 mod source;
 mod transform;
