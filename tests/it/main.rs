@@ -7,6 +7,7 @@
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
+//! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
 //! - `reconcile`: reading Flex back
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
@@ -31,6 +32,7 @@ mod library;
 mod load;
 mod mapped;
 mod outside;
+mod migration;
 mod reconcile;
 mod rehearsal;
 mod resume;
