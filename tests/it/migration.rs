@@ -1,0 +1,218 @@
+//! The migration in `queries/` over the sample library: a clean library loads whole and without a warning, a dirty one
+//! is rejected and left out for the reasons its fixtures stand for, and the rows do not depend on the threads.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use futures::TryStreamExt;
+use telecine::dataflow::Progress;
+use telecine::rehearsal::library::{self, Library, LibraryOptions};
+use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
+use telecine::source::{PostgresSource, SourceConfig};
+use telecine::staging::{RunFolder, StagingArea, StagingConfig};
+use telecine::transform::{Transform, TransformConfig, TransformReport};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// The run of a library that was filled and extracted.
+struct Rehearsed {
+    run: RunFolder,
+    _folder: TempDir,
+}
+
+async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
+    let folder = TempDir::new().unwrap();
+    let url = folder.path().to_str().unwrap().to_owned();
+    let run = StagingArea::open(&StagingConfig { url }).unwrap().run("r1");
+    let database = format!("dirt{dirt}");
+    server.create_database(&database).await.unwrap();
+    let options = LibraryOptions { scale: 0.0001, dirt, ..LibraryOptions::default() };
+    let library = Arc::new(Library::new(options).unwrap());
+    let (progress, cancel) = (Progress::default(), CancellationToken::new());
+    library::create(&library, &server.url(&database), 2, &progress).await.unwrap();
+    let config = SourceConfig {
+        url: server.url(&database),
+        include: Vec::new(),
+        exclude: Vec::new(),
+        connections: 2,
+        batch_rows: 8192,
+        batch_bytes: 8 << 20,
+        partition_bytes: 64 << 20,
+        allow_insecure: false,
+    };
+    let source = PostgresSource::connect(&config).await.unwrap();
+    telecine::extract::run(&source, &run, &progress, &cancel).await.unwrap();
+    Rehearsed { run, _folder: folder }
+}
+
+fn migration(threads: usize) -> Transform {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+    Transform::open(&TransformConfig { project, memory: 1 << 30, threads, spill: None, now: None }).unwrap()
+}
+
+async fn transformed(rehearsed: &Rehearsed, threads: usize) -> TransformReport {
+    let definitions: BTreeMap<String, String> = [
+        ("project", "assetType_Project"),
+        ("promo", "assetType_Promo"),
+        ("collection", "assetType_Collection"),
+        ("deliverable_image", "assetType_DeliverableImage"),
+    ]
+    .map(|(query, definition)| (query.to_owned(), definition.to_owned()))
+    .into();
+    let (progress, cancel) = (Progress::default(), CancellationToken::new());
+    let report = migration(threads).run(&rehearsed.run, &definitions, &[], &progress, &cancel).await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    report
+}
+
+/// The rows of a query over the run, each value as text.
+async fn rows(rehearsed: &Rehearsed, sql: &str) -> Vec<Vec<Option<String>>> {
+    let stream = migration(1).sql(&rehearsed.run, sql).await.unwrap();
+    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns: Vec<_> = batch.columns().iter().map(|column| cast(column, &DataType::Utf8).unwrap()).collect();
+        for row in 0..batch.num_rows() {
+            let text = |column: &Arc<dyn Array>| {
+                let column = column.as_string::<i32>();
+                column.is_valid(row).then(|| column.value(row).to_owned())
+            };
+            rows.push(columns.iter().map(text).collect());
+        }
+    }
+    rows
+}
+
+async fn count(rehearsed: &Rehearsed, sql: &str) -> u64 {
+    rows(rehearsed, sql).await[0][0].as_deref().unwrap().parse().unwrap()
+}
+
+/// The content checksum of each 4_map dataset.
+async fn checksums(rehearsed: &Rehearsed) -> Vec<String> {
+    let mut checksums = Vec::new();
+    for query in ["project", "promo", "collection", "deliverable_image"] {
+        let manifest = rehearsed.run.query(query).manifest().await.unwrap().unwrap();
+        checksums.push(format!("{query} {} {}", manifest.checksum.rows, manifest.checksum));
+    }
+    checksums
+}
+
+/// What the fixtures of the sample library are made for: source key, disposition, reason, details.
+const FIXTURES: [(&str, &str, Option<&str>, Option<&str>); 23] = [
+    ("AssetCollection:20", "load", None, None),
+    ("AssetCollection:21", "reject", Some("MISSING_TITLE"), None),
+    ("AssetCollection:22", "reject", Some("MISSING_TITLE"), None),
+    ("AssetCollection:23", "reject", Some("MISSING_TITLE"), Some("placeholder")),
+    ("AssetMaster:11", "load", None, None),
+    ("AssetMaster:6", "load", None, None),
+    ("DeliverableImage:183", "reject", Some("ORPHAN_ASSET_REF"), None),
+    ("DeliverableImage:7", "load", None, None),
+    ("Project:17", "load", None, None),
+    ("Promo:1", "load", None, None),
+    ("Promo:131", "out_of_scope", Some("SOFT_DELETED"), None),
+    ("Promo:132", "out_of_scope", Some("SOFT_DELETED"), None),
+    ("Promo:133", "load", None, None),
+    ("Promo:134", "out_of_scope", Some("SOFT_DELETED"), None),
+    ("Promo:135", "load", None, None),
+    ("Promo:172", "load", None, None),
+    ("Promo:181", "reject", Some("ORPHAN_ASSET_REF"), None),
+    ("Promo:182", "reject", Some("ORPHAN_ASSET_REF"), None),
+    ("Promo:21", "reject", Some("MISSING_TITLE"), None),
+    ("Promo:22", "reject", Some("MISSING_TITLE"), None),
+    ("Promo:23", "reject", Some("MISSING_TITLE"), Some("placeholder")),
+    ("Promo:24", "load", None, None),
+    ("Promo:25", "load", None, None),
+];
+
+/// A clean library loads whole: no reject, no warning, no field of the definitions that clean data can fill left empty.
+async fn a_clean_library_loads_whole(server: &PrivateServer) {
+    let clean = rehearsed(server, 0.0).await;
+    let balance = transformed(&clean, 2).await.balance.unwrap();
+    let tables = count(
+        &clean,
+        "select (select count(*) from public.promo) + (select count(*) from public.deliverable_image) \
+         + (select count(*) from public.project) + (select count(*) from public.asset_collection)",
+    )
+    .await;
+    let routed = count(&clean, "select count(*) from candidates where class = 'AssetMaster'").await;
+    assert!(tables > 80 && routed > 0, "{tables} rows, {routed} routed");
+    assert_eq!(balance.candidates, tables + routed);
+    assert_eq!(balance.counts.loaded, balance.candidates);
+    assert_eq!(balance.warnings, BTreeMap::new());
+
+    // fixture 172 uses every mapped descriptive field
+    let filled = rows(
+        &clean,
+        "select \"synopsisShort\", description, array_to_string(tags, ','), \"titleClass\", \"seriesName\", \"seriesCode\", \
+         \"seasonNumber\", \"episodeNumber\", \"houseCode\", \"svodLiveDate\", \"svodKillDate\", \
+         array_to_string(\"licenseWindows\", ','), array_to_string(territories, ','), \"legacyRecordId\", location, \
+         array_to_string(\"cast\", ','), array_to_string(genres, ','), array_to_string(directors, ','), studio, rating, \
+         \"releaseYear\", eidr, \"firstAirDate\", campaign, \"rightsNotes\", \"approvalStatus\", language, network, \
+         \"captionStatus\", \"aspectRatio\", \"scanType\", \"audioLayout\", \"resolutionClass\", telecine, \"preValidated\" \
+         from promo where source_key = 'Promo:172'",
+    )
+    .await;
+    let empty: Vec<usize> =
+        filled[0].iter().enumerate().filter(|(_, value)| value.is_none()).map(|(at, _)| at).collect();
+    assert_eq!(empty, Vec::<usize>::new(), "{filled:?}");
+    // values that the source holds in one form and the target in another
+    let golden = rows(
+        &clean,
+        "select p.source_key from promo p join public.promo s on concat('Promo:', s.id) = p.source_key \
+         join public.asset_master m on m.id = s.asset_id \
+         where p.title <> s.title or p.\"promoCode\" <> s.promo_code or p.\"legacyUuid\" <> m.uuid \
+         or p.\"houseCode\" <> s.house_number or p.\"promoLength\" * 1010 < s.length_seconds * 1000 \
+         or p.\"promoLength\" * 990 > s.length_seconds * 1000 or p.network <> s.network",
+    )
+    .await;
+    assert_eq!(golden, Vec::<Vec<Option<String>>>::new());
+}
+
+/// A dirty library: the balance closes, each fixture meets its fate, and one thread gives the rows of three.
+async fn a_dirty_library_is_accounted_for(server: &PrivateServer) {
+    let dirty = rehearsed(server, 1.0).await;
+    let balance = transformed(&dirty, 3).await.balance.unwrap();
+    let left: u64 = balance.counts.rejected.values().chain(balance.counts.out_of_scope.values()).sum();
+    assert_eq!(balance.candidates, balance.counts.loaded + left + balance.counts.merged);
+    let reasons: Vec<&str> = balance.counts.rejected.keys().map(String::as_str).collect();
+    assert_eq!(reasons, ["MISSING_TITLE", "ORPHAN_ASSET_REF"]);
+    assert_eq!(balance.warnings.get("TOO_MANY_VALUES"), Some(&1));
+    assert_eq!(balance.warnings.get("VOCAB_UNKNOWN"), None);
+
+    let keys: Vec<String> = FIXTURES.iter().map(|fixture| format!("'{}'", fixture.0)).collect();
+    let sql = format!(
+        "select source_key, disposition, reason, details from dispositions where source_key in ({}) order by source_key",
+        keys.join(", ")
+    );
+    let found = rows(&dirty, &sql).await;
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let expected: Vec<Vec<Option<String>>> = FIXTURES
+        .iter()
+        .map(|(key, disposition, reason, details)| {
+            vec![text(Some(key)), text(Some(disposition)), text(*reason), text(*details)]
+        })
+        .collect();
+    assert_eq!(found, expected);
+    let titles = "select title from promo where source_key in ('Promo:24', 'Promo:25') and title is null";
+    assert_eq!(rows(&dirty, titles).await.len(), 0);
+    let tags = "select array_length(tags) from promo where source_key = 'Promo:31'";
+    assert_eq!(count(&dirty, tags).await, 500);
+    let skipped = rows(&dirty, "select table_name from orphan_rows where rows > 0 order by table_name").await;
+    assert_eq!(skipped.len(), 3, "{skipped:?}");
+
+    let first = checksums(&dirty).await;
+    transformed(&dirty, 1).await;
+    assert_eq!(checksums(&dirty).await, first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sample_library_migrates() {
+    let server = PrivateServer::start(ServerOptions::default()).await.unwrap();
+    a_clean_library_loads_whole(&server).await;
+    a_dirty_library_is_accounted_for(&server).await;
+    server.stop().await.unwrap();
+}
