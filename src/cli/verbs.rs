@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use url::Url;
 
 use super::args::{
     Extract, FlexGet, FlexVerb, Global, LibraryCreate, LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs,
@@ -37,6 +38,9 @@ impl Session {
     }
 
     fn load_config(&self, flags: Flags) -> Result<Config> {
+        if let Some(url) = flags.get("source.url") {
+            warn_of_password("--source-url", url);
+        }
         Config::load(&self.global.project, flags, self.surroundings.environment.clone(), &[])
     }
 
@@ -233,6 +237,7 @@ impl Session {
     pub(super) async fn library(&self, verb: LibraryVerb) -> Result<()> {
         let LibraryVerb::Create(args) = verb;
         let library = Arc::new(Library::new(self.library_options(&args))?);
+        warn_of_password("--url", &args.url);
         let url = match args.url.strip_prefix("env:") {
             Some(name) => self
                 .surroundings
@@ -273,6 +278,13 @@ fn ask_for_production(pipeline: &Pipeline, yes: bool) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Arguments are seen by every user of the machine. The password is taken all the same: it may be that of a throw-away.
+fn warn_of_password(flag: &str, url: &str) {
+    if Url::parse(url).is_ok_and(|url| url.password().is_some()) {
+        output::note(&format!("warning: {flag} holds a password that other users can see; write env:NAME instead"));
+    }
 }
 
 fn create(path: &Path) -> Result<std::fs::File> {

@@ -52,7 +52,11 @@ pub struct Traffic {
 enum Repeat {
     Always,
     UnlessUnclear,
+    Briefly,
 }
+
+/// Repeats of a request that is sent [`Repeat::Briefly`].
+const BRIEFLY: u32 = 2;
 
 impl FlexClient {
     /// A client for the configured Flex. Nothing is sent yet.
@@ -94,13 +98,14 @@ impl FlexClient {
         tokio::time::sleep(self.0.settle).await;
     }
 
-    /// One authenticated request that changes nothing; falls back to the list that older servers have.
+    /// One authenticated request that changes nothing; falls back to the list that older servers have. Asked before
+    /// anything has begun, it gives a server that is away a few seconds only.
     ///
     /// # Errors
     /// When the server is away, refuses the credentials, or is no Flex.
     pub async fn ping(&self) -> Result<()> {
         for address in [Address::of("accounts"), Address::of("resources").with("limit", 1)] {
-            match self.read(address.as_str()).await? {
+            match self.call(&Method::GET, address.as_str(), None, Repeat::Briefly).await? {
                 Outcome::Done(_) => return Ok(()),
                 Outcome::Refused(refusal) if refusal.status == 404 => {}
                 outcome => return Err(self.failed("GET", address.as_str(), outcome)),
@@ -369,7 +374,8 @@ impl FlexClient {
                 Exchange::Unclear { message, gateway } => (message, None, gateway),
                 Exchange::NotSent(message) => (message, None, true),
             };
-            if retry.again(attempt).await {
+            let enough = repeat == Repeat::Briefly && attempt > BRIEFLY;
+            if !enough && retry.again(attempt).await {
                 continue;
             }
             if outage {

@@ -64,6 +64,7 @@ impl Pipeline {
     async fn run_steps(&self, report: &mut RunReport) -> Result<()> {
         self.note(report, self.discover().await?).await?;
         self.check_queries().await?;
+        self.check_target().await?;
         self.note(report, self.extract().await?).await?;
         self.note(report, self.verify().await?).await?;
         self.note(report, self.transform(&[]).await?).await?;
@@ -119,6 +120,18 @@ impl Pipeline {
         let tables = self.source().await?.tables().await?;
         let schemas: Vec<_> = tables.into_iter().map(|meta| (meta.table, meta.arrow)).collect();
         Transform::open(&self.config.transform)?.check(&schemas).await.map(drop)
+    }
+
+    /// Asks whether the target is there and takes the credentials, before a row is read.
+    ///
+    /// # Errors
+    /// [`Error::Preflight`] when it does not answer or refuses.
+    pub async fn check_target(&self) -> Result<()> {
+        let target = self.target()?;
+        FlexClient::new(&target.flex)?.ping().await.map_err(|cause| Error::Preflight {
+            message: format!("the target `{0}` is not ready; check [flex.{0}] and the server", target.load.target),
+            cause: Some(cause.into()),
+        })
     }
 
     /// `queries/` into datasets, documents and rejected rows; only the queries of `select`, if any are named.

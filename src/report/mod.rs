@@ -95,7 +95,7 @@ impl RunningStep {
     pub fn finish(self, rows_in: u64, rows_out: u64, bytes: u64) -> StepReport {
         StepReport {
             name: self.name.to_owned(),
-            seconds: self.started.elapsed().as_secs_f64(),
+            seconds: (self.started.elapsed().as_secs_f64() * 1e3).round() / 1e3,
             rows_in,
             rows_out,
             bytes,
