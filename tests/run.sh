@@ -14,6 +14,11 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+command -v cargo >/dev/null 2>&1 || { echo "cargo is missing: install Rust 1.94 or later with rustup" >&2; exit 2; }
+for part in fmt clippy; do
+  cargo "$part" --version >/dev/null 2>&1 || rustup component add "${part/#fmt/rustfmt}"
+done
+
 # Debian packages: a PostgreSQL server, a C compiler for the crates that build C, and Python's virtual environments.
 missing=()
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
@@ -21,6 +26,10 @@ command -v cc >/dev/null 2>&1 || missing+=(build-essential)
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
 if [ "${#missing[@]}" -gt 0 ]; then
   say "installing ${missing[*]}"
+  if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null 2>&1; then
+    echo "neither root nor sudo: have somebody run  apt-get install ${missing[*]}" >&2
+    exit 2
+  fi
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
 fi
@@ -28,7 +37,7 @@ fi
 # Outside readers of our Parquet and an S3-compatible server, in a virtual environment of our own.
 venv="$cache/venv"
 requirements=tests/requirements.txt
-if ! cmp -s "$requirements" "$venv/installed.txt"; then
+if ! cmp -s "$requirements" "$venv/installed.txt" || ! "$venv/bin/python" --version >/dev/null 2>&1; then
   say "installing the outside readers"
   rm -rf "$venv"
   python3 -m venv "$venv"

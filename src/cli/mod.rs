@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::args::{Cli, Global, LogFormat, Output, Verb};
 use crate::error::Result;
 
-/// What the process was given besides its arguments.
-#[derive(Debug, Clone)]
+/// What the process was given besides its arguments. Without `Debug`: the environment holds secrets.
+#[derive(Clone)]
 pub struct Surroundings {
     /// The environment's variables.
     pub environment: BTreeMap<String, String>,

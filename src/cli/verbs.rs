@@ -16,7 +16,9 @@ use crate::config::{Config, Flags};
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
 use crate::flex::FlexClient;
-use crate::pipeline::{Pipeline, Rehearsal, RehearseOptions, credential, latest_run, new_run, unfinished_run};
+use crate::pipeline::{
+    Pipeline, Rehearsal, RehearseOptions, begin_run, credential, latest_run, named_run, unfinished_run,
+};
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
 use crate::rehearsal::library::{self, Library, LibraryOptions};
 use crate::report::{Display, FILE_NAME, RunReport};
@@ -24,7 +26,6 @@ use crate::staging::{RunFolder, StagingArea};
 use crate::transform::Transform;
 
 /// The verb's surroundings: global arguments, environment, the wish to stop.
-#[derive(Debug)]
 pub(super) struct Session {
     pub(super) global: Global,
     pub(super) surroundings: Surroundings,
@@ -53,7 +54,7 @@ impl Session {
         let config = self.load_config(flags)?;
         let area = StagingArea::open(&config.staging)?;
         let folder = match &run.run {
-            Some(id) => area.run(id),
+            Some(id) => named_run(&area, id)?,
             None => latest_run(&area).await?,
         };
         Ok(self.pipeline(config, target, folder))
@@ -98,12 +99,9 @@ impl Session {
         put(&mut flags, "transform.memory", args.memory.as_ref());
         let config = self.load_config(flags)?;
         let area = StagingArea::open(&config.staging)?;
-        let folder = match &args.target.run.run {
-            Some(id) => area.run(id),
-            None => match unfinished_run(&area).await? {
-                Some(folder) => folder,
-                None => new_run(&area).await?,
-            },
+        let folder = match (&args.target.run.run, unfinished_run(&area).await?) {
+            (None, Some(unfinished)) => unfinished,
+            (id, _) => begin_run(&area, id.as_deref()).await?,
         };
         let pipeline = self.pipeline(config, args.target.target, folder);
         ask_for_production(&pipeline, args.yes)?;
@@ -125,10 +123,7 @@ impl Session {
         args.source.add_to(&mut flags);
         let config = self.load_config(flags)?;
         let area = StagingArea::open(&config.staging)?;
-        let folder = match &args.run.run {
-            Some(id) => area.run(id),
-            None => new_run(&area).await?,
-        };
+        let folder = begin_run(&area, args.run.run.as_deref()).await?;
         let pipeline = self.pipeline(config, None, folder);
         self.print(&pipeline.extract().await?.outcome)
     }
@@ -186,7 +181,7 @@ impl Session {
 
     pub(super) async fn sql(&self, args: Sql) -> Result<()> {
         let pipeline = self.existing(self.flags(), None, &args.run).await?;
-        let transform = Transform::open(&self.load_config(self.flags())?.transform)?;
+        let transform = Transform::open(&pipeline.transform_config().await?)?;
         let rows = transform.sql(pipeline.folder(), &args.statement).await?;
         output::rows(rows, self.global.output).await
     }

@@ -46,7 +46,6 @@ pub struct Setting {
 }
 
 /// The layers while settings are taken from them. Problems are gathered, not thrown, so that all show at once.
-#[derive(Debug)]
 pub(super) struct Layers {
     flags: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
@@ -96,14 +95,12 @@ impl Layers {
 
     /// The value of a key as text, with its origin; `env:NAME` and `file:PATH` are followed.
     fn find(&mut self, key: &str) -> Option<(String, Origin)> {
-        if let Some(value) = self.flags.get(key) {
-            return Some((value.clone(), Origin::Flag));
+        // Taken whatever stands over it: what is left in the file at the end is unknown.
+        let in_file = self.take_from_file(key);
+        if let Some(found) = self.over_file(key) {
+            return Some(found);
         }
-        let variable = format!("TELECINE_{}", key.to_uppercase().replace(['.', '-'], "_"));
-        if let Some(value) = self.environment.get(&variable) {
-            return Some((value.clone(), Origin::Environment(variable)));
-        }
-        match self.take_from_file(key)? {
+        match in_file? {
             Value::String(text) => Some((text, Origin::File)),
             Value::Integer(number) => Some((number.to_string(), Origin::File)),
             Value::Boolean(truth) => Some((truth.to_string(), Origin::File)),
@@ -112,6 +109,16 @@ impl Layers {
                 None
             }
         }
+    }
+
+    /// The value of a key in the layers over the file.
+    fn over_file(&self, key: &str) -> Option<(String, Origin)> {
+        if let Some(value) = self.flags.get(key) {
+            return Some((value.clone(), Origin::Flag));
+        }
+        let variable = format!("TELECINE_{}", key.to_uppercase().replace(['.', '-'], "_"));
+        let value = self.environment.get(&variable)?;
+        Some((value.clone(), Origin::Environment(variable)))
     }
 
     fn take_from_file(&mut self, key: &str) -> Option<Value> {
@@ -186,18 +193,21 @@ impl Layers {
 
     /// A list of texts: an array in the file, or separated by commas in flags and variables.
     pub(super) fn list(&mut self, key: &str) -> Vec<String> {
-        if !self.flags.contains_key(key)
-            && let Some(Value::Array(items)) = self.take_from_file(key)
-        {
-            let texts: Vec<String> = items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect();
-            if texts.len() != items.len() {
-                self.problems.push(format!("{key}: every item must be a text"));
-            }
-            self.note(key, &texts.join(","), Origin::File);
-            return texts;
+        let in_file = self.take_from_file(key);
+        if let Some((text, origin)) = self.over_file(key) {
+            self.note(key, &text, origin);
+            return split_list(&text);
         }
-        let found = self.optional(key).unwrap_or_default();
-        found.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        let Some(value) = in_file else {
+            return Vec::new();
+        };
+        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        let texts: Vec<String> = items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect();
+        if texts.len() != items.len() || !value.is_array() {
+            self.problems.push(format!("{key}: a list of texts is wanted"));
+        }
+        self.note(key, &texts.join(","), Origin::File);
+        texts
     }
 
     /// A table of texts, such as `[source.excluded]`, in the order of the file.
@@ -241,6 +251,16 @@ fn collect_keys(prefix: &str, table: &Table, left: &mut Vec<String>) {
     }
 }
 
+/// The items of a list in a flag or variable, separated by commas that stand outside of braces (`a_{b,c},d` is two globs).
+fn split_list(text: &str) -> Vec<String> {
+    let mut depth = 0_i32;
+    let parts = text.split(|c| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        c == ',' && depth == 0
+    });
+    parts.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
 /// Bytes from `2GiB`, `512 MiB`, `64MB`, `4096`.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
@@ -272,6 +292,54 @@ pub(super) fn truth(text: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn layers(file: &str, flags: &[(&str, &str)], environment: &[(&str, &str)]) -> Layers {
+        let project = tempfile::tempdir().unwrap();
+        std::fs::write(project.path().join("migration.toml"), file).unwrap();
+        let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        Layers::open(project.path(), owned(flags), owned(environment)).unwrap()
+    }
+
+    #[test]
+    fn a_flag_stands_over_the_environment_over_the_file_over_the_default() {
+        let file = "[staging]\nurl = \"file:f\"\n[source]\nexclude = [\"f\"]\n";
+        let variables = [("TELECINE_STAGING_URL", "file:e"), ("TELECINE_SOURCE_EXCLUDE", "a_{b,c}, d")];
+        let read = |mut layers: Layers| {
+            let read = (layers.text("staging.url", "file:d"), layers.list("source.exclude"));
+            layers.refuse_unknown(&["url"]);
+            assert_eq!(layers.problems, Vec::<String>::new());
+            (read, layers.settings[0].origin.clone())
+        };
+        let texts = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+        assert_eq!(read(layers("", &[], &[])), (("file:d".into(), vec![]), Origin::Default));
+        assert_eq!(read(layers(file, &[], &[])), (("file:f".into(), texts(&["f"])), Origin::File));
+        let variable = Origin::Environment("TELECINE_STAGING_URL".into());
+        assert_eq!(read(layers(file, &[], &variables)), (("file:e".into(), texts(&["a_{b,c}", "d"])), variable));
+        let flags = [("staging.url", "file:g"), ("source.exclude", "g")];
+        assert_eq!(read(layers(file, &flags, &variables)), (("file:g".into(), texts(&["g"])), Origin::Flag));
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_the_nearest() {
+        let mut layers = layers("[staging]\nulr = \"x\"\n", &[], &[]);
+        layers.text("staging.url", "file:d");
+        layers.refuse_unknown(&["url", "memory"]);
+        assert!(
+            layers.problems[0].contains("`staging.ulr`") && layers.problems[0].contains("`url`"),
+            "{:?}",
+            layers.problems
+        );
+    }
+
+    #[test]
+    fn secrets_are_followed_masked_and_not_taken_from_the_file_as_text() {
+        let file = "[flex.a]\npassword = \"env:CANARY\"\n[flex.b]\npassword = \"plain\"\n";
+        let mut layers = layers(file, &[], &[("CANARY", "s3cret")]);
+        assert_eq!(layers.secret("flex.a.password", |_| false).as_deref(), Some("s3cret"));
+        assert_eq!(layers.secret("flex.b.password", |_| false), None);
+        assert!(layers.problems[0].contains("must not stand in a file"), "{:?}", layers.problems);
+        assert!(!format!("{:?}", layers.settings).contains("s3cret"));
+    }
 
     #[test]
     fn sizes() {

@@ -235,7 +235,14 @@ fn bindings(layers: &mut Layers) -> Vec<Binding> {
 
 fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConfig> {
     let key = |part: &str| format!("flex.{name}.{part}");
-    let url = layers.optional(&key("url"));
+    let url = layers.optional(&key("url")).and_then(|url| match flex_url(&url) {
+        Ok(()) => Some(url),
+        // Without the text, which may hold a password.
+        Err(wanted) => {
+            layers.problems.push(format!("{}: {wanted}", key("url")));
+            None
+        }
+    });
     let username = layers.secret(&key("username"), |_| true);
     let password = layers.secret(&key("password"), |_| false);
     let timeout = layers.parsed(&key("timeout"), "30", layers::count);
@@ -265,6 +272,17 @@ fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConf
         max_failures: None,
     };
     Some(TargetConfig { flex, load, production: production? })
+}
+
+/// The base URL; who signs in there is said by `username` and `password`.
+fn flex_url(text: &str) -> Result<(), String> {
+    match Url::parse(text) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Err("credentials do not belong here; set username and password".to_owned())
+        }
+        Ok(_) => Ok(()),
+        Err(cause) => Err(format!("{cause}; https://HOST/api is wanted")),
+    }
 }
 
 fn attributes(text: &str) -> Result<Attributes, String> {

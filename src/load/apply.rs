@@ -251,7 +251,7 @@ impl Work {
             Some(most) if failures > most => Err(Error::Mismatch {
                 what: format!("load into {}", self.load.config.target),
                 message: format!(
-                    "{failures} rows failed and {most} are allowed; `telecine rejects` lists them with reasons"
+                    "{failures} rows failed and {most} are allowed; the run's failed.json lists them with reasons"
                 ),
             }),
             _ => Ok(()),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use self::rehearse::{Rehearsal, RehearseOptions, credential};
-pub use self::runs::{latest_run, new_run, unfinished_run};
+pub use self::runs::{begin_run, latest_run, named_run, unfinished_run};
 pub use self::steps::Step;
 use crate::config::{Config, TargetConfig};
 use crate::dataflow::Source;
@@ -25,8 +25,13 @@ use crate::reconcile::{self, ReconcileReport};
 use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
 use crate::source::{Discovery, PostgresSource};
 use crate::staging::RunFolder;
-use crate::transform::{Transform, TransformReport};
+use crate::transform::{Transform, TransformConfig, TransformReport};
 use crate::verify::{self, VerifyReport};
+
+/// The step after which a run is finished.
+const LAST_STEP: &str = "reconcile";
+/// Failed and held rows that `failed.json` lists.
+const MOST_LISTED: usize = 10_000;
 
 /// One run over configured systems.
 #[derive(Debug)]
@@ -56,7 +61,7 @@ impl Pipeline {
             Err(Error::Mismatch { what, message }) => report.problems.push(format!("{what}: {message}")),
             Err(error) => return Err(error),
         }
-        let report = report.close();
+        let report = report.close(LAST_STEP);
         self.run.put_json(FILE_NAME, &report).await?;
         Ok(report)
     }
@@ -66,7 +71,7 @@ impl Pipeline {
         self.check_queries().await?;
         self.check_target().await?;
         self.note(report, self.extract().await?).await?;
-        self.note(report, self.verify().await?).await?;
+        self.note(report, self.verify_unless_verified().await?).await?;
         self.note(report, self.transform(&[]).await?).await?;
         self.note(report, self.plan(None).await?).await?;
         self.note(report, self.load(None).await?).await?;
@@ -112,6 +117,23 @@ impl Pipeline {
         .await
     }
 
+    /// A run that goes on is not verified again: what was found equal, and has not been written since, still is. (Read
+    /// anew, a source that people work with would differ.)
+    async fn verify_unless_verified(&self) -> Result<Step<VerifyReport>> {
+        let before: Option<VerifyReport> = self.run.get_json("verify.json").await?;
+        let raw = self.run.raw_tables().await?;
+        let same = |report: &VerifyReport| {
+            report.tables.len() == raw.len()
+                && report.tables.iter().zip(&raw).all(|(verified, (table, manifest))| {
+                    verified.equal && verified.table == *table && verified.raw_checksum == manifest.checksum.to_string()
+                })
+        };
+        match before.filter(same) {
+            Some(report) => self.step("verify", async |_| Ok(report)).await,
+            None => self.verify().await,
+        }
+    }
+
     /// Plans and types every query against the source's tables, before a row is read.
     ///
     /// # Errors
@@ -119,7 +141,10 @@ impl Pipeline {
     pub async fn check_queries(&self) -> Result<()> {
         let tables = self.source().await?.tables().await?;
         let schemas: Vec<_> = tables.into_iter().map(|meta| (meta.table, meta.arrow)).collect();
-        Transform::open(&self.config.transform)?.check(&schemas).await.map(drop)
+        let mut config = self.config.transform.clone();
+        // The moment of the snapshot is not known yet; that there is one is enough to plan.
+        config.now.get_or_insert_with(|| "1970-01-01T00:00:00Z".to_owned());
+        Transform::open(&config)?.check(&schemas).await.map(drop)
     }
 
     /// Asks whether the target is there and takes the credentials, before a row is read.
@@ -142,7 +167,7 @@ impl Pipeline {
         self.step("transform", async |progress| {
             let definitions: BTreeMap<String, String> =
                 self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect();
-            let transform = Transform::open(&self.config.transform)?;
+            let transform = Transform::open(&self.transform_config().await?)?;
             transform.run(&self.run, &definitions, select, progress, &self.cancel).await
         })
         .await
@@ -162,7 +187,10 @@ impl Pipeline {
     /// When the target stays away, refuses the credentials, or the ledger fails; the same command goes on.
     pub async fn load(&self, limit: Option<u64>) -> Result<Step<LoadReport>> {
         self.step("load", async |progress| {
-            let report = self.prepare_load(limit).await?.apply(progress, &self.cancel).await?;
+            let load = self.prepare_load(limit).await?;
+            let applied = load.apply(progress, &self.cancel).await;
+            self.run.put_json("failed.json", &load.ledger().troubles(MOST_LISTED).await?).await?;
+            let report = applied?;
             self.run.put_json("load.json", &report).await?;
             if report.interrupted {
                 return Err(Error::Interrupted { signal: 2 });
@@ -198,6 +226,19 @@ impl Pipeline {
     /// The folder of the run.
     pub fn folder(&self) -> &RunFolder {
         &self.run
+    }
+
+    /// The settings of the queries; what they call now is the moment of the snapshot unless it was set.
+    ///
+    /// # Errors
+    /// When the run's manifests cannot be read.
+    pub async fn transform_config(&self) -> Result<TransformConfig> {
+        let mut config = self.config.transform.clone();
+        if config.now.is_none() {
+            let raw = self.run.raw_tables().await?;
+            config.now = raw.into_iter().find_map(|(_, manifest)| Some(manifest.snapshot?.at));
+        }
+        Ok(config)
     }
 
     async fn source(&self) -> Result<&PostgresSource> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
-use super::{Pipeline, new_run};
+use super::{Pipeline, begin_run};
 use crate::config::{Config, Flags};
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
@@ -24,8 +24,8 @@ const TARGET: &str = "rehearsal";
 /// The clock of the sample library (specification, section 1): the time by which queries judge its dates.
 const LIBRARY_NOW: &str = "2025-03-01T00:00:00Z";
 
-/// What to rehearse.
-#[derive(Debug, Clone)]
+/// What to rehearse. Without `Debug`: the environment holds secrets.
+#[derive(Clone)]
 pub struct RehearseOptions {
     /// The library: seed, scale, dirt.
     pub library: LibraryOptions,
@@ -97,7 +97,7 @@ async fn rehearse(
     let config = config(options, &server.url(DATABASE), flex)?;
     let filled = fill(options, library, server, config.source()?.connections).await?;
     let area = StagingArea::open(&config.staging)?;
-    let run = new_run(&area).await?;
+    let run = begin_run(&area, None).await?;
     let pipeline = Pipeline::new(config, Some(TARGET.to_owned()), run.clone(), cancel.clone(), options.quiet);
     let mut report = pipeline.run().await?;
     report.steps.insert(0, filled);

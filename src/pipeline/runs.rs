@@ -1,48 +1,85 @@
-//! Ids of runs: new ones by the clock, old ones by looking.
+//! Ids of runs: new ones by the clock, old ones by the time at which they were begun.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::report::{FILE_NAME, RunReport};
 use crate::staging::{RunFolder, StagingArea};
 
-/// A run that does not exist yet, named by the time in UTC: ids sort in order of time.
-///
-/// # Errors
-/// When the area cannot be listed.
-pub async fn new_run(area: &StagingArea) -> Result<RunFolder> {
-    let now: DateTime<Utc> = std::time::SystemTime::now().into();
-    let stamp = now.format("%Y%m%dT%H%M%S").to_string();
-    let taken = area.runs().await?;
-    let mut id = stamp.clone();
-    let mut serial = 1;
-    while taken.contains(&id) {
-        serial += 1;
-        id = format!("{stamp}-{serial}");
-    }
-    Ok(area.run(&id))
+/// The file of a run that says when it was begun.
+const BEGUN_FILE: &str = "run.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Begun {
+    run: String,
+    /// RFC 3339, to the microsecond, in UTC: sorts in order of time.
+    begun: String,
 }
 
-/// The last run.
+/// The run `id`, begun now unless it was begun before; without an id a new one, named by the time in UTC.
+///
+/// # Errors
+/// When the id cannot name a folder, or the area cannot be read or written.
+pub async fn begin_run(area: &StagingArea, id: Option<&str>) -> Result<RunFolder> {
+    let now: DateTime<Utc> = std::time::SystemTime::now().into();
+    let run = match id {
+        Some(id) => named_run(area, id)?,
+        None => area.run(&free_id(area, now).await?),
+    };
+    if run.get_json::<Begun>(BEGUN_FILE).await?.is_none() {
+        let begun = now.to_rfc3339_opts(SecondsFormat::Micros, true);
+        run.put_json(BEGUN_FILE, &Begun { run: run.id().to_owned(), begun }).await?;
+    }
+    Ok(run)
+}
+
+/// The run `id`, whether or not it exists.
+///
+/// # Errors
+/// When the id cannot name a folder: letters, digits, `_` and `-` can, 100 of them at most.
+pub fn named_run(area: &StagingArea, id: &str) -> Result<RunFolder> {
+    let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if id.is_empty() || id.len() > 100 || !id.chars().all(usable) {
+        return Err(Error::config(format!("--run {id:?}: a run's id is made of letters, digits, `_` and `-`")));
+    }
+    Ok(area.run(id))
+}
+
+async fn free_id(area: &StagingArea, now: DateTime<Utc>) -> Result<String> {
+    let stamp = now.format("%Y%m%dT%H%M%S").to_string();
+    let taken = area.runs().await?;
+    let mut serials = (2..).map(|serial| format!("{stamp}-{serial}"));
+    let free = std::iter::once(stamp.clone()).chain(serials.by_ref()).find(|id| !taken.contains(id));
+    Ok(free.unwrap_or(stamp))
+}
+
+/// The run that was begun last.
 ///
 /// # Errors
 /// When there is none.
 pub async fn latest_run(area: &StagingArea) -> Result<RunFolder> {
-    let last = area.runs().await?.pop();
-    last.map(|id| area.run(&id)).ok_or_else(|| {
+    let mut runs = Vec::new();
+    for id in area.runs().await? {
+        if let Some(begun) = area.run(&id).get_json::<Begun>(BEGUN_FILE).await? {
+            runs.push((begun.begun, id));
+        }
+    }
+    let last = runs.into_iter().max();
+    last.map(|(_, id)| area.run(&id)).ok_or_else(|| {
         Error::preflight(format!("there is no run in {}; `telecine extract` or `telecine run` starts one", area.url()))
     })
 }
 
-/// The last run, if it did not come to its end.
+/// The run that was begun last, if it did not come to its end.
 ///
 /// # Errors
 /// When the area cannot be read.
 pub async fn unfinished_run(area: &StagingArea) -> Result<Option<RunFolder>> {
-    let Some(id) = area.runs().await?.pop() else {
+    if area.runs().await?.is_empty() {
         return Ok(None);
-    };
-    let run = area.run(&id);
+    }
+    let run = latest_run(area).await?;
     let finished = run.get_json::<RunReport>(FILE_NAME).await?.is_some_and(|report| report.finished);
     Ok((!finished).then_some(run))
 }

@@ -105,9 +105,10 @@ impl RunningStep {
 }
 
 impl RunReport {
-    /// Closes the report: the balance is `candidates = loaded + rejected + out of scope + merged`, without problems.
+    /// Closes the report: the balance is `candidates = loaded + rejected + out of scope + merged`, without problems. The
+    /// run is finished when its last step was done, whatever it found.
     #[must_use]
-    pub fn close(mut self) -> Self {
+    pub fn close(mut self, last_step: &str) -> Self {
         let apart = self.rejected.values().sum::<u64>() + self.out_of_scope.values().sum::<u64>() + self.merged;
         if self.candidates != self.loaded + apart {
             self.problems.push(format!(
@@ -116,7 +117,7 @@ impl RunReport {
             ));
         }
         self.balanced = self.problems.is_empty();
-        self.finished = true;
+        self.finished = self.steps.iter().any(|step| step.name == last_step);
         self
     }
 
@@ -208,9 +209,9 @@ mod tests {
     fn a_lost_row_is_a_problem() {
         let mut report = RunReport { candidates: 10, loaded: 7, merged: 1, ..RunReport::default() };
         report.rejected.insert("MISSING_TITLE".into(), 2);
-        assert!(report.clone().close().balanced);
+        assert!(report.clone().close("reconcile").balanced);
         report.loaded = 6;
-        let closed = report.close();
+        let closed = report.close("reconcile");
         assert!(!closed.balanced);
         assert_eq!(closed.verdict().unwrap_err().exit_code(), 3);
     }
