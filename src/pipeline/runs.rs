@@ -83,3 +83,44 @@ pub async fn unfinished_run(area: &StagingArea) -> Result<Option<RunFolder>> {
     let finished = run.get_json::<RunReport>(FILE_NAME).await?.is_some_and(|report| report.finished);
     Ok((!finished).then_some(run))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::staging::StagingConfig;
+
+    #[tokio::test]
+    async fn the_last_run_is_the_one_begun_last_whatever_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let area = StagingArea::open(&StagingConfig { url: format!("file:{}", folder.path().display()) }).unwrap();
+        assert_eq!(latest_run(&area).await.unwrap_err().exit_code(), 2);
+        assert!(unfinished_run(&area).await.unwrap().is_none());
+        begin_run(&area, Some("smoke")).await.unwrap();
+        let by_time = begin_run(&area, None).await.unwrap();
+        assert_eq!(latest_run(&area).await.unwrap().id(), by_time.id());
+        // Going on with a run does not make it a later one.
+        begin_run(&area, Some("smoke")).await.unwrap();
+        assert_eq!(latest_run(&area).await.unwrap().id(), by_time.id());
+        assert_ne!(begin_run(&area, None).await.unwrap().id(), by_time.id());
+    }
+
+    #[tokio::test]
+    async fn a_finished_run_is_not_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let area = StagingArea::open(&StagingConfig { url: folder.path().display().to_string() }).unwrap();
+        let run = begin_run(&area, None).await.unwrap();
+        assert_eq!(unfinished_run(&area).await.unwrap().unwrap().id(), run.id());
+        run.put_json(FILE_NAME, &RunReport { finished: true, ..RunReport::default() }).await.unwrap();
+        assert!(unfinished_run(&area).await.unwrap().is_none());
+    }
+
+    #[test]
+    fn an_id_must_be_able_to_name_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let area = StagingArea::open(&StagingConfig { url: folder.path().display().to_string() }).unwrap();
+        for wrong in ["", "..", "../x", "a/b", "x#1", "a b", &"x".repeat(101)] {
+            assert_eq!(named_run(&area, wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+        assert_eq!(named_run(&area, "20260301T000000-2").unwrap().id(), "20260301T000000-2");
+    }
+}
