@@ -55,6 +55,8 @@ pub(super) struct Layers {
     pub(super) settings: Vec<Setting>,
     /// What is wrong, in order.
     pub(super) problems: Vec<String>,
+    /// Secrets that cannot be had here, in order: wrong only for who needs them.
+    pub(super) absent: Vec<String>,
 }
 
 impl Layers {
@@ -72,7 +74,7 @@ impl Layers {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Table::new(),
             Err(cause) => return Err(Error::config(format!("{}: {cause}", file_path.display()))),
         };
-        Ok(Self { flags, environment, file, file_path, settings: Vec::new(), problems: Vec::new() })
+        Ok(Self { flags, environment, file, file_path, settings: Vec::new(), problems: Vec::new(), absent: Vec::new() })
     }
 
     /// The names of the tables below `section`, in order: `[flex.dev]` is `dev` of `flex`.
@@ -169,23 +171,27 @@ impl Layers {
     /// secret must not stand as text.
     pub(super) fn secret(&mut self, key: &str, plain_in_file: impl Fn(&str) -> bool) -> Option<String> {
         let (value, origin) = self.find(key)?;
+        if origin == Origin::File && !is_elsewhere(&value) && !plain_in_file(&value) {
+            self.problems.push(format!(
+                "{key}: a secret must not stand in a file that is committed; write env:NAME or file:PATH"
+            ));
+            return None;
+        }
         let resolved = if let Some(name) = value.strip_prefix("env:") {
             self.environment.get(name).cloned().ok_or_else(|| format!("the environment variable {name} is not set"))
         } else if let Some(path) = value.strip_prefix("file:") {
             std::fs::read_to_string(path)
                 .map(|text| text.trim_end().to_owned())
                 .map_err(|cause| format!("{path}: {cause}"))
-        } else if origin == Origin::File && !plain_in_file(&value) {
-            Err("a secret must not stand in a file that is committed; write env:NAME or file:PATH".to_owned())
         } else {
             Ok(value.clone())
         };
-        let shown = if value.starts_with("env:") || value.starts_with("file:") { value.as_str() } else { "********" };
+        let shown = if is_elsewhere(&value) { value.as_str() } else { "********" };
         self.note(key, shown, origin);
         match resolved {
             Ok(secret) => Some(secret),
             Err(problem) => {
-                self.problems.push(format!("{key}: {problem}"));
+                self.absent.push(format!("{key}: {problem}"));
                 None
             }
         }
@@ -230,12 +236,18 @@ impl Layers {
         let mut left = Vec::new();
         collect_keys("", &self.file, &mut left);
         for key in left {
-            let last = key.rsplit('.').next().unwrap_or(&key);
-            let nearest = known.iter().max_by(|a, b| {
-                let (a, b) = (strsim::jaro_winkler(a, last), strsim::jaro_winkler(b, last));
-                a.total_cmp(&b)
-            });
-            let hint = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+            // Section and key are compared apart: `sorce.url` is `source.url`, and `source.ulr` too.
+            let near = |word: &str| {
+                let likeness = |name: &&&str| strsim::jaro_winkler(name, word);
+                known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).map_or(word, |name| name).to_owned()
+            };
+            let hint = match key.rsplit_once('.') {
+                Some((section, last)) if known.contains(&section) || !section.contains('.') => {
+                    format!("; did you mean `{}.{}`?", near(section), near(last))
+                }
+                Some((section, last)) => format!("; did you mean `{section}.{}`?", near(last)),
+                None => format!("; did you mean `{}`?", near(&key)),
+            };
             self.problems.push(format!("{}: unknown key `{key}`{hint}", self.file_path.display()));
         }
     }
@@ -249,6 +261,11 @@ fn collect_keys(prefix: &str, table: &Table, left: &mut Vec<String>) {
             _ => left.push(key),
         }
     }
+}
+
+/// Whether a secret's value says where it is.
+fn is_elsewhere(value: &str) -> bool {
+    value.starts_with("env:") || value.starts_with("file:")
 }
 
 /// The items of a list in a flag or variable, separated by commas that stand outside of braces (`a_{b,c},d` is two globs).

@@ -59,8 +59,8 @@ const KEYS: &[&str] = &[
 pub struct Config {
     /// The project folder (`queries/`).
     pub project: PathBuf,
-    /// The source; `None` when no URL was given.
-    pub source: Option<SourceConfig>,
+    /// The source, or why it cannot be read.
+    source: Result<SourceConfig, Vec<String>>,
     /// The staging area.
     pub staging: StagingConfig,
     /// The queries and the memory they may use.
@@ -69,8 +69,8 @@ pub struct Config {
     pub bindings: Vec<Binding>,
     /// The folder of the ledgers, one a target.
     pub ledger: PathBuf,
-    /// The targets by name.
-    pub targets: BTreeMap<String, TargetConfig>,
+    /// The targets by name, or why one cannot be used.
+    targets: BTreeMap<String, Result<TargetConfig, Vec<String>>>,
     /// Each setting taken, with its origin.
     pub settings: Vec<Setting>,
 }
@@ -98,7 +98,7 @@ impl Config {
     /// stand in the file or cannot be had.
     pub fn load(project: &Path, flags: Flags, environment: BTreeMap<String, String>, targets: &[&str]) -> Result<Self> {
         let mut layers = Layers::open(project, flags, environment)?;
-        let source = source(&mut layers);
+        let source = source(&mut layers).ok_or_else(|| layers.absent.clone());
         let staging = StagingConfig { url: layers.text("staging.url", "file:staging") };
         let transform = transform(&mut layers, project);
         let bindings = bindings(&mut layers);
@@ -112,13 +112,13 @@ impl Config {
         names.extend(targets.iter().map(|name| (*name).to_owned()));
         let mut targets = BTreeMap::new();
         for name in names {
-            if let Some(target) = target(&mut layers, &name, &shared) {
-                targets.insert(name, target);
-            }
+            let absent_before = layers.absent.len();
+            let target = target(&mut layers, &name, &shared);
+            targets.insert(name, target.ok_or_else(|| layers.absent[absent_before..].to_vec()));
         }
         layers.refuse_unknown(KEYS);
         if !layers.problems.is_empty() {
-            return Err(Error::Config { problems: layers.problems });
+            return Err(Error::Config { problems: layers.problems.into_iter().chain(layers.absent).collect() });
         }
         let settings = layers.settings;
         let transform = transform.ok_or_else(|| Error::config("transform: unusable"))?;
@@ -131,9 +131,28 @@ impl Config {
     /// # Errors
     /// When no URL was given.
     pub fn source(&self) -> Result<&SourceConfig> {
-        self.source.as_ref().ok_or_else(|| {
-            Error::config("source.url is not set: give --source-url, TELECINE_SOURCE_URL, PGHOST or [source] url")
+        self.source.as_ref().map_err(|absent| match absent.as_slice() {
+            [] => {
+                Error::config("source.url is not set: give --source-url, TELECINE_SOURCE_URL, PGHOST or [source] url")
+            }
+            absent => Error::Config { problems: absent.to_vec() },
         })
+    }
+
+    /// The source's part, to be narrowed to some tables.
+    pub fn source_mut(&mut self) -> Option<&mut SourceConfig> {
+        self.source.as_mut().ok()
+    }
+
+    /// The part of the target `name`, to be changed.
+    pub fn target_mut(&mut self, name: &str) -> Option<&mut TargetConfig> {
+        self.targets.get_mut(name)?.as_mut().ok()
+    }
+
+    /// What keeps the source or a target from being used, though the settings are right: secrets that are not there.
+    pub fn absent(&self) -> Vec<String> {
+        let targets = self.targets.values().filter_map(|target| target.as_ref().err());
+        self.source.as_ref().err().into_iter().chain(targets).flatten().cloned().collect()
     }
 
     /// The part of the target `name`; without a name, the only one there is.
@@ -142,7 +161,7 @@ impl Config {
     /// When there is no such target.
     pub fn target(&self, name: Option<&str>) -> Result<&TargetConfig> {
         let known = || self.targets.keys().cloned().collect::<Vec<_>>().join(", ");
-        match name {
+        let found = match name {
             Some(name) => self
                 .targets
                 .get(name)
@@ -152,7 +171,8 @@ impl Config {
                 "no target is set: add [flex.NAME] with url, username and password to migration.toml",
             )),
             None => Err(Error::config(format!("several targets are set; choose one with --target: {}", known()))),
-        }
+        };
+        found?.as_ref().map_err(|absent| Error::Config { problems: absent.clone() })
     }
 }
 
@@ -177,7 +197,10 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
     let batch_bytes = layers.parsed("source.batch_bytes", "8MiB", layers::bytes);
     let partition_bytes = layers.parsed("source.partition_bytes", "64MiB", layers::bytes);
     let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
-    let url = layers.secret("source.url", |url| Url::parse(url).is_ok_and(|url| url.password().is_none()));
+    let url = layers.secret("source.url", |url| {
+        Url::parse(url)
+            .is_ok_and(|url| url.password().is_none() && !url.query_pairs().any(|(key, _)| key == "password"))
+    });
     // With libpq's variables alone, an empty URL says all.
     let url = url.or_else(|| layers.is_in_environment("PGHOST").then(|| "postgresql://".to_owned()))?;
     Some(SourceConfig {
@@ -195,10 +218,10 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
 /// `exclude = ["wfe.*"]` with `reason` for all, and `[source.excluded]` with a reason each.
 fn exclusions(layers: &mut Layers) -> Vec<Exclusion> {
     let reason = layers.text("source.reason", "excluded by the settings");
-    let plain = layers.list("source.exclude").into_iter().map(|glob| Exclusion { glob, reason: reason.clone() });
-    let mut exclude: Vec<Exclusion> = plain.collect();
-    exclude.extend(layers.texts("source.excluded").into_iter().map(|(glob, reason)| Exclusion { glob, reason }));
-    exclude
+    let plain = layers.list("source.exclude");
+    // Those with a reason of their own come first: the first glob that matches gives the reason.
+    let own = layers.texts("source.excluded").into_iter().map(|(glob, reason)| Exclusion { glob, reason });
+    own.chain(plain.into_iter().map(|glob| Exclusion { glob, reason: reason.clone() })).collect()
 }
 
 fn transform(layers: &mut Layers, project: &Path) -> Option<TransformConfig> {
@@ -252,7 +275,8 @@ fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConf
     let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
     for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
     {
-        if missing && !layers.problems.iter().any(|problem| problem.starts_with(&key(part))) {
+        let told = layers.problems.iter().chain(&layers.absent).any(|problem| problem.starts_with(&key(part)));
+        if missing && !told {
             layers.problems.push(format!("{}: missing", key(part)));
         }
     }

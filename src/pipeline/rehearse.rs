@@ -60,8 +60,10 @@ impl Rehearsal {
     /// When PostgreSQL is not installed, a setting is unusable or a step fails.
     pub async fn run(options: &RehearseOptions, cancel: &CancellationToken) -> Result<Self> {
         let library = Arc::new(Library::new(options.library.clone())?);
-        std::fs::create_dir_all(&options.dir)
-            .map_err(|cause| Error::rehearsal(options.dir.display().to_string(), "the folder cannot be made", cause))?;
+        std::fs::create_dir_all(&options.dir).map_err(|cause| Error::Preflight {
+            message: format!("--dir {}: the folder cannot be made", options.dir.display()),
+            cause: Some(cause.into()),
+        })?;
         let server = PrivateServer::start(ServerOptions::default()).await?;
         let flex = start_flex(&options.dir)?;
         let outcome = tokio::select! {
@@ -132,7 +134,7 @@ fn config(options: &RehearseOptions, source: &SecretString, flex: &str) -> Resul
     set("flex.rehearsal.username", credential("FLEX_USERNAME").expose_secret());
     set("flex.rehearsal.password", credential("FLEX_PASSWORD").expose_secret());
     let mut config = Config::load(&options.project, flags, options.environment.clone(), &[TARGET])?;
-    if let Some(target) = config.targets.get_mut(TARGET) {
+    if let Some(target) = config.target_mut(TARGET) {
         // The local Flex's port is another one each time; what makes it the same target is its kept state.
         target.load.identity = Some(format!("local Flex in {}", options.dir.display()));
     }
