@@ -18,9 +18,12 @@ const STACK: usize = 16 << 20;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli.global);
+    let format = cli.global.log_format;
     let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(cause) => return fail(&Error::Preflight { message: "no threads".into(), cause: Some(cause.into()) }),
+        Err(cause) => {
+            return fail(&Error::Preflight { message: "no threads".into(), cause: Some(cause.into()) }, format);
+        }
     };
     let received = Arc::new(AtomicI32::new(0));
     let outcome = runtime.block_on(async {
@@ -37,9 +40,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Interrupted { signal }) => {
             let seen = received.load(Ordering::Relaxed);
-            fail(&Error::Interrupted { signal: if seen == 0 { signal } else { seen } })
+            fail(&Error::Interrupted { signal: if seen == 0 { signal } else { seen } }, format)
         }
-        Err(error) => fail(&error),
+        Err(error) => fail(&error, format),
     }
 }
 
@@ -85,8 +88,11 @@ fn start_log(global: &Global) {
     }
 }
 
-fn fail(error: &Error) -> ExitCode {
-    let mut text = format!("telecine: {error}");
+fn fail(error: &Error, format: LogFormat) -> ExitCode {
+    let mut text = match format {
+        LogFormat::Text => format!("telecine: {error}"),
+        LogFormat::Json => error.to_string(),
+    };
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         let words = inner.to_string();
@@ -94,6 +100,9 @@ fn fail(error: &Error) -> ExitCode {
             text.push_str(&format!("\n  caused by: {words}"));
         }
         cause = inner.source();
+    }
+    if format == LogFormat::Json {
+        text = serde_json::json!({"level": "ERROR", "exit_code": error.exit_code(), "message": text}).to_string();
     }
     // A closed stderr must not change the exit code.
     let _ = writeln!(std::io::stderr(), "{text}");

@@ -2,6 +2,7 @@
 
 mod args;
 mod output;
+mod rows;
 mod verbs;
 
 use std::collections::BTreeMap;

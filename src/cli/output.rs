@@ -1,13 +1,11 @@
 //! Results on stdout: tables for people, one JSON document for programs.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
-use datafusion::execution::SendableRecordBatchStream;
-use futures::TryStreamExt;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::Output;
 use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::extract::ExtractReport;
@@ -16,12 +14,11 @@ use crate::reconcile::ReconcileReport;
 use crate::rehearsal::library::LoadSummary;
 use crate::report::{RunReport, SCHEMA_VERSION, Table, mebibytes, thousands};
 use crate::source::{Discovery, Use};
-use crate::staging::json;
 use crate::transform::TransformReport;
 use crate::verify::VerifyReport;
 
-/// Rows that a table for people shows at most.
-const SHOWN: usize = 1_000;
+/// Differences that are shown to people; the JSON has more.
+const SHOWN: usize = 20;
 
 /// A result that people can read, too.
 pub(super) trait Printed: Serialize {
@@ -56,38 +53,8 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Prints rows as they come: NDJSON for programs, a table of the first thousand for people.
-pub(super) async fn rows(mut rows: SendableRecordBatchStream, output: Output) -> Result<()> {
-    let schema = rows.schema();
-    let mut shown = Vec::new();
-    let mut count = 0;
-    while let Some(batch) = rows.try_next().await.map_err(Error::from_datafusion)? {
-        if output == Output::Json {
-            for index in 0..batch.num_rows() {
-                let row = json::row(&batch, index)?;
-                text(&Value::Object(row).to_string())?;
-            }
-        } else if count < SHOWN {
-            shown.push(batch.slice(0, batch.num_rows().min(SHOWN - count)));
-        }
-        count += batch.num_rows();
-    }
-    if output == Output::Table {
-        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let mut table = Table::aligned(&names, &[]);
-        for batch in &shown {
-            for index in 0..batch.num_rows() {
-                let mut row = json::row(batch, index)?;
-                table.row(names.iter().map(|name| row.shift_remove(*name).map_or(String::new(), plain)));
-            }
-        }
-        text(&table.to_string())?;
-        note(&format!("{} rows", thousands(count as u64)));
-    }
-    Ok(())
-}
-
-fn plain(value: Value) -> String {
+/// A value without the quotes of a text.
+pub(super) fn plain(value: Value) -> String {
     match value {
         Value::String(text) => text,
         other => other.to_string(),
@@ -112,13 +79,21 @@ impl Printed for LoadSummary {
     }
 }
 
-impl Printed for Vec<Setting> {
+/// What `telecine config` prints: every setting, then the secrets that cannot be had here.
+#[derive(Debug, Serialize)]
+pub(super) struct Settings {
+    pub(super) settings: Vec<Setting>,
+    pub(super) absent: Vec<String>,
+}
+
+impl Printed for Settings {
     fn to_text(&self) -> String {
         let mut table = Table::aligned(&["setting", "value", "origin"], &[]);
-        for setting in self {
+        for setting in &self.settings {
             table.row([setting.key.clone(), setting.value.clone(), setting.origin.to_string()]);
         }
-        table.to_string()
+        let absent: String = self.absent.iter().map(|problem| format!("absent: {problem}\n")).collect();
+        format!("{table}\n{absent}")
     }
 }
 
@@ -136,7 +111,7 @@ impl Printed for Discovery {
                 format!("{:.1}", mebibytes(found.bytes)),
                 found.key.join(", "),
                 usage,
-                found.findings.join("; "),
+                shortened(&found.findings.join("; ")),
             ]);
         }
         let Self { size_bytes, tables: count, server_version, connection, .. } = self;
@@ -149,6 +124,15 @@ impl Printed for Discovery {
             connection.user,
             connection.database,
         )
+    }
+}
+
+/// A finding that fits a terminal; the JSON has all of it.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
     }
 }
 
@@ -165,8 +149,17 @@ impl Printed for ExtractReport {
                 format!("{:.2}", table.seconds),
             ]);
         }
-        let skipped: String =
-            self.skipped.iter().map(|table| format!("skipped {}: {}\n", table.table, table.reason)).collect();
+        let mut skipped: BTreeMap<&str, u64> = BTreeMap::new();
+        self.skipped.iter().for_each(|table| *skipped.entry(&table.reason).or_default() += 1);
+        let skipped: String = skipped
+            .into_iter()
+            .map(|(reason, count)| {
+                format!(
+                    "{count} tables skipped: {reason}
+"
+                )
+            })
+            .collect();
         format!(
             "{tables}\n{skipped}run {}: {} tables, {} rows, {:.1} MiB of Parquet in {:.1} s, snapshot {} at {}",
             self.run,
@@ -207,10 +200,21 @@ impl Printed for TransformReport {
         }
         let mut text = format!("{queries}\n");
         if let Some(balance) = &self.balance {
-            let counts = json!({"candidates": balance.candidates, "loaded": balance.counts.loaded,
-                "rejected": balance.counts.rejected, "out_of_scope": balance.counts.out_of_scope,
-                "merged": balance.counts.merged, "warnings": balance.warnings});
-            text.push_str(&format!("balance {counts}\n"));
+            let mut sheet = Table::new(&["balance", "rows"]);
+            sheet.row(["candidates".to_owned(), thousands(balance.candidates)]);
+            sheet.row(["to load".to_owned(), thousands(balance.counts.loaded)]);
+            let reasons = [("rejected", &balance.counts.rejected), ("out of scope", &balance.counts.out_of_scope)];
+            for (what, (reason, rows)) in
+                reasons.into_iter().flat_map(|(what, map)| map.iter().map(move |row| (what, row)))
+            {
+                sheet.row([format!("{what}: {reason}"), thousands(*rows)]);
+            }
+            sheet.row(["merged".to_owned(), thousands(balance.counts.merged)]);
+            balance.warnings.iter().for_each(|(code, rows)| sheet.row([format!("warning: {code}"), thousands(*rows)]));
+            text.push_str(&format!(
+                "{sheet}
+"
+            ));
         }
         for problem in &self.problems {
             text.push_str(&format!("problem: {problem}\n"));
@@ -219,32 +223,70 @@ impl Printed for TransformReport {
     }
 }
 
-/// The counts of a report, a line each.
-fn counts<T: Serialize>(report: &T) -> String {
-    let Ok(Value::Object(object)) = serde_json::to_value(report) else {
-        return String::new();
-    };
-    let mut table = Table::new(&["", ""]);
-    for (name, value) in object {
-        table.row([name, plain(value)]);
-    }
-    table.to_string()
-}
-
 impl Printed for PlanReport {
     fn to_text(&self) -> String {
-        counts(self)
+        let mut table = Table::new(&["query", "create", "update", "unchanged", "held", "invalid"]);
+        let all = ("all".to_owned(), &self.counts);
+        for (query, counts) in self.queries.iter().map(|(query, counts)| (query.clone(), counts)).chain([all]) {
+            let numbers = [counts.create, counts.update, counts.unchanged, counts.held, counts.invalid];
+            table.row(std::iter::once(query).chain(numbers.map(thousands)));
+        }
+        let gone: Vec<&str> = self.gone_keys.iter().take(SHOWN).map(String::as_str).collect();
+        let gone = if self.gone == 0 {
+            String::new()
+        } else {
+            format!(
+                "{} assets are in the target and no longer in the run: {} …\n",
+                thousands(self.gone),
+                gone.join(", ")
+            )
+        };
+        format!("{table}\n{gone}target {}", self.target)
     }
 }
 
 impl Printed for LoadReport {
     fn to_text(&self) -> String {
-        counts(self)
+        let mut table = Table::new(&["load", "assets"]);
+        let counts = [
+            ("created", self.created),
+            ("updated", self.updated),
+            ("unchanged", self.unchanged),
+            ("failed", self.failed),
+            ("held", self.held),
+            ("linked in the second pass", self.linked),
+            ("references left out", self.unresolved),
+        ];
+        counts.into_iter().for_each(|(what, count)| table.row([what.to_owned(), thousands(count)]));
+        self.failures.iter().for_each(|(reason, count)| table.row([format!("failed: {reason}"), thousands(*count)]));
+        format!(
+            "{table}\n{} requests ({} of them repeats) to {} in {:.1} s, {:.0}/s",
+            thousands(self.requests),
+            thousands(self.retries),
+            self.target,
+            self.seconds,
+            self.requests_per_second
+        )
     }
 }
 
 impl Printed for ReconcileReport {
     fn to_text(&self) -> String {
-        counts(self)
+        let mut text = String::new();
+        for field in self.fields.iter().take(SHOWN) {
+            let differs = format!("{} where {} was mapped", field.found, field.expected);
+            text.push_str(&format!("{} (asset {}): {} is {differs}\n", field.source_key, field.id, field.field));
+        }
+        for asset in self.missing_assets.iter().take(SHOWN) {
+            text.push_str(&format!("{} (asset {}) is missing\n", asset.source_key, asset.id));
+        }
+        for asset in self.duplicate_assets.iter().take(SHOWN) {
+            text.push_str(&format!("{} is there a second time as asset {}\n", asset.source_key, asset.id));
+        }
+        let Self { target, checked, equal, different, missing, duplicates, .. } = self;
+        let [checked, equal] = [*checked, *equal].map(thousands);
+        format!(
+            "{text}{checked} assets of {target} compared: {equal} equal, {different} different, {missing} missing, {duplicates} there twice"
+        )
     }
 }

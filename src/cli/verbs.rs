@@ -11,13 +11,14 @@ use super::args::{
     Extract, FlexGet, FlexVerb, Global, LibraryCreate, LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs,
     RunId, Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
 };
-use super::{Surroundings, output};
+use super::{Surroundings, output, rows};
 use crate::config::{Config, Flags};
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
+use crate::extract::ExtractReport;
 use crate::flex::FlexClient;
 use crate::pipeline::{
-    Pipeline, Rehearsal, RehearseOptions, begin_run, credential, latest_run, named_run, unfinished_run,
+    EXTRACT_FILE, Pipeline, Rehearsal, RehearseOptions, begin_run, credential, existing_run, latest_run, unfinished_run,
 };
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
 use crate::rehearsal::library::{self, Library, LibraryOptions};
@@ -54,7 +55,7 @@ impl Session {
         let config = self.load_config(flags)?;
         let area = StagingArea::open(&config.staging)?;
         let folder = match &run.run {
-            Some(id) => named_run(&area, id)?,
+            Some(id) => existing_run(&area, id).await?,
             None => latest_run(&area).await?,
         };
         Ok(self.pipeline(config, target, folder))
@@ -125,13 +126,22 @@ impl Session {
         let area = StagingArea::open(&config.staging)?;
         let folder = begin_run(&area, args.run.run.as_deref()).await?;
         let pipeline = self.pipeline(config, None, folder);
-        self.print(&pipeline.extract().await?.outcome)
+        let extracted = pipeline.extract().await;
+        if extracted.as_ref().is_err_and(|error| error.exit_code() != 2) {
+            output::note(&format!("`telecine extract --run {}` goes on where this stopped", pipeline.folder().id()));
+        }
+        self.print(&extracted?.outcome)
     }
 
     pub(super) async fn verify(&self, args: Verify) -> Result<()> {
         let mut flags = self.flags();
         args.source.add_to(&mut flags);
-        let report = self.existing(flags, None, &args.run).await?.verify().await?.outcome;
+        let mut pipeline = self.existing(flags, None, &args.run).await?;
+        let extracted: Option<ExtractReport> = pipeline.folder().get_json(EXTRACT_FILE).await?;
+        if args.source.tables.is_empty() && args.source.exclude.is_empty() {
+            pipeline.select_extracted(extracted);
+        }
+        let report = pipeline.verify().await?.outcome;
         self.print(&report)?;
         report.require_equal()
     }
@@ -183,7 +193,7 @@ impl Session {
         let pipeline = self.existing(self.flags(), None, &args.run).await?;
         let transform = Transform::open(&pipeline.transform_config().await?)?;
         let rows = transform.sql(pipeline.folder(), &args.statement).await?;
-        output::rows(rows, self.global.output).await
+        rows::print(rows, self.global.output).await
     }
 
     pub(super) async fn report(&self, args: RunId) -> Result<()> {
@@ -226,7 +236,8 @@ impl Session {
     async fn get(&self, args: FlexGet) -> Result<()> {
         let config = self.load_config(self.flags())?;
         let client = FlexClient::new(&config.target(args.target.as_deref())?.flex)?;
-        output::json(&client.get(&args.path).await?)
+        let answer = client.get(&args.path).await?;
+        output::text(&serde_json::to_string_pretty(&answer).unwrap_or_default())
     }
 
     pub(super) async fn library(&self, verb: LibraryVerb) -> Result<()> {
@@ -260,7 +271,8 @@ impl Session {
 
     pub(super) fn config(&self) -> Result<()> {
         let config = self.load_config(self.flags())?;
-        self.print(&config.settings)
+        let absent = config.absent();
+        self.print(&output::Settings { settings: config.settings, absent })
     }
 }
 

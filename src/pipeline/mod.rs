@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use self::rehearse::{Rehearsal, RehearseOptions, credential};
-pub use self::runs::{begin_run, latest_run, named_run, unfinished_run};
+pub use self::runs::{begin_run, existing_run, latest_run, unfinished_run};
 pub use self::steps::Step;
 use crate::config::{Config, TargetConfig};
 use crate::dataflow::Source;
@@ -30,6 +30,8 @@ use crate::verify::{self, VerifyReport};
 
 /// The step after which a run is finished.
 const LAST_STEP: &str = "reconcile";
+/// The file of a run that says what was extracted and what was left out.
+pub const EXTRACT_FILE: &str = "extract.json";
 /// Failed and held rows that `failed.json` lists.
 const MOST_LISTED: usize = 10_000;
 
@@ -97,7 +99,9 @@ impl Pipeline {
     /// When a table cannot be read or written; the same command goes on.
     pub async fn extract(&self) -> Result<Step<ExtractReport>> {
         self.step("extract", async |progress| {
-            extract::run(self.source().await?, &self.run, progress, &self.cancel).await
+            let report = extract::run(self.source().await?, &self.run, progress, &self.cancel).await?;
+            self.run.put_json(EXTRACT_FILE, &report).await?;
+            Ok(report)
         })
         .await
     }
@@ -213,6 +217,16 @@ impl Pipeline {
             Ok(report)
         })
         .await
+    }
+
+    /// Narrows the source to the tables that were extracted, where some were left out.
+    pub fn select_extracted(&mut self, extracted: Option<ExtractReport>) {
+        if let (Some(extracted), Some(source)) = (extracted, self.config.source_mut())
+            && !extracted.skipped.is_empty()
+        {
+            source.include = extracted.tables.iter().map(|table| globset::escape(&table.table.to_string())).collect();
+            source.exclude = Vec::new();
+        }
     }
 
     /// The target of the run.

@@ -43,6 +43,18 @@ pub struct RehearseOptions {
     pub quiet: bool,
 }
 
+impl RehearseOptions {
+    /// Tells libraries apart: each has a Flex and a ledger of its own, for the same key means another row in another one.
+    fn library_name(&self) -> String {
+        let LibraryOptions { seed, scale, dirt, .. } = &self.library;
+        format!("scale-{scale}-dirt-{dirt}-seed-{seed}")
+    }
+
+    fn flex_data(&self) -> PathBuf {
+        self.dir.join("flex").join(self.library_name())
+    }
+}
+
 /// A rehearsal that has come to its end.
 #[derive(Debug)]
 pub struct Rehearsal {
@@ -65,7 +77,7 @@ impl Rehearsal {
             cause: Some(cause.into()),
         })?;
         let server = PrivateServer::start(ServerOptions::default()).await?;
-        let flex = start_flex(&options.dir)?;
+        let flex = start_flex(&options.flex_data())?;
         let outcome = tokio::select! {
             outcome = rehearse(options, &library, &server, flex.base_url(), cancel) => outcome,
             () = cancelled_for_long(cancel) => Err(Error::Interrupted { signal: 2 }),
@@ -73,7 +85,7 @@ impl Rehearsal {
         let address = flex.base_url().trim_start_matches("http://").trim_end_matches("/api").to_owned();
         flex.shutdown().await;
         if options.keep && outcome.is_ok() {
-            let kept = keep(server, &options.dir, &address)?;
+            let kept = keep(server, &options.flex_data(), &address)?;
             return outcome.map(|report| Self { report, kept });
         }
         let stopped = server.stop().await;
@@ -128,7 +140,7 @@ fn config(options: &RehearseOptions, source: &SecretString, flex: &str) -> Resul
     let mut set = |key: &str, value: &str| flags.insert(key.to_owned(), value.to_owned());
     set("source.url", source.expose_secret());
     set("staging.url", &format!("file:{}", options.dir.join("staging").display()));
-    set("load.ledger", &options.dir.join("ledger").display().to_string());
+    set("load.ledger", &options.dir.join("ledger").join(options.library_name()).display().to_string());
     set("transform.now", LIBRARY_NOW);
     set("flex.rehearsal.url", flex);
     set("flex.rehearsal.username", credential("FLEX_USERNAME").expose_secret());
@@ -136,13 +148,13 @@ fn config(options: &RehearseOptions, source: &SecretString, flex: &str) -> Resul
     let mut config = Config::load(&options.project, flags, options.environment.clone(), &[TARGET])?;
     if let Some(target) = config.target_mut(TARGET) {
         // The local Flex's port is another one each time; what makes it the same target is its kept state.
-        target.load.identity = Some(format!("local Flex in {}", options.dir.display()));
+        target.load.identity = Some(format!("local Flex in {}", options.flex_data().display()));
     }
     Ok(config)
 }
 
-fn start_flex(dir: &Path) -> Result<LocalFlex> {
-    let data = Some(dir.join("flex"));
+fn start_flex(data: &Path) -> Result<LocalFlex> {
+    let data = Some(data.to_owned());
     LocalFlex::start(FlexOptions {
         data,
         username: credential("FLEX_USERNAME"),
@@ -157,13 +169,13 @@ pub fn credential(name: &str) -> SecretString {
 }
 
 /// Hands PostgreSQL over to itself and the local Flex to a process of its own, on the address it had.
-fn keep(server: PrivateServer, dir: &Path, address: &str) -> Result<Vec<String>> {
+fn keep(server: PrivateServer, data: &Path, address: &str) -> Result<Vec<String>> {
     let failed = |cause: std::io::Error| Error::rehearsal("local Flex", "cannot be left running", cause);
     let url = server.url(DATABASE);
     let kept = server.leave_running()?;
     let flex = std::process::Command::new(std::env::current_exe().map_err(failed)?)
         .args(["flex", "serve", "--listen", address, "--data"])
-        .arg(dir.join("flex"))
+        .arg(data)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -34,6 +34,20 @@ pub async fn begin_run(area: &StagingArea, id: Option<&str>) -> Result<RunFolder
     Ok(run)
 }
 
+/// The run `id`, which must exist.
+///
+/// # Errors
+/// When the id cannot name a folder or there is no such run; the last ones are named.
+pub async fn existing_run(area: &StagingArea, id: &str) -> Result<RunFolder> {
+    let run = named_run(area, id)?;
+    let known = area.runs().await?;
+    if known.iter().any(|known| known == id) {
+        return Ok(run);
+    }
+    let last: Vec<&str> = known.iter().rev().take(5).map(String::as_str).collect();
+    Err(Error::preflight(format!("there is no run {id} in {}; the last are: {}", area.url(), last.join(", "))))
+}
+
 /// The run `id`, whether or not it exists.
 ///
 /// # Errors

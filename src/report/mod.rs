@@ -44,8 +44,10 @@ pub struct RunReport {
     pub merged: u64,
     /// Warnings on rows, by code.
     pub warnings: BTreeMap<String, u64>,
-    /// Whether every candidate is accounted for and everything was found clean.
+    /// Whether every candidate is accounted for: candidates = loaded + rejected + out of scope + merged.
     pub balanced: bool,
+    /// Whether the balance closes and nothing was found that is not as it should be.
+    pub clean: bool,
     /// Whether every step was done.
     pub finished: bool,
     /// Everything that is not clean, a line each.
@@ -110,13 +112,14 @@ impl RunReport {
     #[must_use]
     pub fn close(mut self, last_step: &str) -> Self {
         let apart = self.rejected.values().sum::<u64>() + self.out_of_scope.values().sum::<u64>() + self.merged;
-        if self.candidates != self.loaded + apart {
+        self.balanced = self.candidates == self.loaded + apart;
+        if !self.balanced {
             self.problems.push(format!(
                 "the balance does not close: {} candidates, {} loaded, {apart} rejected, out of scope or merged",
                 self.candidates, self.loaded
             ));
         }
-        self.balanced = self.problems.is_empty();
+        self.clean = self.problems.is_empty();
         self.finished = self.steps.iter().any(|step| step.name == last_step);
         self
     }
@@ -126,7 +129,7 @@ impl RunReport {
     /// # Errors
     /// [`Error::Mismatch`] with all problems.
     pub fn verdict(&self) -> Result<()> {
-        if self.balanced {
+        if self.clean {
             return Ok(());
         }
         Err(Error::Mismatch { what: format!("run {}", self.run), message: self.problems.join("\n  ") })
@@ -163,7 +166,11 @@ impl RunReport {
         for (code, rows) in &self.warnings {
             sheet.row([format!("warning: {code}"), thousands(*rows)]);
         }
-        let verdict = if self.balanced { "balanced" } else { "NOT BALANCED" };
+        let verdict = match (self.balanced, self.clean) {
+            (true, true) => "balanced",
+            (true, false) => "balanced, NOT CLEAN",
+            (false, _) => "NOT BALANCED",
+        };
         sheet.row([verdict.to_owned(), String::new()]);
         sheet
     }
@@ -209,7 +216,7 @@ mod tests {
     fn a_lost_row_is_a_problem() {
         let mut report = RunReport { candidates: 10, loaded: 7, merged: 1, ..RunReport::default() };
         report.rejected.insert("MISSING_TITLE".into(), 2);
-        assert!(report.clone().close("reconcile").balanced);
+        assert!(report.clone().close("reconcile").clean);
         report.loaded = 6;
         let closed = report.close("reconcile");
         assert!(!closed.balanced);

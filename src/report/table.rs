@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use comfy_table::{CellAlignment, Table as Grid, presets};
+use comfy_table::{CellAlignment, Table as Grid, TableComponent, presets};
 
 /// How a column is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,12 @@ impl Table {
     /// A table with these headings and alignments.
     pub fn aligned(headings: &[&str], alignments: &[Align]) -> Self {
         let mut grid = Grid::new();
-        grid.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(headings.iter().map(|heading| visible(heading)));
+        grid.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        // A rule under the headings is enough.
+        for rule in [TableComponent::HorizontalLines, TableComponent::MiddleIntersections] {
+            grid.remove_style(rule);
+        }
+        grid.set_header(headings.iter().map(|heading| visible(heading)));
         for (column, align) in grid.column_iter_mut().zip(alignments) {
             column.set_cell_alignment(match align {
                 Align::Left => CellAlignment::Left,

@@ -1,0 +1,76 @@
+//! Rows of any shape on stdout, as they come: one JSON document for programs, a table of the first thousand for people.
+
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::execution::SendableRecordBatchStream;
+use futures::TryStreamExt;
+use serde_json::{Map, Value};
+
+use super::{Output, output};
+use crate::error::{Error, Result};
+use crate::report::{SCHEMA_VERSION, Table, thousands};
+use crate::staging::json;
+
+/// Rows that a table for people shows at most.
+const SHOWN: usize = 1_000;
+
+/// Prints all rows. A look shows what is there: values outside of the JSON rule (NaN, infinity) are given as text.
+pub(super) async fn print(rows: SendableRecordBatchStream, form: Output) -> Result<()> {
+    match form {
+        Output::Json => document(rows).await,
+        Output::Table => table(rows).await,
+    }
+}
+
+/// `{"schema_version", "rows": [{…}, …]}`, a line a row.
+async fn document(mut rows: SendableRecordBatchStream) -> Result<()> {
+    output::text(&format!("{{\"schema_version\":{SCHEMA_VERSION},\"rows\":["))?;
+    let mut comma = "";
+    while let Some(batch) = rows.try_next().await.map_err(Error::from_datafusion)? {
+        let mut lines = String::new();
+        for index in 0..batch.num_rows() {
+            lines.push_str(comma);
+            lines.push_str(&Value::Object(object(&batch, index)).to_string());
+            comma = ",\n";
+        }
+        output::text(&lines)?;
+    }
+    output::text("]}")
+}
+
+fn object(batch: &RecordBatch, index: usize) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let value = json::value(column.as_ref(), index);
+        let value = value.unwrap_or_else(|_| Some(Value::from(shown(column, index))));
+        if let Some(value) = value {
+            object.insert(field.name().clone(), value);
+        }
+    }
+    object
+}
+
+fn shown(column: &arrow::array::ArrayRef, index: usize) -> String {
+    match ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default()) {
+        Ok(formatter) => formatter.value(index).to_string(),
+        Err(cause) => format!("({cause})"),
+    }
+}
+
+async fn table(mut rows: SendableRecordBatchStream) -> Result<()> {
+    let schema = rows.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let mut table = Table::aligned(&names, &[]);
+    let mut count = 0;
+    while let Some(batch) = rows.try_next().await.map_err(Error::from_datafusion)? {
+        for index in 0..batch.num_rows().min(SHOWN.saturating_sub(count)) {
+            let mut row = object(&batch, index);
+            table.row(names.iter().map(|name| row.shift_remove(*name).map_or(String::new(), output::plain)));
+        }
+        count += batch.num_rows();
+    }
+    output::text(&table.to_string())?;
+    let cut = if count > SHOWN { format!(", the first {} shown", thousands(SHOWN as u64)) } else { String::new() };
+    output::note(&format!("{} rows{cut}", thousands(count as u64)));
+    Ok(())
+}
