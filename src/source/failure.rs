@@ -1,8 +1,17 @@
 //! What a failure of the source means: repeat it, or stop and tell whom to ask.
 
+use std::time::Duration;
+
 use tokio_postgres::error::SqlState;
 
 use crate::error::Error;
+
+/// Waits before a read that failed for a passing reason is tried again: 1, 2, 4 … 30 s by the number of tries made, with
+/// up to half as much again at random, so that many readers do not come back at once.
+pub(crate) async fn pause(tries: u32) {
+    let wait = Duration::from_secs(1 << tries.saturating_sub(1).min(5)).min(Duration::from_secs(30));
+    tokio::time::sleep(wait.mul_f64(1.0 + fastrand::f64() / 2.0)).await;
+}
 
 /// An error of the source while reading `table` (or another named part of it).
 ///

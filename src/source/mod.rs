@@ -42,6 +42,7 @@ pub use self::copy::CopyRead;
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
+pub(crate) use self::failure::pause;
 use self::failure::{failure, malformed};
 pub use self::partition::{key_slices, page_slices};
 pub use self::selection::Exclusion;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
@@ -110,7 +111,7 @@ impl Snapshot {
         let session = match idle {
             Some(session) if !session.client.is_closed() => session,
             _ => reader(&self.target, &self.name.id, &self.locks).await.map_err(|error| {
-                if self.is_lost() || error.to_string().contains("snapshot") { self.gone(Some(error)) } else { error }
+                if self.is_lost() || refuses_snapshot(&error) { self.gone(Some(error)) } else { error }
             })?,
         };
         Ok(Lease { session, snapshot: self.clone(), _permit: permit })
@@ -206,8 +207,20 @@ async fn keep_alive(holder: Session, lost: Arc<AtomicBool>) {
 }
 
 fn is_lock_timeout(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<tokio_postgres::Error>());
-    cause.and_then(tokio_postgres::Error::code) == Some(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE)
+    sql_state(error) == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}
+
+/// Whether the server says that a snapshot's exporter has gone: its file is missing (22023 or 42704, by version)
+/// or its transaction no longer runs (55000). Source: `ImportSnapshot` and `ProcArrayInstallImportedXmin`.
+fn refuses_snapshot(error: &Error) -> bool {
+    let gone =
+        [&SqlState::INVALID_PARAMETER_VALUE, &SqlState::UNDEFINED_OBJECT, &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE];
+    sql_state(error).is_some_and(|state| gone.contains(&state))
+}
+
+fn sql_state(error: &Error) -> Option<&SqlState> {
+    let cause = std::error::Error::source(error)?.downcast_ref::<tokio_postgres::Error>()?;
+    cause.code()
 }
 
 /// Who holds or wants exclusive locks, for a message.
