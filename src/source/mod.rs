@@ -43,7 +43,7 @@ use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
 pub(crate) use self::failure::pause;
-use self::failure::{failure, malformed};
+use self::failure::{failure, malformed, value};
 pub use self::partition::{key_slices, page_slices};
 pub use self::selection::Exclusion;
 use self::selection::Selection;
@@ -118,8 +118,8 @@ impl PostgresSource {
             .client
             .query_one("select pg_catalog.current_setting('server_version_num')::int", &[])
             .await
-            .map_err(|cause| failure("catalog", "the server's version cannot be read", cause))?
-            .get(0);
+            .map_err(|cause| failure("catalog", "the server's version cannot be read", cause))?;
+        let version = value(&version, 0)?;
         if version < OLDEST {
             return Err(Error::preflight(format!("PostgreSQL {version} is too old; 10 is the oldest that is read")));
         }

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::catalog::quote_table;
 use super::connect::Session;
-use super::failure::failure;
+use super::failure::{failure, value};
 use super::target::Target;
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
@@ -93,7 +93,7 @@ impl Snapshot {
             )
             .await
             .map_err(|cause| failure("snapshot", "the snapshot cannot be exported", cause))?;
-        let name = SnapshotName { id: row.get(0), lsn, at: row.get(1) };
+        let name = SnapshotName { id: value(&row, 0)?, lsn, at: value(&row, 1)? };
         let mut idle = Vec::new();
         for _ in 0..connections.max(1) {
             idle.push(reader(target, &name.id, &locks).await?);
@@ -191,7 +191,7 @@ async fn lsn(control: &Client) -> Option<String> {
     let query = "select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
                         else pg_catalog.pg_current_wal_lsn() end::text";
     // Some managed servers refuse these functions; a snapshot without a position still is one.
-    control.query_one(query, &[]).await.ok().and_then(|row| row.get(0))
+    control.query_one(query, &[]).await.ok().and_then(|row| row.try_get(0).ok().flatten())
 }
 
 /// Holds the transaction open and shows the network that it lives.
@@ -231,5 +231,5 @@ async fn blockers(control: &Client) -> String {
                  join pg_catalog.pg_database d on d.oid = l.database and d.datname = pg_catalog.current_database()
                  where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock'
                    and l.pid <> pg_catalog.pg_backend_pid()";
-    control.query_one(query, &[]).await.map(|row| row.get(0)).unwrap_or_else(|_| "other sessions".into())
+    control.query_one(query, &[]).await.and_then(|row| row.try_get(0)).unwrap_or_else(|_| "other sessions".into())
 }

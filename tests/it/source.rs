@@ -426,6 +426,22 @@ async fn a_read_is_whole_or_an_error_and_slices_add_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_dropped_under_the_catalogs_eyes_is_not_there() {
+    let (server, url, client) = database("create table stays (id int); create table goes (id int)").await;
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    client.batch_execute("begin; drop table goes").await.unwrap();
+    // Its size is asked for, which waits for the lock and then finds nothing.
+    let asking = source.clone();
+    let tables = tokio::spawn(async move { asking.tables().await });
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert!(!tables.is_finished());
+    client.batch_execute("commit").await.unwrap();
+    let tables = tables.await.unwrap().unwrap();
+    assert_eq!(tables.iter().map(|table| table.table.name.as_str()).collect::<Vec<_>>(), ["stays"]);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_late_reader_that_must_wait_for_a_lock_has_not_lost_the_snapshot() {
     let (server, url, client) = database("create table t (id int); insert into t values (1), (2)").await;
     let mut settings = config(&url);
@@ -530,5 +546,11 @@ async fn bytes_that_are_no_text_are_set_aside_with_their_row() {
     let exceptions = source.noted(&TableName::new("public", "note")).exceptions;
     let found: Vec<_> = exceptions.iter().map(|e| (e.key.as_str(), e.column.as_str(), e.text.as_str())).collect();
     assert_eq!(found, [("bad", "v", "\\xe974e9"), ("bad", "tags", "\\xff")]);
+
+    // A name cannot be set aside.
+    let name = r#"do $$ begin execute 'create table "' || E'caf\xe9' || '" (id int)'; end $$"#;
+    client(&url).await.batch_execute(name).await.unwrap();
+    let error = PostgresSource::connect(&config(&url)).await.unwrap().discover().await.unwrap_err();
+    assert!(error.exit_code() == 2 && error.to_string().contains("relname"), "{error}");
     server.stop().await.unwrap();
 }
