@@ -126,7 +126,9 @@ impl CatalogTable {
 
     /// Whether two readings of the catalog describe the same rows in the same form.
     pub(super) fn same_shape(&self, other: &Self) -> bool {
-        self.oid == other.oid && self.relkind == other.relkind && self.columns == other.columns && self.key == other.key
+        (self.oid, &self.table, self.relkind) == (other.oid, &other.table, other.relkind)
+            && self.columns == other.columns
+            && self.key == other.key
     }
 }
 

@@ -254,6 +254,12 @@ impl PostgresSource {
         if let Some(table) = changed {
             return Err(Error::preflight(format!("{} was altered while the run began; start it again", table.table)));
         }
+        let added = now
+            .iter()
+            .find(|table| inner.selection.skips(table).is_none() && !read.iter().any(|other| other.same_shape(table)));
+        if let Some(table) = added {
+            return Err(Error::preflight(format!("{} was created while the run began; start it again", table.table)));
+        }
         let snapshot = Arc::new(snapshot);
         *current = Some(snapshot.clone());
         Ok(snapshot)

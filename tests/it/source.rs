@@ -438,6 +438,14 @@ async fn a_table_dropped_under_the_catalogs_eyes_is_not_there() {
     client.batch_execute("commit").await.unwrap();
     let tables = tables.await.unwrap().unwrap();
     assert_eq!(tables.iter().map(|table| table.table.name.as_str()).collect::<Vec<_>>(), ["stays"]);
+
+    // One that came since the catalog was read would be missing from the staging area: the snapshot is refused.
+    client.batch_execute("create table comes (id int)").await.unwrap();
+    let error = source.snapshot().await.unwrap_err();
+    let message = error.to_string();
+    assert!(error.exit_code() == 2 && message.contains("public.comes was created"), "{message}");
+    let again = PostgresSource::connect(&config(&url)).await.unwrap();
+    again.snapshot().await.unwrap();
     server.stop().await.unwrap();
 }
 
