@@ -21,7 +21,7 @@ pub use self::report::{ExtractReport, ExtractedTable, SkippedTable};
 use self::tables::{Committed, Work};
 use crate::dataflow::{Partition, Progress, Sink, Source, WriteSummary};
 use crate::error::{Error, Result};
-use crate::source::{PostgresSource, exceptions_batch, exceptions_schema};
+use crate::source::{PostgresSource, exceptions_batch, exceptions_schema, pause};
 use crate::staging::{Manifest, RunFolder, SnapshotNote};
 
 /// Tries to read a partition whose read broke off for a passing reason.
@@ -108,6 +108,7 @@ async fn read_partition(
         match written.await {
             Err(error) if error.is_transient() && tries < TRIES => {
                 warn!(table = %partition.table, partition = partition.number, %error, "reading again");
+                pause(tries).await;
                 tries += 1;
             }
             ended => break ended,

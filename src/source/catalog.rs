@@ -7,7 +7,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use tokio_postgres::Client;
 use tokio_postgres::types::Oid;
 
-use super::failure::failure;
+use super::failure::{failure, value};
 use super::types::{PgType, Reading, Types};
 use crate::dataflow::{ColumnMeta, PG_TYPE, TableKind, TableMeta, TableName};
 use crate::error::Result;
@@ -21,8 +21,8 @@ const VECTORS: [Oid; 2] = [22, 30];
 const TABLES: &str = "
     select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8, c.relispartition,
            pn.nspname::text, pc.relname::text, coalesce(am.amname::text, 'heap') = 'heap',
-           case when c.relkind in ('r', 'm') then pg_catalog.pg_table_size(c.oid) else 0 end,
-           case when c.relkind = 'r' then pg_catalog.pg_relation_size(c.oid) else 0 end,
+           case when c.relkind in ('r', 'm') then coalesce(pg_catalog.pg_table_size(c.oid), 0) else 0 end,
+           case when c.relkind = 'r' then coalesce(pg_catalog.pg_relation_size(c.oid), 0) else 0 end,
            pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT'),
            pg_catalog.row_security_active(c.oid)
     from pg_catalog.pg_class c
@@ -126,7 +126,9 @@ impl CatalogTable {
 
     /// Whether two readings of the catalog describe the same rows in the same form.
     pub(super) fn same_shape(&self, other: &Self) -> bool {
-        self.oid == other.oid && self.relkind == other.relkind && self.columns == other.columns && self.key == other.key
+        (self.oid, &self.table, self.relkind) == (other.oid, &other.table, other.relkind)
+            && self.columns == other.columns
+            && self.key == other.key
     }
 }
 
@@ -145,12 +147,12 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
     let mut types = types(client).await?;
     let mut columns: HashMap<Oid, Vec<Attribute>> = HashMap::new();
     for row in client.query(COLUMNS, &[]).await.map_err(wrong)? {
-        columns.entry(row.get(0)).or_default().push(Attribute {
-            name: row.get(1),
-            oid: row.get(2),
-            typmod: row.get(3),
-            type_name: row.get::<_, Option<String>>(4).unwrap_or_default(),
-            nullable: !row.get::<_, bool>(5),
+        columns.entry(value(&row, 0)?).or_default().push(Attribute {
+            name: value(&row, 1)?,
+            oid: value(&row, 2)?,
+            typmod: value(&row, 3)?,
+            type_name: value::<Option<String>>(&row, 4)?.unwrap_or_default(),
+            nullable: !value::<bool>(&row, 5)?,
         });
     }
     for (relation, columns) in &columns {
@@ -159,31 +161,34 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
     }
     let mut keys: HashMap<Oid, Vec<String>> = HashMap::new();
     for row in client.query(KEYS, &[]).await.map_err(wrong)? {
-        keys.entry(row.get(0)).or_default().push(row.get(1));
+        keys.entry(value(&row, 0)?).or_default().push(value(&row, 1)?);
     }
     let mut tables = Vec::new();
     for row in client.query(TABLES, &[]).await.map_err(wrong)? {
-        let oid: Oid = row.get(0);
-        let relkind = row.get::<_, String>(3).chars().next().unwrap_or('r');
-        let main_bytes = unsigned(row.get(10));
+        // NULL for a relation that was dropped while the statement ran (it waits for the locks of others).
+        let Some(readable) = value::<Option<bool>>(&row, 11)? else { continue };
+        let oid: Oid = value(&row, 0)?;
+        let relkind = value::<&str>(&row, 3)?.chars().next().unwrap_or('r');
+        let main_bytes = unsigned(value(&row, 10)?);
         let column = |column: Attribute| CatalogColumn {
             name: column.name,
             type_name: column.type_name,
             nullable: column.nullable,
             reading: types.reading(column.oid, column.typmod),
         };
+        let parent: Option<(String, String)> = Option::zip(value(&row, 6)?, value(&row, 7)?);
         tables.push(CatalogTable {
             oid,
-            table: TableName::new(row.get::<_, String>(1), row.get::<_, String>(2)),
+            table: TableName::new(value::<String>(&row, 1)?, value::<String>(&row, 2)?),
             relkind,
-            parent: Option::zip(row.get(6), row.get(7)).map(|(s, n): (String, String)| TableName::new(s, n)),
-            is_partition: row.get(5),
-            estimate: estimate(row.get(4), relkind, main_bytes),
-            bytes: unsigned(row.get(9)),
+            parent: parent.map(|(schema, name)| TableName::new(schema, name)),
+            is_partition: value(&row, 5)?,
+            estimate: estimate(value(&row, 4)?, relkind, main_bytes),
+            bytes: unsigned(value(&row, 9)?),
             main_bytes,
-            heap: row.get(8),
-            readable: row.get(11),
-            row_security: row.get(12),
+            heap: value(&row, 8)?,
+            readable,
+            row_security: value(&row, 12)?,
             columns: columns.remove(&oid).unwrap_or_default().into_iter().map(column).collect(),
             key: keys.remove(&oid).unwrap_or_default(),
         });
@@ -196,14 +201,14 @@ async fn types(client: &Client) -> Result<Types> {
     let mut types = Types::default();
     let rows = client.query(TYPES, &[]).await.map_err(|cause| failure("catalog", "the types cannot be read", cause))?;
     for row in rows {
-        let oid: Oid = row.get(0);
+        let oid: Oid = value(&row, 0)?;
         let found = PgType {
-            kind: row.get::<_, String>(1).chars().next().unwrap_or('b'),
-            base: row.get(2),
-            typmod: row.get(3),
-            element: row.get(4),
-            range_of: row.get(5),
-            relation: row.get(6),
+            kind: value::<&str>(&row, 1)?.chars().next().unwrap_or('b'),
+            base: value(&row, 2)?,
+            typmod: value(&row, 3)?,
+            element: value(&row, 4)?,
+            range_of: value(&row, 5)?,
+            relation: value(&row, 6)?,
         };
         if !VECTORS.contains(&oid) {
             types.by_oid.insert(oid, found);

@@ -16,7 +16,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::failure;
+use super::failure::{failure, value};
 use super::tap::{Tally, TapTls, Tapped};
 use super::target::{Place, Target};
 use super::tls::{SslMode, client_config};
@@ -81,7 +81,7 @@ impl Session {
         let start = |cause| failure(&name, "the session cannot be set up", cause);
         session.client.batch_execute(PREAMBLE).await.map_err(start)?;
         let encoding = session.client.query_one("show server_encoding", &[]).await.map_err(start)?;
-        if encoding.get::<_, String>(0) == "SQL_ASCII" {
+        if value::<&str>(&encoding, 0)? == "SQL_ASCII" {
             // Nothing can be converted from it: take the bytes as they are; each text value is checked by the decoder.
             session.client.batch_execute("set client_encoding = 'SQL_ASCII'").await.map_err(start)?;
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::catalog::{CatalogTable, quote_table};
 use super::connect::Session;
-use super::failure::failure;
+use super::failure::{failure, value};
 use super::selection::Selection;
 use crate::dataflow::{ColumnMeta, TableKind, TableName};
 use crate::error::Result;
@@ -94,11 +94,11 @@ pub(super) async fn discover(session: &Session, tables: &[CatalogTable], selecti
     let facts = session.client.query_one(query, &[]).await;
     let facts = facts.map_err(|cause| failure("catalog", "the database's size cannot be read", cause))?;
     Ok(Discovery {
-        size_bytes: u64::try_from(facts.get::<_, i64>(0)).unwrap_or(0),
+        size_bytes: u64::try_from(value::<i64>(&facts, 0)?).unwrap_or(0),
         tables: tables.iter().filter(|table| matches!(table.relkind, 'r' | 'p')).count() as u64,
-        server_version: facts.get(1),
+        server_version: value(&facts, 1)?,
         connection: connection(session).await?,
-        large_objects: u64::try_from(facts.get::<_, i64>(2)).unwrap_or(0),
+        large_objects: u64::try_from(value::<i64>(&facts, 2)?).unwrap_or(0),
         listing,
     })
 }
@@ -136,7 +136,7 @@ async fn count(session: &Session, table: &CatalogTable) -> Result<u64> {
     let query = format!("select pg_catalog.count(*) from only {}", quote_table(&table.table));
     let counted = session.client.query_one(&query, &[]).await;
     let row = counted.map_err(|cause| failure(&table.table.to_string(), "its rows cannot be counted", cause))?;
-    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
+    Ok(u64::try_from(value::<i64>(&row, 0)?).unwrap_or(0))
 }
 
 fn findings(table: &CatalogTable, rows: u64) -> Vec<String> {
@@ -183,8 +183,8 @@ async fn connection(session: &Session) -> Result<Connection> {
     let query = query.replace("pg_catalog.current_user()", "current_user");
     let row = session.client.query_one(&query, &[]).await;
     let row = row.map_err(|cause| failure("connection", "the session's facts cannot be read", cause))?;
-    let server: Option<(std::net::IpAddr, i32)> = Option::zip(row.get(5), row.get(6));
-    let tls: Option<String> = row.get(7);
+    let server: Option<(std::net::IpAddr, i32)> = Option::zip(value(&row, 5)?, value(&row, 6)?);
+    let tls: Option<String> = value(&row, 7)?;
     Ok(Connection {
         place: session.place.clone(),
         transport: match (session.peer, tls) {
@@ -193,11 +193,11 @@ async fn connection(session: &Session) -> Result<Connection> {
             (Some(_), None) => "TCP, not encrypted".into(),
         },
         route: route(session.peer, server),
-        user: row.get(0),
-        database: row.get(1),
-        encoding: row.get(2),
-        timezone: row.get::<_, Option<String>>(3).unwrap_or_default(),
-        in_recovery: row.get(4),
+        user: value(&row, 0)?,
+        database: value(&row, 1)?,
+        encoding: value(&row, 2)?,
+        timezone: value::<Option<String>>(&row, 3)?.unwrap_or_default(),
+        in_recovery: value(&row, 4)?,
     })
 }
 

@@ -1,8 +1,19 @@
 //! What a failure of the source means: repeat it, or stop and tell whom to ask.
 
-use tokio_postgres::error::SqlState;
+use std::time::Duration;
 
-use crate::error::Error;
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::FromSql;
+
+use crate::error::{Error, Result};
+
+/// Waits before a read that failed for a passing reason is tried again: 1, 2, 4 … 30 s by the number of tries made, with
+/// up to half as much again at random, so that many readers do not come back at once.
+pub(crate) async fn pause(tries: u32) {
+    let wait = Duration::from_secs(1 << tries.saturating_sub(1).min(5)).min(Duration::from_secs(30));
+    tokio::time::sleep(wait.mul_f64(1.0 + fastrand::f64() / 2.0)).await;
+}
 
 /// An error of the source while reading `table` (or another named part of it).
 ///
@@ -37,6 +48,20 @@ pub(super) fn failure(table: &str, doing: &str, cause: tokio_postgres::Error) ->
         transient,
         cause: Some(cause.into()),
     }
+}
+
+/// A value of an answer's row. One that cannot be read (a name that is not UTF-8 in a database of encoding SQL_ASCII, a
+/// NULL where the catalog has none) is an error.
+pub(super) fn value<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T> {
+    row.try_get(index).map_err(|cause| {
+        let column = row.columns().get(index).map_or("?", |column| column.name());
+        let message = format!(
+            "the catalog holds a value of {column} that cannot be read: {}; a name that is not UTF-8 must be renamed in \
+             the source",
+            std::error::Error::source(&cause).map_or_else(|| cause.to_string(), ToString::to_string)
+        );
+        Error::Preflight { message, cause: Some(cause.into()) }
+    })
 }
 
 /// Bytes on the wire that are not what the catalog promised: never repeated, always a defect on one of the two sides.

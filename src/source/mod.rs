@@ -42,13 +42,15 @@ pub use self::copy::CopyRead;
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
-use self::failure::{failure, malformed};
+pub(crate) use self::failure::pause;
+use self::failure::{failure, malformed, value};
 pub use self::partition::{key_slices, page_slices};
 pub use self::selection::Exclusion;
 use self::selection::Selection;
 use self::snapshot::Snapshot;
 pub use self::snapshot::SnapshotName;
 use self::target::Target;
+pub use self::target::has_password;
 pub use self::types::{Reading, Wire};
 use crate::dataflow::{Partition, SendableRecordBatchStream, Slice, Source, TableMeta, TableName};
 use crate::error::{Error, Result};
@@ -116,8 +118,8 @@ impl PostgresSource {
             .client
             .query_one("select pg_catalog.current_setting('server_version_num')::int", &[])
             .await
-            .map_err(|cause| failure("catalog", "the server's version cannot be read", cause))?
-            .get(0);
+            .map_err(|cause| failure("catalog", "the server's version cannot be read", cause))?;
+        let version = value(&version, 0)?;
         if version < OLDEST {
             return Err(Error::preflight(format!("PostgreSQL {version} is too old; 10 is the oldest that is read")));
         }
@@ -251,6 +253,12 @@ impl PostgresSource {
         let changed = read.iter().find(|table| !now.iter().any(|other| other.same_shape(table)));
         if let Some(table) = changed {
             return Err(Error::preflight(format!("{} was altered while the run began; start it again", table.table)));
+        }
+        let added = now
+            .iter()
+            .find(|table| inner.selection.skips(table).is_none() && !read.iter().any(|other| other.same_shape(table)));
+        if let Some(table) = added {
+            return Err(Error::preflight(format!("{} was created while the run began; start it again", table.table)));
         }
         let snapshot = Arc::new(snapshot);
         *current = Some(snapshot.clone());

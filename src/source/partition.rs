@@ -70,7 +70,7 @@ async fn by_key(client: &Client, table: &CatalogTable, slice_bytes: u64) -> Vec<
                  where schemaname = $1 and tablename = $2 and attname = $3 and not inherited";
     let name = &table.table;
     let bounds = match client.query_opt(query, &[&name.schema, &name.name, &column.name]).await {
-        Ok(Some(row)) => row.get::<_, Option<Vec<i64>>>(0).unwrap_or_default(),
+        Ok(Some(row)) => row.try_get::<_, Option<Vec<i64>>>(0).ok().flatten().unwrap_or_default(),
         // No statistics, or none that this user may see: one read of the whole table is always right.
         _ => return vec![Slice::Whole],
     };

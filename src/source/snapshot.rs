@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::catalog::quote_table;
 use super::connect::Session;
-use super::failure::failure;
+use super::failure::{failure, value};
 use super::target::Target;
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
@@ -92,7 +93,7 @@ impl Snapshot {
             )
             .await
             .map_err(|cause| failure("snapshot", "the snapshot cannot be exported", cause))?;
-        let name = SnapshotName { id: row.get(0), lsn, at: row.get(1) };
+        let name = SnapshotName { id: value(&row, 0)?, lsn, at: value(&row, 1)? };
         let mut idle = Vec::new();
         for _ in 0..connections.max(1) {
             idle.push(reader(target, &name.id, &locks).await?);
@@ -110,7 +111,7 @@ impl Snapshot {
         let session = match idle {
             Some(session) if !session.client.is_closed() => session,
             _ => reader(&self.target, &self.name.id, &self.locks).await.map_err(|error| {
-                if self.is_lost() || error.to_string().contains("snapshot") { self.gone(Some(error)) } else { error }
+                if self.is_lost() || refuses_snapshot(&error) { self.gone(Some(error)) } else { error }
             })?,
         };
         Ok(Lease { session, snapshot: self.clone(), _permit: permit })
@@ -190,7 +191,7 @@ async fn lsn(control: &Client) -> Option<String> {
     let query = "select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
                         else pg_catalog.pg_current_wal_lsn() end::text";
     // Some managed servers refuse these functions; a snapshot without a position still is one.
-    control.query_one(query, &[]).await.ok().and_then(|row| row.get(0))
+    control.query_one(query, &[]).await.ok().and_then(|row| row.try_get(0).ok().flatten())
 }
 
 /// Holds the transaction open and shows the network that it lives.
@@ -206,8 +207,20 @@ async fn keep_alive(holder: Session, lost: Arc<AtomicBool>) {
 }
 
 fn is_lock_timeout(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<tokio_postgres::Error>());
-    cause.and_then(tokio_postgres::Error::code) == Some(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE)
+    sql_state(error) == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}
+
+/// Whether the server says that a snapshot's exporter has gone: its file is missing (22023 or 42704, by version)
+/// or its transaction no longer runs (55000). Source: `ImportSnapshot` and `ProcArrayInstallImportedXmin`.
+fn refuses_snapshot(error: &Error) -> bool {
+    let gone =
+        [&SqlState::INVALID_PARAMETER_VALUE, &SqlState::UNDEFINED_OBJECT, &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE];
+    sql_state(error).is_some_and(|state| gone.contains(&state))
+}
+
+fn sql_state(error: &Error) -> Option<&SqlState> {
+    let cause = std::error::Error::source(error)?.downcast_ref::<tokio_postgres::Error>()?;
+    cause.code()
 }
 
 /// Who holds or wants exclusive locks, for a message.
@@ -218,5 +231,5 @@ async fn blockers(control: &Client) -> String {
                  join pg_catalog.pg_database d on d.oid = l.database and d.datname = pg_catalog.current_database()
                  where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock'
                    and l.pid <> pg_catalog.pg_backend_pid()";
-    control.query_one(query, &[]).await.map(|row| row.get(0)).unwrap_or_else(|_| "other sessions".into())
+    control.query_one(query, &[]).await.and_then(|row| row.try_get(0)).unwrap_or_else(|_| "other sessions".into())
 }

@@ -76,6 +76,19 @@ impl Target {
     }
 }
 
+/// Whether a connection URL or `key=value` string holds a password, in whatever place. A string that cannot be read is
+/// taken to hold one when it looks so: it is not to be committed to a file either way.
+pub fn has_password(url: &str) -> bool {
+    match take_ssl(url).0.parse::<Config>() {
+        Ok(config) => config.get_password().is_some_and(|password| !password.is_empty()),
+        Err(_) => {
+            let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+            let signed_in = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+            signed_in || url.to_ascii_lowercase().contains("password")
+        }
+    }
+}
+
 /// Takes `sslmode` and `sslrootcert` out of the string: tokio-postgres knows only some modes and no root file.
 fn take_ssl(url: &str) -> (String, Option<String>, Option<String>) {
     let (mut mode, mut roots) = (None, None);
@@ -235,6 +248,26 @@ mod tests {
         }
         let target = Target::parse(&SecretString::from("postgres://u:s3cret@localhost/d"), false).unwrap();
         assert!(!format!("{target:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_password_is_found_wherever_the_connection_string_holds_it() {
+        for url in [
+            "postgres://u:s3cret@h/d",
+            "postgres://u@h/d?password=s3cret",
+            "postgres://u@h/d?sslmode=verify-ca&password=s3cret",
+            "host=h user=u password=s3cret",
+            "host=h password = 's 3'",
+            "postgres://u:s3cret@h:no-port/d",
+            "postgres://u@h/d?password=s3cret&sslcert=x",
+        ] {
+            assert!(has_password(url), "{url}");
+        }
+        let without =
+            ["postgres://u@h/d", "postgres://u:@h/d", "host=h user=u", "postgres://h:5432/d?sslmode=verify-full"];
+        for url in without {
+            assert!(!has_password(url), "{url}");
+        }
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::{VerifiedTable, VerifyReport, wire};
 use crate::dataflow::checksum::RowHash;
 use crate::dataflow::{ContentChecksum, Progress, Source, TableName};
 use crate::error::{Error, Result};
 use crate::source::framing::{Fields, Framing};
-use crate::source::{PostgresSource, Wire, whole};
+use crate::source::{PostgresSource, Wire, pause, whole};
 
 /// Tries to read a table whose read broke off for a passing reason.
 const TRIES: u32 = 3;
@@ -89,7 +90,11 @@ pub(super) async fn checksum(
     let mut tries = 1;
     loop {
         match read(database, table, &wires, progress).await {
-            Err(error) if error.is_transient() && tries < TRIES => tries += 1,
+            Err(error) if error.is_transient() && tries < TRIES => {
+                warn!(%table, %error, "reading again");
+                pause(tries).await;
+                tries += 1;
+            }
             ended => return ended,
         }
     }

@@ -425,6 +425,64 @@ async fn a_read_is_whole_or_an_error_and_slices_add_up() {
     server.stop().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_dropped_under_the_catalogs_eyes_is_not_there() {
+    let (server, url, client) = database("create table stays (id int); create table goes (id int)").await;
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    client.batch_execute("begin; drop table goes").await.unwrap();
+    // Its size is asked for, which waits for the lock and then finds nothing.
+    let asking = source.clone();
+    let tables = tokio::spawn(async move { asking.tables().await });
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert!(!tables.is_finished());
+    client.batch_execute("commit").await.unwrap();
+    let tables = tables.await.unwrap().unwrap();
+    assert_eq!(tables.iter().map(|table| table.table.name.as_str()).collect::<Vec<_>>(), ["stays"]);
+
+    // One that came since the catalog was read would be missing from the staging area: the snapshot is refused.
+    client.batch_execute("create table comes (id int)").await.unwrap();
+    let error = source.snapshot().await.unwrap_err();
+    let message = error.to_string();
+    assert!(error.exit_code() == 2 && message.contains("public.comes was created"), "{message}");
+    let again = PostgresSource::connect(&config(&url)).await.unwrap();
+    again.snapshot().await.unwrap();
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_reader_that_must_wait_for_a_lock_has_not_lost_the_snapshot() {
+    let (server, url, client) = database("create table t (id int); insert into t values (1), (2)").await;
+    let mut settings = config(&url);
+    settings.connections = 1;
+    let source = PostgresSource::connect(&settings).await.unwrap();
+    source.snapshot().await.unwrap();
+    let truncating = self::client(&url).await;
+    let cancel = truncating.cancel_token();
+    let truncate = tokio::spawn(async move { truncating.batch_execute("truncate t").await });
+    let readers = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                   where application_name = 'telecine' and query like 'lock table%'";
+    let ended: i64 = client.query_one(readers, &[]).await.unwrap().get(0);
+    assert_eq!(ended, 1);
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+
+    let Err(error) = source.scan(&whole("public", "t")).await else { panic!("the TRUNCATE holds the reader back") };
+    assert!(error.is_transient() && error.to_string().contains("exclusive lock"), "{error}");
+    cancel.cancel_query(NoTls).await.unwrap();
+    truncate.await.unwrap().unwrap_err();
+    let read: usize = rows(&source, &whole("public", "t")).await.iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(read, 2);
+
+    // Without its holder it is lost, and trying again is of no use.
+    let all = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+               where application_name = 'telecine' and state = 'idle in transaction'";
+    let ended: i64 = client.query_one(all, &[]).await.unwrap().get(0);
+    assert_eq!(ended, 2);
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let Err(error) = source.scan(&whole("public", "t")).await else { panic!("the holder has ended") };
+    assert!(!error.is_transient() && error.to_string().contains("the session that held it has ended"), "{error}");
+    server.stop().await.unwrap();
+}
+
 /// A certificate authority, a certificate of it for `localhost`, and an authority that nobody knows.
 const CERTIFICATES: &str = "
     key='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
@@ -496,5 +554,11 @@ async fn bytes_that_are_no_text_are_set_aside_with_their_row() {
     let exceptions = source.noted(&TableName::new("public", "note")).exceptions;
     let found: Vec<_> = exceptions.iter().map(|e| (e.key.as_str(), e.column.as_str(), e.text.as_str())).collect();
     assert_eq!(found, [("bad", "v", "\\xe974e9"), ("bad", "tags", "\\xff")]);
+
+    // A name cannot be set aside.
+    let name = r#"do $$ begin execute 'create table "' || E'caf\xe9' || '" (id int)'; end $$"#;
+    client(&url).await.batch_execute(name).await.unwrap();
+    let error = PostgresSource::connect(&config(&url)).await.unwrap().discover().await.unwrap_err();
+    assert!(error.exit_code() == 2 && error.to_string().contains("relname"), "{error}");
     server.stop().await.unwrap();
 }
