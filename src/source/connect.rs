@@ -56,6 +56,16 @@ impl Drop for Session {
 }
 
 impl Session {
+    /// Connects where a run begins: whatever fails, nothing was started. Later a server that does not answer may come back.
+    pub(super) async fn first(target: &Target) -> Result<Self> {
+        Self::open(target).await.map_err(|error| match error {
+            Error::Source { table, message, cause, .. } => {
+                Error::Preflight { message: format!("{table}: {message}"), cause }
+            }
+            other => other,
+        })
+    }
+
     /// Connects to the first address that answers and applies the preamble.
     pub(super) async fn open(target: &Target) -> Result<Self> {
         let mut last = Error::preflight("the source's URL names no host");
@@ -139,27 +149,57 @@ async fn secure(target: &Target, place: &Place) -> Result<Session> {
     Ok(Session { client, tally, peer, place: place_name(place), driver })
 }
 
-/// A failed handshake or sign-in. A certificate problem says which file would mend it.
+/// A failed handshake or sign-in: not to be repeated, and with the advice that mends it, unless the connection broke or
+/// the server is the one that asks for patience.
 fn refused(place: &Place, cause: tokio_postgres::Error) -> Error {
     let place = place_name(place);
-    let mut text = String::new();
-    let mut next: Option<&dyn std::error::Error> = Some(&cause);
-    while let Some(inner) = next {
-        text.push_str(&inner.to_string());
-        next = inner.source();
-    }
-    if text.contains("certificate") {
-        let message = format!(
-            "{place} did not prove its identity; no password was sent. Give the root certificates with sslrootcert= or \
-             PGSSLROOTCERT (for Amazon RDS: global-bundle.pem) and connect by the name that the certificate holds"
-        );
-        return Error::Preflight { message, cause: Some(cause.into()) };
+    let advice = if cause.as_db_error().is_some() { None } else { advice(&cause) };
+    if let Some(advice) = advice {
+        return Error::Preflight { message: format!("{place} {advice}"), cause: Some(cause.into()) };
     }
     match failure(&place, "the source does not let us in", cause) {
         Error::Source { message, transient: false, cause, .. } => {
             Error::Preflight { message: format!("{place}: {message}"), cause }
         }
         other => other,
+    }
+}
+
+/// What is wrong where the server has sent no error of its own, and what mends it; none if the connection broke.
+fn advice(cause: &tokio_postgres::Error) -> Option<&'static str> {
+    let mut text = String::new();
+    let mut next: Option<&dyn std::error::Error> = Some(cause);
+    while let Some(inner) = next {
+        text.push_str(&inner.to_string());
+        text.push('\n');
+        next = inner.source();
+    }
+    // tokio-postgres keeps the kind of its errors to itself: they are told by their words.
+    let says = |words: &str| text.contains(words);
+    let broke = ["unexpected end of file", "unexpected EOF", "handshake eof", "os error"].into_iter().any(says);
+    if says("certificate") {
+        Some(
+            "did not prove its identity; no password was sent. Give the root certificates with sslrootcert= or \
+             PGSSLROOTCERT (for Amazon RDS: global-bundle.pem) and connect by the name that the certificate holds",
+        )
+    } else if says("password missing") {
+        Some("asks for a password and none is set: give it with PGPASSWORD or in the file that PGPASSFILE names")
+    } else if says("server does not support TLS") {
+        Some(
+            "offers no TLS, and sslmode asks for it: turn ssl on in the server, or, where the network may be trusted \
+             with the password, set sslmode=disable",
+        )
+    } else if says("authentication error") {
+        Some(
+            "asks for a way to sign in that is not known here, or its answer is wrong: check user, password \
+              (PGPASSWORD, PGPASSFILE) and the server's pg_hba.conf",
+        )
+    } else if says("error performing TLS handshake") && !broke {
+        Some(
+            "and we agree on no TLS: check sslmode, and the TLS versions and client certificates that the server wants",
+        )
+    } else {
+        None
     }
 }
 

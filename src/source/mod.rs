@@ -109,11 +109,12 @@ impl PostgresSource {
     /// Connects one session, which asks the catalog; the readers' sessions come with the snapshot.
     ///
     /// # Errors
-    /// When URL or globs are unusable, no connection can be made, or the server is older than PostgreSQL 10.
+    /// [`Error::Preflight`] when no connection can be made or the server is older than PostgreSQL 10; [`Error::Config`]
+    /// when URL or globs are unusable.
     pub async fn connect(config: &SourceConfig) -> Result<Self> {
         let target = Target::parse(&config.url, config.allow_insecure)?;
         let selection = Selection::new(&config.include, &config.exclude)?;
-        let control = Session::open(&target).await?;
+        let control = Session::first(&target).await?;
         let version = control
             .client
             .query_one("select pg_catalog.current_setting('server_version_num')::int", &[])

@@ -366,6 +366,21 @@ async fn discovery_accounts_for_every_table() {
     settings.url = format!("postgres://127.0.0.1:{port}/library?sslmode=verify-full&user=x").into();
     let unsafe_link = PostgresSource::connect(&settings).await.unwrap_err();
     assert!(format!("{unsafe_link:?}").contains("TLS"), "{unsafe_link:?}");
+
+    // What keeps a run from starting says so and what mends it, once, and never with the password.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (url, wanted) in [
+        (format!("limited@127.0.0.1:{port}/library"), &format!("127.0.0.1:{port} asks for a password and none is set")),
+        (format!("limited:canary-9@127.0.0.1:{port}/library?sslmode=require"), &"sslmode=disable".to_owned()),
+        (format!("limited:canary-9@127.0.0.1:{port}/library"), &"PGPASSFILE".to_owned()),
+        (format!("limited:canary-9@127.0.0.1:{nobody}/library"), &format!("127.0.0.1:{nobody}: no connection")),
+        ("limited:canary-9@nowhere.invalid/library".to_owned(), &"nowhere.invalid:5432: no connection".to_owned()),
+    ] {
+        settings.url = format!("postgres://{url}").into();
+        let error = PostgresSource::connect(&settings).await.unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains(wanted.as_str()), "{url}: {error:?}");
+        assert!(!error.is_transient() && !format!("{error} {error:?}").contains("canary"), "{error:?}");
+    }
     server.stop().await.unwrap();
 }
 
