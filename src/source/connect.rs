@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, ToSocketAddrs, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode as Negotiation;
@@ -16,7 +16,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::{failure, value};
+use super::failure::{answer, failure, value};
 use super::tap::{Tally, TapTls, Tapped};
 use super::target::{Place, Target};
 use super::tls::{SslMode, client_config};
@@ -24,6 +24,8 @@ use crate::error::{Error, Result};
 
 /// How long dialling one address may take when the URL does not say (`connect_timeout`).
 const DIAL: Duration = Duration::from_secs(15);
+/// How long handshake and sign-in may take after that, likewise.
+const GREETING: Duration = Duration::from_secs(60);
 
 /// The settings under which values, locks and time limits mean the same everywhere (after pg_dump's `setup_connection`).
 /// `row_security = off` turns a policy that would hide rows into an error. Names a server does not know are left out.
@@ -88,12 +90,12 @@ impl Session {
             },
             (Place::Tcp { .. }, _) => secure(target, place).await,
         }?;
-        let start = |cause| failure(&name, "the session cannot be set up", cause);
-        session.client.batch_execute(PREAMBLE).await.map_err(start)?;
-        let encoding = session.client.query_one("show server_encoding", &[]).await.map_err(start)?;
+        let doing = "the session cannot be set up";
+        answer(&name, doing, session.client.batch_execute(PREAMBLE)).await?;
+        let encoding = answer(&name, doing, session.client.query_one("show server_encoding", &[])).await?;
         if value::<&str>(&encoding, 0)? == "SQL_ASCII" {
             // Nothing can be converted from it: take the bytes as they are; each text value is checked by the decoder.
-            session.client.batch_execute("set client_encoding = 'SQL_ASCII'").await.map_err(start)?;
+            answer(&name, doing, session.client.batch_execute("set client_encoding = 'SQL_ASCII'")).await?;
         }
         Ok(session)
     }
@@ -123,7 +125,7 @@ async fn plain(target: &Target, place: &Place) -> Result<Session> {
     let mut config = target.config.clone();
     config.ssl_mode(Negotiation::Disable);
     let stream = Tapped::new(wire, tally.clone());
-    let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|cause| refused(place, cause))?;
+    let (client, connection) = greet(target, place, config.connect_raw(stream, NoTls)).await?;
     let driver = tokio::spawn(async move {
         let _ = connection.await;
     });
@@ -142,11 +144,27 @@ async fn secure(target: &Target, place: &Place) -> Result<Session> {
     let mut maker = MakeRustlsConnect::new(client_config(target.mode, target.roots.as_deref())?);
     let Ok(inner) = MakeTlsConnect::<Wire>::make_tls_connect(&mut maker, name);
     let tls = TapTls { inner, tally: tally.clone() };
-    let (client, connection) = config.connect_raw(wire, tls).await.map_err(|cause| refused(place, cause))?;
+    let (client, connection) = greet(target, place, config.connect_raw(wire, tls)).await?;
     let driver = tokio::spawn(async move {
         let _ = connection.await;
     });
     Ok(Session { client, tally, peer, place: place_name(place), driver })
+}
+
+/// Waits for handshake and sign-in: something may listen that never says a word.
+async fn greet<T>(
+    target: &Target,
+    place: &Place,
+    greeting: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    let limit = target.config.get_connect_timeout().copied().unwrap_or(GREETING);
+    let greeted = timeout(limit, greeting).await.map_err(|_| Error::Source {
+        table: place_name(place),
+        message: format!("something listens there and has not answered within {limit:?}; is it PostgreSQL?"),
+        transient: true,
+        cause: None,
+    })?;
+    greeted.map_err(|cause| refused(place, cause))
 }
 
 /// A failed handshake or sign-in: not to be repeated, and with the advice that mends it, unless the connection broke or
@@ -211,11 +229,11 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
             timeout(limit, UnixStream::connect(path)).await.map(|stream| stream.map(Wire::Unix))
         }
         Place::Tcp { address: Some(address), port, .. } => {
-            timeout(limit, TcpStream::connect((*address, *port))).await.map(|stream| stream.map(Wire::Tcp))
+            timeout(limit, tcp((*address, *port))).await.map(|stream| stream.map(Wire::Tcp))
         }
         Place::Tcp { name, port, .. } => {
             let name = name.trim_matches(['[', ']']);
-            timeout(limit, TcpStream::connect((name, *port))).await.map(|stream| stream.map(Wire::Tcp))
+            timeout(limit, tcp((name, *port))).await.map(|stream| stream.map(Wire::Tcp))
         }
     };
     let wire = dialled
@@ -235,6 +253,25 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
         Wire::Unix(_) => None,
     };
     Ok((wire, peer))
+}
+
+/// Connects to the first address of a name that answers. The socket asks the other end for signs of life, as often as
+/// the system is set to, so that an end that has gone without a word is noticed however long we wait for it.
+async fn tcp(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let connecting = async {
+            let socket = socket?;
+            socket.set_keepalive(true)?;
+            socket.connect(address).await
+        };
+        match connecting.await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// The byte stream under the protocol.
