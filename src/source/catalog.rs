@@ -7,7 +7,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use tokio_postgres::Client;
 use tokio_postgres::types::Oid;
 
-use super::failure::{failure, value};
+use super::failure::{answer, value};
 use super::types::{PgType, Reading, Types};
 use crate::dataflow::{ColumnMeta, PG_TYPE, TableKind, TableMeta, TableName};
 use crate::error::Result;
@@ -143,10 +143,10 @@ struct Attribute {
 
 /// Reads all relations of the user's schemas, ordered by name.
 pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
-    let wrong = |cause| failure("catalog", "the catalog cannot be read", cause);
+    let ask = |query| answer("catalog", "the catalog cannot be read", client.query(query, &[]));
     let mut types = types(client).await?;
     let mut columns: HashMap<Oid, Vec<Attribute>> = HashMap::new();
-    for row in client.query(COLUMNS, &[]).await.map_err(wrong)? {
+    for row in ask(COLUMNS).await? {
         columns.entry(value(&row, 0)?).or_default().push(Attribute {
             name: value(&row, 1)?,
             oid: value(&row, 2)?,
@@ -160,11 +160,11 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
         types.attributes.insert(*relation, attributes);
     }
     let mut keys: HashMap<Oid, Vec<String>> = HashMap::new();
-    for row in client.query(KEYS, &[]).await.map_err(wrong)? {
+    for row in ask(KEYS).await? {
         keys.entry(value(&row, 0)?).or_default().push(value(&row, 1)?);
     }
     let mut tables = Vec::new();
-    for row in client.query(TABLES, &[]).await.map_err(wrong)? {
+    for row in ask(TABLES).await? {
         // NULL for a relation that was dropped while the statement ran (it waits for the locks of others).
         let Some(readable) = value::<Option<bool>>(&row, 11)? else { continue };
         let oid: Oid = value(&row, 0)?;
@@ -199,7 +199,7 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
 
 async fn types(client: &Client) -> Result<Types> {
     let mut types = Types::default();
-    let rows = client.query(TYPES, &[]).await.map_err(|cause| failure("catalog", "the types cannot be read", cause))?;
+    let rows = answer("catalog", "the types cannot be read", client.query(TYPES, &[])).await?;
     for row in rows {
         let oid: Oid = value(&row, 0)?;
         let found = PgType {

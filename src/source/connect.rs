@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, ToSocketAddrs, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode as Negotiation;
@@ -16,7 +16,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::{failure, value};
+use super::failure::{answer, failure, value};
 use super::tap::{Tally, TapTls, Tapped};
 use super::target::{Place, Target};
 use super::tls::{SslMode, client_config};
@@ -24,6 +24,8 @@ use crate::error::{Error, Result};
 
 /// How long dialling one address may take when the URL does not say (`connect_timeout`).
 const DIAL: Duration = Duration::from_secs(15);
+/// How long handshake and sign-in may take after that, likewise.
+const GREETING: Duration = Duration::from_secs(60);
 
 /// The settings under which values, locks and time limits mean the same everywhere (after pg_dump's `setup_connection`).
 /// `row_security = off` turns a policy that would hide rows into an error. Names a server does not know are left out.
@@ -56,6 +58,16 @@ impl Drop for Session {
 }
 
 impl Session {
+    /// Connects where a run begins: whatever fails, nothing was started. Later a server that does not answer may come back.
+    pub(super) async fn first(target: &Target) -> Result<Self> {
+        Self::open(target).await.map_err(|error| match error {
+            Error::Source { table, message, cause, .. } => {
+                Error::Preflight { message: format!("{table}: {message}"), cause }
+            }
+            other => other,
+        })
+    }
+
     /// Connects to the first address that answers and applies the preamble.
     pub(super) async fn open(target: &Target) -> Result<Self> {
         let mut last = Error::preflight("the source's URL names no host");
@@ -78,12 +90,12 @@ impl Session {
             },
             (Place::Tcp { .. }, _) => secure(target, place).await,
         }?;
-        let start = |cause| failure(&name, "the session cannot be set up", cause);
-        session.client.batch_execute(PREAMBLE).await.map_err(start)?;
-        let encoding = session.client.query_one("show server_encoding", &[]).await.map_err(start)?;
+        let doing = "the session cannot be set up";
+        answer(&name, doing, session.client.batch_execute(PREAMBLE)).await?;
+        let encoding = answer(&name, doing, session.client.query_one("show server_encoding", &[])).await?;
         if value::<&str>(&encoding, 0)? == "SQL_ASCII" {
             // Nothing can be converted from it: take the bytes as they are; each text value is checked by the decoder.
-            session.client.batch_execute("set client_encoding = 'SQL_ASCII'").await.map_err(start)?;
+            answer(&name, doing, session.client.batch_execute("set client_encoding = 'SQL_ASCII'")).await?;
         }
         Ok(session)
     }
@@ -113,7 +125,7 @@ async fn plain(target: &Target, place: &Place) -> Result<Session> {
     let mut config = target.config.clone();
     config.ssl_mode(Negotiation::Disable);
     let stream = Tapped::new(wire, tally.clone());
-    let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|cause| refused(place, cause))?;
+    let (client, connection) = greet(target, place, config.connect_raw(stream, NoTls)).await?;
     let driver = tokio::spawn(async move {
         let _ = connection.await;
     });
@@ -132,34 +144,80 @@ async fn secure(target: &Target, place: &Place) -> Result<Session> {
     let mut maker = MakeRustlsConnect::new(client_config(target.mode, target.roots.as_deref())?);
     let Ok(inner) = MakeTlsConnect::<Wire>::make_tls_connect(&mut maker, name);
     let tls = TapTls { inner, tally: tally.clone() };
-    let (client, connection) = config.connect_raw(wire, tls).await.map_err(|cause| refused(place, cause))?;
+    let (client, connection) = greet(target, place, config.connect_raw(wire, tls)).await?;
     let driver = tokio::spawn(async move {
         let _ = connection.await;
     });
     Ok(Session { client, tally, peer, place: place_name(place), driver })
 }
 
-/// A failed handshake or sign-in. A certificate problem says which file would mend it.
+/// Waits for handshake and sign-in: something may listen that never says a word.
+async fn greet<T>(
+    target: &Target,
+    place: &Place,
+    greeting: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    let limit = target.config.get_connect_timeout().copied().unwrap_or(GREETING);
+    let greeted = timeout(limit, greeting).await.map_err(|_| Error::Source {
+        table: place_name(place),
+        message: format!("something listens there and has not answered within {limit:?}; is it PostgreSQL?"),
+        transient: true,
+        cause: None,
+    })?;
+    greeted.map_err(|cause| refused(place, cause))
+}
+
+/// A failed handshake or sign-in: not to be repeated, and with the advice that mends it, unless the connection broke or
+/// the server is the one that asks for patience.
 fn refused(place: &Place, cause: tokio_postgres::Error) -> Error {
     let place = place_name(place);
-    let mut text = String::new();
-    let mut next: Option<&dyn std::error::Error> = Some(&cause);
-    while let Some(inner) = next {
-        text.push_str(&inner.to_string());
-        next = inner.source();
-    }
-    if text.contains("certificate") {
-        let message = format!(
-            "{place} did not prove its identity; no password was sent. Give the root certificates with sslrootcert= or \
-             PGSSLROOTCERT (for Amazon RDS: global-bundle.pem) and connect by the name that the certificate holds"
-        );
-        return Error::Preflight { message, cause: Some(cause.into()) };
+    let advice = if cause.as_db_error().is_some() { None } else { advice(&cause) };
+    if let Some(advice) = advice {
+        return Error::Preflight { message: format!("{place} {advice}"), cause: Some(cause.into()) };
     }
     match failure(&place, "the source does not let us in", cause) {
         Error::Source { message, transient: false, cause, .. } => {
             Error::Preflight { message: format!("{place}: {message}"), cause }
         }
         other => other,
+    }
+}
+
+/// What is wrong where the server has sent no error of its own, and what mends it; none if the connection broke.
+fn advice(cause: &tokio_postgres::Error) -> Option<&'static str> {
+    let mut text = String::new();
+    let mut next: Option<&dyn std::error::Error> = Some(cause);
+    while let Some(inner) = next {
+        text.push_str(&inner.to_string());
+        text.push('\n');
+        next = inner.source();
+    }
+    // tokio-postgres keeps the kind of its errors to itself: they are told by their words.
+    let says = |words: &str| text.contains(words);
+    let broke = ["unexpected end of file", "unexpected EOF", "handshake eof", "os error"].into_iter().any(says);
+    if says("certificate") {
+        Some(
+            "did not prove its identity; no password was sent. Give the root certificates with sslrootcert= or \
+             PGSSLROOTCERT (for Amazon RDS: global-bundle.pem) and connect by the name that the certificate holds",
+        )
+    } else if says("password missing") {
+        Some("asks for a password and none is set: give it with PGPASSWORD or in the file that PGPASSFILE names")
+    } else if says("server does not support TLS") {
+        Some(
+            "offers no TLS, and sslmode asks for it: turn ssl on in the server, or, where the network may be trusted \
+             with the password, set sslmode=disable",
+        )
+    } else if says("authentication error") {
+        Some(
+            "asks for a way to sign in that is not known here, or its answer is wrong: check user, password \
+              (PGPASSWORD, PGPASSFILE) and the server's pg_hba.conf",
+        )
+    } else if says("error performing TLS handshake") && !broke {
+        Some(
+            "and we agree on no TLS: check sslmode, and the TLS versions and client certificates that the server wants",
+        )
+    } else {
+        None
     }
 }
 
@@ -171,11 +229,11 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
             timeout(limit, UnixStream::connect(path)).await.map(|stream| stream.map(Wire::Unix))
         }
         Place::Tcp { address: Some(address), port, .. } => {
-            timeout(limit, TcpStream::connect((*address, *port))).await.map(|stream| stream.map(Wire::Tcp))
+            timeout(limit, tcp((*address, *port))).await.map(|stream| stream.map(Wire::Tcp))
         }
         Place::Tcp { name, port, .. } => {
             let name = name.trim_matches(['[', ']']);
-            timeout(limit, TcpStream::connect((name, *port))).await.map(|stream| stream.map(Wire::Tcp))
+            timeout(limit, tcp((name, *port))).await.map(|stream| stream.map(Wire::Tcp))
         }
     };
     let wire = dialled
@@ -195,6 +253,25 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
         Wire::Unix(_) => None,
     };
     Ok((wire, peer))
+}
+
+/// Connects to the first address of a name that answers. The socket asks the other end for signs of life, as often as
+/// the system is set to, so that an end that has gone without a word is noticed however long we wait for it.
+async fn tcp(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let connecting = async {
+            let socket = socket?;
+            socket.set_keepalive(true)?;
+            socket.connect(address).await
+        };
+        match connecting.await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// The byte stream under the protocol.

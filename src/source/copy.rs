@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_postgres::CopyOutStream;
 
 use super::catalog::{CatalogTable, quote, quote_table};
-use super::failure::{failure, malformed};
+use super::failure::{answer, failure, malformed};
 use super::snapshot::Lease;
 use crate::dataflow::Slice;
 use crate::error::{Error, Result};
@@ -52,8 +52,7 @@ impl CopyRead {
     /// Starts a statement of [`copy_statement`].
     pub(super) async fn start(table: String, lease: Lease, statement: &str) -> Result<Self> {
         lease.session.tally.reset();
-        let started = lease.session.client.copy_out(statement).await;
-        let stream = started.map_err(|cause| failure(&table, "the table cannot be read", cause))?;
+        let stream = answer(&table, "the table cannot be read", lease.session.client.copy_out(statement)).await?;
         Ok(Self { table, lease, stream: Box::pin(stream) })
     }
 
@@ -83,8 +82,8 @@ impl CopyRead {
     pub async fn accept(self, rows: u64, trailer: bool) -> Result<()> {
         drop(self.stream);
         // The answer to a further statement comes after CommandComplete, and is an error if the COPY failed.
-        let ended = self.lease.session.client.batch_execute("select 1").await;
-        ended.map_err(|cause| failure(&self.table, "the read did not complete; what came is discarded", cause))?;
+        let next = self.lease.session.client.batch_execute("select 1");
+        answer(&self.table, "the read did not complete; what came is discarded", next).await?;
         let counted = self.lease.session.tally.copied();
         if !trailer || counted != Some(rows) {
             return Err(Error::Source {

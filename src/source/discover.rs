@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::catalog::{CatalogTable, quote_table};
 use super::connect::Session;
-use super::failure::{failure, value};
+use super::failure::{answer, failure, value};
 use super::selection::Selection;
 use crate::dataflow::{ColumnMeta, TableKind, TableName};
 use crate::error::Result;
@@ -65,9 +65,9 @@ pub struct TableFinding {
     pub table: TableName,
     /// `table`, `partitioned`, `partition`, `view`, `materialised view` or `foreign table`.
     pub kind: String,
-    /// Its rows.
+    /// Its rows, 0 where nothing is known of them (see `rows_exact`): views and foreign tables have none of their own.
     pub rows: u64,
-    /// Whether the rows were counted, not estimated.
+    /// Whether the rows are counted, not estimated or unknown.
     pub rows_exact: bool,
     /// Its bytes with TOAST, without indexes.
     pub bytes: u64,
@@ -91,8 +91,8 @@ pub(super) async fn discover(session: &Session, tables: &[CatalogTable], selecti
     let query = "select pg_catalog.pg_database_size(pg_catalog.current_database()),
                         pg_catalog.current_setting('server_version'),
                         (select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata)";
-    let facts = session.client.query_one(query, &[]).await;
-    let facts = facts.map_err(|cause| failure("catalog", "the database's size cannot be read", cause))?;
+    let asked = session.client.query_one(query, &[]);
+    let facts = answer("catalog", "the database's size cannot be read", asked).await?;
     Ok(Discovery {
         size_bytes: u64::try_from(value::<i64>(&facts, 0)?).unwrap_or(0),
         tables: tables.iter().filter(|table| matches!(table.relkind, 'r' | 'p')).count() as u64,
@@ -123,7 +123,8 @@ async fn finding(session: &Session, table: &CatalogTable, selection: &Selection)
         table: meta.table,
         kind: kind.into(),
         rows,
-        rows_exact: counted.is_some() || table.main_bytes == 0,
+        // A parent has no rows of its own, and a table without pages none at all.
+        rows_exact: counted.is_some() || table.relkind == 'p' || (table.relkind == 'r' && table.main_bytes == 0),
         bytes: meta.bytes,
         key: meta.key,
         columns: meta.columns,
@@ -134,6 +135,7 @@ async fn finding(session: &Session, table: &CatalogTable, selection: &Selection)
 
 async fn count(session: &Session, table: &CatalogTable) -> Result<u64> {
     let query = format!("select pg_catalog.count(*) from only {}", quote_table(&table.table));
+    // Without a limit: a table of any size is counted whole.
     let counted = session.client.query_one(&query, &[]).await;
     let row = counted.map_err(|cause| failure(&table.table.to_string(), "its rows cannot be counted", cause))?;
     Ok(u64::try_from(value::<i64>(&row, 0)?).unwrap_or(0))
@@ -174,15 +176,14 @@ pub(super) fn unreadable(table: &CatalogTable) -> Option<String> {
 }
 
 async fn connection(session: &Session) -> Result<Connection> {
-    let query = "select pg_catalog.current_user()::text, pg_catalog.current_database()::text,
+    let query = "select current_user::text, pg_catalog.current_database()::text,
                         pg_catalog.current_setting('server_encoding'),
                         (select reset_val from pg_catalog.pg_settings where name = 'TimeZone'),
                         pg_catalog.pg_is_in_recovery(), pg_catalog.inet_server_addr(), pg_catalog.inet_server_port(),
                         (select version || ', ' || cipher from pg_catalog.pg_stat_ssl
                          where pid = pg_catalog.pg_backend_pid() and ssl)";
-    let query = query.replace("pg_catalog.current_user()", "current_user");
-    let row = session.client.query_one(&query, &[]).await;
-    let row = row.map_err(|cause| failure("connection", "the session's facts cannot be read", cause))?;
+    let asked = session.client.query_one(query, &[]);
+    let row = answer("connection", "the session's facts cannot be read", asked).await?;
     let server: Option<(std::net::IpAddr, i32)> = Option::zip(value(&row, 5)?, value(&row, 6)?);
     let tls: Option<String> = value(&row, 7)?;
     Ok(Connection {

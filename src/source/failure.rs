@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::FromSql;
@@ -50,6 +51,36 @@ pub(super) fn failure(table: &str, doing: &str, cause: tokio_postgres::Error) ->
     }
 }
 
+/// The longest that an answer may take; then the server is taken for gone without a word (a half-open connection). Well
+/// above what a statement of ours may rightly take: a hundred locks, each waited for as long as `lock_timeout` allows.
+const ANSWER: Duration = Duration::from_secs(20 * 60);
+
+/// Waits for the answer to a statement; see [`failure`].
+pub(super) async fn answer<T>(
+    table: &str,
+    doing: &str,
+    asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    answer_within(ANSWER, table, doing, asked).await
+}
+
+async fn answer_within<T>(
+    limit: Duration,
+    table: &str,
+    doing: &str,
+    asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    match timeout(limit, asked).await {
+        Ok(answer) => answer.map_err(|cause| failure(table, doing, cause)),
+        Err(_) => Err(Error::Source {
+            table: table.into(),
+            message: format!("{doing}: the server has not answered within {limit:?}; run the same command again"),
+            transient: true,
+            cause: None,
+        }),
+    }
+}
+
 /// A value of an answer's row. One that cannot be read (a name that is not UTF-8 in a database of encoding SQL_ASCII, a
 /// NULL where the catalog has none) is an error.
 pub(super) fn value<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T> {
@@ -67,4 +98,16 @@ pub(super) fn value<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T>
 /// Bytes on the wire that are not what the catalog promised: never repeated, always a defect on one of the two sides.
 pub(super) fn malformed(table: &str, what: impl Into<String>) -> Error {
     Error::Source { table: table.into(), message: what.into(), transient: false, cause: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_waited_for_so_long() {
+        let never = std::future::pending::<Result<(), tokio_postgres::Error>>();
+        let error = answer_within(Duration::from_millis(10), "public.t", "reading", never).await.unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains("public.t: reading: the server has not answered"));
+    }
 }

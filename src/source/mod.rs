@@ -43,7 +43,7 @@ use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
 pub(crate) use self::failure::pause;
-use self::failure::{failure, malformed, value};
+use self::failure::{answer, malformed, value};
 pub use self::partition::{key_slices, page_slices};
 pub use self::selection::Exclusion;
 use self::selection::Selection;
@@ -109,16 +109,14 @@ impl PostgresSource {
     /// Connects one session, which asks the catalog; the readers' sessions come with the snapshot.
     ///
     /// # Errors
-    /// When URL or globs are unusable, no connection can be made, or the server is older than PostgreSQL 10.
+    /// [`Error::Preflight`] when no connection can be made or the server is older than PostgreSQL 10; [`Error::Config`]
+    /// when URL or globs are unusable.
     pub async fn connect(config: &SourceConfig) -> Result<Self> {
         let target = Target::parse(&config.url, config.allow_insecure)?;
         let selection = Selection::new(&config.include, &config.exclude)?;
-        let control = Session::open(&target).await?;
-        let version = control
-            .client
-            .query_one("select pg_catalog.current_setting('server_version_num')::int", &[])
-            .await
-            .map_err(|cause| failure("catalog", "the server's version cannot be read", cause))?;
+        let control = Session::first(&target).await?;
+        let asked = control.client.query_one("select pg_catalog.current_setting('server_version_num')::int", &[]);
+        let version = answer("catalog", "the server's version cannot be read", asked).await?;
         let version = value(&version, 0)?;
         if version < OLDEST {
             return Err(Error::preflight(format!("PostgreSQL {version} is too old; 10 is the oldest that is read")));

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::catalog::quote_table;
 use super::connect::Session;
-use super::failure::{failure, value};
+use super::failure::{answer, value};
 use super::target::Target;
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
@@ -24,6 +24,12 @@ const LOCK_BATCH: usize = 100;
 const LOCK_TRIES: usize = 6;
 /// Between two signs of life on the holder, shorter than what firewalls forget a connection after (350 s on AWS).
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The first statement of the holder that needs a snapshot, and so takes it: its id and the moment. Not `now()`, which is
+/// when the transaction began: before the locks were waited for.
+const EXPORT: &str = "
+    select pg_catalog.pg_export_snapshot(),
+           pg_catalog.to_char(pg_catalog.clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
 
 /// What names a snapshot in reports and manifests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,15 +90,8 @@ impl Snapshot {
         lock(&holder.client, &locks).await?;
         // Read before the snapshot is taken: changes after this position and before the snapshot come twice, not never.
         let lsn = lsn(control).await;
-        let row = holder
-            .client
-            .query_one(
-                "select pg_catalog.pg_export_snapshot(),
-                        pg_catalog.to_char(pg_catalog.now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')",
-                &[],
-            )
-            .await
-            .map_err(|cause| failure("snapshot", "the snapshot cannot be exported", cause))?;
+        let exported = holder.client.query_one(EXPORT, &[]);
+        let row = answer("snapshot", "the snapshot cannot be exported", exported).await?;
         let name = SnapshotName { id: value(&row, 0)?, lsn, at: value(&row, 1)? };
         let mut idle = Vec::new();
         for _ in 0..connections.max(1) {
@@ -164,18 +163,13 @@ async fn begin(client: &Client, snapshot: &str) -> Result<()> {
         "" => String::new(),
         id => format!("; set transaction snapshot '{}'", id.replace('\'', "''")),
     };
-    client
-        .batch_execute(&format!("begin isolation level repeatable read read only{import}"))
-        .await
-        .map_err(|cause| failure("snapshot", "the snapshot cannot be entered", cause))
+    let statement = format!("begin isolation level repeatable read read only{import}");
+    answer("snapshot", "the snapshot cannot be entered", client.batch_execute(&statement)).await
 }
 
 async fn lock(client: &Client, locks: &[String]) -> Result<()> {
     for statement in locks {
-        client
-            .batch_execute(statement)
-            .await
-            .map_err(|cause| failure("snapshot", "a table cannot be locked", cause))?;
+        answer("snapshot", "a table cannot be locked", client.batch_execute(statement)).await?;
     }
     Ok(())
 }
@@ -198,7 +192,7 @@ async fn lsn(control: &Client) -> Option<String> {
 async fn keep_alive(holder: Session, lost: Arc<AtomicBool>) {
     loop {
         tokio::time::sleep(KEEPALIVE).await;
-        if let Err(error) = holder.client.batch_execute("select 1").await {
+        if let Err(error) = answer("snapshot", "no sign of life", holder.client.batch_execute("select 1")).await {
             warn!(%error, "the snapshot's holder was lost");
             lost.store(true, Ordering::Release);
             return;

@@ -341,6 +341,8 @@ async fn discovery_accounts_for_every_table() {
     assert_eq!(table("job").usage, Use::Skipped("as wfe.*".into()));
     assert_eq!(table("audit_log").usage, Use::Skipped("as audit_*".into()));
     assert_eq!((table("seen").kind.as_str(), table("kept").kind.as_str()), ("view", "materialised view"));
+    let exact = |name: &str| (table(name).rows, table(name).rows_exact);
+    assert_eq!((exact("seen"), exact("kept"), exact("event")), ((0, false), (0, false), (0, true)));
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(json["listing"][0]["use"], "read");
 
@@ -366,6 +368,24 @@ async fn discovery_accounts_for_every_table() {
     settings.url = format!("postgres://127.0.0.1:{port}/library?sslmode=verify-full&user=x").into();
     let unsafe_link = PostgresSource::connect(&settings).await.unwrap_err();
     assert!(format!("{unsafe_link:?}").contains("TLS"), "{unsafe_link:?}");
+
+    // What keeps a run from starting says so and what mends it, once, and never with the password.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute_at = mute.local_addr().unwrap().port();
+    for (url, wanted) in [
+        (format!("x@127.0.0.1:{mute_at}/library?connect_timeout=1"), &"has not answered within 1s".to_owned()),
+        (format!("limited@127.0.0.1:{port}/library"), &format!("127.0.0.1:{port} asks for a password and none is set")),
+        (format!("limited:canary-9@127.0.0.1:{port}/library?sslmode=require"), &"sslmode=disable".to_owned()),
+        (format!("limited:canary-9@127.0.0.1:{port}/library"), &"PGPASSFILE".to_owned()),
+        (format!("limited:canary-9@127.0.0.1:{nobody}/library"), &format!("127.0.0.1:{nobody}: no connection")),
+        ("limited:canary-9@nowhere.invalid/library".to_owned(), &"nowhere.invalid:5432: no connection".to_owned()),
+    ] {
+        settings.url = format!("postgres://{url}").into();
+        let error = PostgresSource::connect(&settings).await.unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains(wanted.as_str()), "{url}: {error:?}");
+        assert!(!error.is_transient() && !format!("{error} {error:?}").contains("canary"), "{error:?}");
+    }
     server.stop().await.unwrap();
 }
 
@@ -445,7 +465,18 @@ async fn a_table_dropped_under_the_catalogs_eyes_is_not_there() {
     let message = error.to_string();
     assert!(error.exit_code() == 2 && message.contains("public.comes was created"), "{message}");
     let again = PostgresSource::connect(&config(&url)).await.unwrap();
-    again.snapshot().await.unwrap();
+    again.tables().await.unwrap();
+
+    // The moment is that of the snapshot, after the wait for the locks.
+    client.batch_execute("begin; lock table comes in access exclusive mode").await.unwrap();
+    let waiting = again.clone();
+    let snapshot = tokio::spawn(async move { waiting.snapshot().await });
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let clock = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
+    let before: String = client.query_one(clock, &[]).await.unwrap().get(0);
+    client.batch_execute("commit").await.unwrap();
+    let at = snapshot.await.unwrap().unwrap().at;
+    assert!(at >= before, "{at} is not after {before}");
     server.stop().await.unwrap();
 }
 
