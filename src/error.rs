@@ -113,7 +113,7 @@ pub enum Error {
         cause: Option<Cause>,
     },
     /// A signal asked the process to stop; what was in flight has been drained.
-    #[error("stopped by signal {signal}; what was committed stays, and the same work goes on from there")]
+    #[error("stopped by signal {signal}; what was committed stays: run the same command again to go on")]
     Interrupted {
         /// The signal's number (2 or 15).
         signal: i32,

@@ -51,8 +51,19 @@ impl Session {
     }
 
     /// The pipeline over a run that exists: the named one, or the last.
-    async fn existing(&self, flags: Flags, target: Option<String>, run: &RunId) -> Result<Pipeline> {
+    async fn existing(&self, flags: Flags, run: &RunId) -> Result<Pipeline> {
         let config = self.load_config(flags)?;
+        self.over(config, None, run).await
+    }
+
+    /// The same for a verb that needs the target.
+    async fn loading(&self, args: &TargetArgs) -> Result<Pipeline> {
+        let config = self.load_config(self.flags())?;
+        config.target(args.target.as_deref())?;
+        self.over(config, args.target.clone(), &args.run).await
+    }
+
+    async fn over(&self, config: Config, target: Option<String>, run: &RunId) -> Result<Pipeline> {
         let area = StagingArea::open(&config.staging)?;
         let folder = match &run.run {
             Some(id) => existing_run(&area, id).await?,
@@ -99,6 +110,8 @@ impl Session {
         args.source.add_to(&mut flags);
         put(&mut flags, "transform.memory", args.memory.as_ref());
         let config = self.load_config(flags)?;
+        config.source()?;
+        config.target(args.target.target.as_deref())?;
         let area = StagingArea::open(&config.staging)?;
         let folder = match (&args.target.run.run, unfinished_run(&area).await?) {
             (None, Some(unfinished)) => unfinished,
@@ -123,6 +136,8 @@ impl Session {
         let mut flags = self.flags();
         args.source.add_to(&mut flags);
         let config = self.load_config(flags)?;
+        // What can be told without effect is told before a run is begun.
+        config.source()?;
         let area = StagingArea::open(&config.staging)?;
         let folder = begin_run(&area, args.run.run.as_deref()).await?;
         let pipeline = self.pipeline(config, None, folder);
@@ -136,7 +151,7 @@ impl Session {
     pub(super) async fn verify(&self, args: Verify) -> Result<()> {
         let mut flags = self.flags();
         args.source.add_to(&mut flags);
-        let mut pipeline = self.existing(flags, None, &args.run).await?;
+        let mut pipeline = self.existing(flags, &args.run).await?;
         let extracted: Option<ExtractReport> = pipeline.folder().get_json(EXTRACT_FILE).await?;
         if args.source.tables.is_empty() && args.source.exclude.is_empty() {
             pipeline.select_extracted(extracted);
@@ -149,14 +164,14 @@ impl Session {
     pub(super) async fn transform(&self, args: TransformArgs) -> Result<()> {
         let mut flags = self.flags();
         put(&mut flags, "transform.memory", args.memory.as_ref());
-        let pipeline = self.existing(flags, None, &args.run).await?;
+        let pipeline = self.existing(flags, &args.run).await?;
         let report = pipeline.transform(&args.select).await?.outcome;
         self.print(&report)?;
         report.verdict()
     }
 
     pub(super) async fn plan(&self, args: PlanArgs) -> Result<()> {
-        let pipeline = self.existing(self.flags(), args.target.target, &args.target.run).await?;
+        let pipeline = self.loading(&args.target).await?;
         let step = match &args.requests {
             None => pipeline.plan(None).await?,
             Some(path) => {
@@ -170,7 +185,7 @@ impl Session {
     }
 
     pub(super) async fn load(&self, args: LoadArgs) -> Result<()> {
-        let pipeline = self.existing(self.flags(), args.target.target, &args.target.run).await?;
+        let pipeline = self.loading(&args.target).await?;
         ask_for_production(&pipeline, args.yes)?;
         let report = pipeline.load(args.limit).await?.outcome;
         self.print(&report)?;
@@ -184,20 +199,20 @@ impl Session {
     }
 
     pub(super) async fn reconcile(&self, args: TargetArgs) -> Result<()> {
-        let report = self.existing(self.flags(), args.target, &args.run).await?.reconcile().await?.outcome;
+        let report = self.loading(&args).await?.reconcile().await?.outcome;
         self.print(&report)?;
         report.require_equal()
     }
 
     pub(super) async fn sql(&self, args: Sql) -> Result<()> {
-        let pipeline = self.existing(self.flags(), None, &args.run).await?;
+        let pipeline = self.existing(self.flags(), &args.run).await?;
         let transform = Transform::open(&pipeline.transform_config().await?)?;
         let rows = transform.sql(pipeline.folder(), &args.statement).await?;
         rows::print(rows, self.global.output).await
     }
 
     pub(super) async fn report(&self, args: RunId) -> Result<()> {
-        let pipeline = self.existing(self.flags(), None, &args).await?;
+        let pipeline = self.existing(self.flags(), &args).await?;
         let report: Option<RunReport> = pipeline.folder().get_json(FILE_NAME).await?;
         let report = report.ok_or_else(|| {
             Error::preflight(format!("the run {} has no report; `telecine run` makes one", pipeline.folder().id()))
@@ -259,7 +274,10 @@ impl Session {
         let work = library::create(&library, &url, args.connections, &progress);
         let summary = tokio::select! {
             summary = work => summary?,
-            () = self.surroundings.cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
+            () = self.surroundings.cancel.cancelled() => {
+                output::note("the database holds a part of the library: drop it and create it anew before the next try");
+                return Err(Error::Interrupted { signal: 2 });
+            }
         };
         drop(display);
         self.print(&summary)

@@ -97,7 +97,7 @@ async fn all_that_is_wrong_with_the_settings_is_said_at_once() {
     has(
         &done.stderr,
         &[
-            "unknown key `source.conections`; did you mean `connections`?",
+            "unknown key `source.conections`; did you mean `source.connections`?",
             "source.url: a secret must not stand in a file",
             "`[a-` is not a glob",
             "transform.memory = `lots`",
@@ -121,7 +121,12 @@ async fn what_is_missing_is_named() {
     let place = films();
     has(&place.run("extract").await.code(2).stderr, &["source.url is not set", "--source-url", "TELECINE_SOURCE_URL"]);
     has(&place.run("transform").await.code(2).stderr, &["there is no run in", "telecine extract"]);
-    has(&place.run("load --run r").await.code(2).stderr, &["no target is set", "[flex.NAME]"]);
+    has(&place.run("load").await.code(2).stderr, &["no target is set", "[flex.NAME]"]);
+    has(&place.run("verify --run r").await.code(2).stderr, &["there is no run r in"]);
+    has(&place.run("verify --run ../r").await.code(2).stderr, &["letters, digits"]);
+    let begun = place.path().join("staging/runs/r");
+    fs::create_dir_all(&begun).unwrap();
+    fs::write(begun.join("run.json"), r#"{"run": "r", "begun": "2026-01-01T00:00:00Z"}"#).unwrap();
     let flex = Flex::start(&[]).await;
     let (root, elsewhere) = (flex.url.trim_end_matches("/api"), ["no Flex answers", "does the URL end in /api?"]);
     place.add_target("one", root, "");
@@ -152,7 +157,7 @@ async fn settings_are_shown_with_their_origin_and_without_secrets() {
     let staging = format!("file:{}", place.path().join("elsewhere").display());
     let settings = place.json(&format!("config --staging {staging}")).await;
     let setting = |key: &str| {
-        let found = settings.as_array().unwrap().iter().find(|setting| setting["key"] == key);
+        let found = settings["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == key);
         found.unwrap_or_else(|| panic!("{key}: {settings:#}")).clone()
     };
     assert_eq!(setting("flex.dev.max_in_flight")["value"], "7");
@@ -296,10 +301,15 @@ async fn results(place: &Workplace, report: &Value) {
     let rows =
         sql("select count(*) as n, sum(\"legacyId\") as s from collection where disposition = 'load'", "json").await;
     let all: u64 = (1..=3000).filter(|id| id % 30 != 0).sum();
-    assert_eq!(rows.code(0).json(), json!({"n": 2900, "s": all}));
+    assert_eq!(rows.code(0).json(), json!({"schema_version": 1, "rows": [{"n": 2900, "s": all}]}));
     let joined = "select r.reason, count(*) as n from rejected r join candidates c on c.source_key = r.source_key \
                   join public.film f on f.id = c.id group by r.reason";
-    assert_eq!(sql(joined, "json").await.code(0).json(), json!({"reason": "MISSING_TITLE", "n": 100}));
+    let counted = sql(joined, "json").await.code(0).json();
+    assert_eq!(counted["rows"], json!([{"reason": "MISSING_TITLE", "n": 100}]));
+    // A look shows what the JSON rule has no form for.
+    let odd = sql("select cast('nan' as double) as n", "json").await.code(0).json();
+    assert_eq!(odd["rows"], json!([{"n": "NaN"}]));
+    has(&sql("select cast('nan' as double) as n", "table").await.code(0).stdout, &["NaN"]);
     has(
         &sql("select title from collection order by \"legacyId\" limit 2", "table").await.code(0).stdout,
         &["Film 1", "Film 2"],
@@ -314,7 +324,7 @@ async fn results(place: &Workplace, report: &Value) {
     let mut first = [0; 10];
     tokio::time::timeout(PATIENCE, child.stdout.as_mut().unwrap().read_exact(&mut first)).await.unwrap().unwrap();
     drop(child.stdout.take());
-    assert_eq!(&first, br#"{"id":1,"t"#);
+    assert_eq!(&first, br#"{"schema_v"#);
     assert_eq!(finish(child).await.code(0).stderr, "");
 
     let requests = place.path().join("requests.ndjson");

@@ -58,6 +58,14 @@ impl Stage {
         text.lines().next()?.parse().ok()
     }
 
+    /// The state of the local Flex: the folder of the only library that was rehearsed here.
+    fn flex_data(&self) -> PathBuf {
+        let mut found = fs::read_dir(self.dir().join("flex")).unwrap();
+        let only = found.next().unwrap().unwrap().path();
+        assert!(found.next().is_none(), "more than one library");
+        only
+    }
+
     /// Nothing of the private PostgreSQL is left: no file, no process.
     fn is_clean(&self) -> bool {
         files(self.passing.path()).is_empty()
@@ -85,7 +93,7 @@ async fn the_same_again_changes_nothing() {
     let stage = Stage::new();
     let first = run(stage.rehearse(&["-vv"]).arg("--dirt=1")).await.code(0);
     assert!(stage.is_clean(), "{:?}", processes_about(stage.passing.path()));
-    let journal = fs::read(stage.dir().join("flex/journal.ndjson")).unwrap();
+    let journal = fs::read(stage.flex_data().join("journal.ndjson")).unwrap();
     let report = first.json();
     balance(&report);
     assert!(report["load"]["created"].as_u64() > Some(0), "{report}");
@@ -112,7 +120,7 @@ async fn the_same_again_changes_nothing() {
     assert_eq!((&load["created"], &load["updated"], &load["failed"]), (&json!(0), &json!(0), &json!(0)), "{again}");
     assert_eq!(load["unchanged"], report["load"]["created"], "{again}");
     // The local Flex writes down every change: there was none.
-    assert!(journal == fs::read(stage.dir().join("flex/journal.ndjson")).unwrap());
+    assert!(journal == fs::read(stage.flex_data().join("journal.ndjson")).unwrap());
     for part in ["candidates", "loaded", "rejected", "out_of_scope", "merged", "warnings"] {
         assert_eq!(report[part], again[part], "{part}");
     }
@@ -243,7 +251,7 @@ fn manifests_agree_with_the_library(folder: &Path, dirt: f64) {
 
 /// What is on disk for the hot folder, line by line and file by file, is what the local Flex stored.
 async fn flex_holds_the_documents(stage: &Stage, folder: &Path, report: &Value) {
-    let flex = Flex::start(&["--data", stage.dir().join("flex").to_str().unwrap()]).await;
+    let flex = Flex::start(&["--data", stage.flex_data().to_str().unwrap()]).await;
     let stored = comparable(&flex.assets().await);
     assert_eq!(stored.len() as u64, report["loaded"].as_u64().unwrap());
     let mut documents = BTreeMap::new();
