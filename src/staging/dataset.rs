@@ -5,15 +5,18 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::TryStreamExt;
-use object_store::ObjectStoreExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::manifest::{FILE_NAME, Manifest};
+use super::manifest::{FILE_NAME, Manifest, VERSION};
 use super::parquet::ParquetPart;
 use super::{StagingArea, object, reader};
 use crate::dataflow::{SendableRecordBatchStream, WrittenFile};
 use crate::error::{Error, Result};
+
+/// Files of a dataset asked for at the same time.
+const FOUND_AT_ONCE: usize = 32;
 
 /// The place of a dataset, committed or not. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -58,7 +61,17 @@ impl Dataset {
     /// # Errors
     /// When the manifest cannot be read or understood.
     pub async fn manifest(&self) -> Result<Option<Manifest>> {
-        object::read_json(&self.area, &self.path.clone().join(FILE_NAME)).await
+        let key = self.path.clone().join(FILE_NAME);
+        let Some(read) = object::read_json::<serde_json::Value>(&self.area, &key).await? else { return Ok(None) };
+        let version = read.get("manifest_version").and_then(serde_json::Value::as_u64);
+        if version != Some(VERSION.into()) {
+            let version = version.map_or("none".to_owned(), |version| version.to_string());
+            let message = format!("is of another version of telecine: manifest_version {version}, known is {VERSION}");
+            return Err(Error::Staging { path: self.area.url_of(&key), message, cause: None });
+        }
+        let manifest = serde_json::from_value(read)
+            .map_err(|cause| Error::staging(self.area.url_of(&key), "is damaged or of another version", cause))?;
+        Ok(Some(manifest))
     }
 
     /// The sink of part `number`: one Parquet file. Nothing refers to it until [`Dataset::commit`].
@@ -89,6 +102,22 @@ impl Dataset {
             Err(cause) => return Err(Error::staging(self.area.url_of(&key), "cannot be deleted", cause)),
         }
         self.area.delete_prefix(&self.path).await
+    }
+
+    /// What the store tells of the manifest's files, in their order. No row is read.
+    ///
+    /// # Errors
+    /// When a file is missing or has another size; the error names it.
+    pub async fn found(&self, manifest: &Manifest) -> Result<Vec<ObjectMeta>> {
+        let found = futures::stream::iter(manifest.files.clone()).map(|file| {
+            let (dataset, store) = (self.clone(), self.area.store());
+            async move {
+                let failed = |cause| Error::staging(dataset.file_url(&file), "cannot be found", cause);
+                let meta = store.head(&dataset.file_path(&file)).await.map_err(failed)?;
+                require_size(dataset.file_url(&file), meta.size, &file).map(|()| meta)
+            }
+        });
+        found.buffered(FOUND_AT_ONCE).try_collect().await
     }
 
     /// The rows of one file, in order. Size and BLAKE3 are checked against the manifest before the first batch.
@@ -129,13 +158,7 @@ impl Dataset {
     async fn check_bytes(&self, file: &WrittenFile) -> Result<()> {
         let failed = |cause: object_store::Error| Error::staging(self.file_url(file), "cannot be read", cause);
         let found = self.area.store().get(&self.file_path(file)).await.map_err(failed)?;
-        if found.meta.size != file.bytes {
-            return Err(Error::Staging {
-                path: self.file_url(file),
-                message: format!("has {} bytes where the manifest says {}", found.meta.size, file.bytes),
-                cause: None,
-            });
-        }
+        require_size(self.file_url(file), found.meta.size, file)?;
         let mut hasher = blake3::Hasher::new();
         let mut chunks = found.into_stream();
         while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
@@ -151,4 +174,12 @@ impl Dataset {
             cause: None,
         })
     }
+}
+
+fn require_size(url: String, bytes: u64, file: &WrittenFile) -> Result<()> {
+    if bytes == file.bytes {
+        return Ok(());
+    }
+    let message = format!("has {bytes} bytes where the manifest says {}", file.bytes);
+    Err(Error::Staging { path: url, message, cause: None })
 }

@@ -37,12 +37,31 @@ impl Documents {
     ///
     /// # Errors
     /// When the stream fails, a value has no JSON form, or a file cannot be written.
-    pub async fn write(&self, mut batches: SendableRecordBatchStream) -> Result<WriteSummary> {
+    pub async fn write(&self, batches: SendableRecordBatchStream) -> Result<WriteSummary> {
         let safe = safe_name(&self.definition, false);
         let folder = self.folder.clone().join(safe.as_str());
         self.area.delete_prefix(&folder).await?;
         let name = format!("{safe}.ndjson");
         let mut lines = ObjectWriter::create(&self.area, &self.folder.clone().join(name.as_str())).await?;
+        let mut summary = match self.write_rows(batches, &folder, &mut lines).await {
+            Ok(summary) => summary,
+            Err(error) => {
+                lines.abandon().await;
+                return Err(error);
+            }
+        };
+        let (bytes, blake3) = lines.digest();
+        summary.bytes = bytes;
+        summary.files = vec![WrittenFile { name, rows: summary.rows, bytes, blake3 }];
+        Ok(summary)
+    }
+
+    async fn write_rows(
+        &self,
+        mut batches: SendableRecordBatchStream,
+        folder: &Path,
+        lines: &mut ObjectWriter,
+    ) -> Result<WriteSummary> {
         let failed = |cause| Error::staging(self.area.url_of(&self.folder), "documents cannot be written", cause);
         let mut summary = WriteSummary::default();
         let mut block = BytesMut::new();
@@ -69,9 +88,6 @@ impl Documents {
         }
         lines.append(block.freeze()).await.map_err(failed)?;
         lines.finish().await.map_err(failed)?;
-        let (bytes, blake3) = lines.digest();
-        summary.bytes = bytes;
-        summary.files = vec![WrittenFile { name, rows: summary.rows, bytes, blake3 }];
         Ok(summary)
     }
 

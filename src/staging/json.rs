@@ -10,7 +10,7 @@ use arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use base64::Engine;
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate};
 use serde_json::{Map, Number, Value};
 
 use crate::error::{Error, Result};
@@ -58,7 +58,7 @@ pub fn value(array: &dyn Array, index: usize) -> Result<Option<Value>, String> {
         DataType::UInt16 => number!(UInt16Type),
         DataType::UInt32 => number!(UInt32Type),
         DataType::UInt64 => number!(UInt64Type),
-        DataType::Float32 => float(f64::from(array.as_primitive::<Float32Type>().value(index)))?,
+        DataType::Float32 => short_float(array.as_primitive::<Float32Type>().value(index))?,
         DataType::Float64 => float(array.as_primitive::<Float64Type>().value(index))?,
         DataType::Decimal128(..) => exact(&array.as_primitive::<Decimal128Type>().value_as_string(index))?,
         DataType::Decimal256(..) => exact(&array.as_primitive::<Decimal256Type>().value_as_string(index))?,
@@ -109,13 +109,25 @@ fn float(value: f64) -> Result<Value, String> {
     Number::from_f64(value).map(Value::Number).ok_or_else(|| format!("{value} is not a JSON number"))
 }
 
+/// The shortest digits that give this 32-bit number back; as a 64-bit number 0.1 would be 0.10000000149011612.
+fn short_float(value: f32) -> Result<Value, String> {
+    if value.is_finite() { exact(&format!("{value:?}")) } else { float(f64::from(value)) }
+}
+
 fn exact(digits: &str) -> Result<Value, String> {
     digits.parse::<Number>().map(Value::Number).map_err(|cause| format!("{digits}: {cause}"))
 }
 
 fn date(days: i32) -> Result<Value, String> {
     let date = NaiveDate::from_epoch_days(days).filter(|_| !matches!(days, i32::MIN | i32::MAX));
-    date.map(|date| Value::from(date.format("%Y-%m-%d").to_string())).ok_or_else(|| "an infinite date".to_owned())
+    let date = date.ok_or_else(|| "an infinite date".to_owned())?;
+    require_year(date.year())?;
+    Ok(Value::from(date.format("%Y-%m-%d").to_string()))
+}
+
+/// The forms of RFC 3339 have years of four digits and none before the common era.
+fn require_year(year: i32) -> Result<(), String> {
+    if (0..=9999).contains(&year) { Ok(()) } else { Err(format!("the year {year} is not within 0000 to 9999")) }
 }
 
 fn timestamp(array: &dyn Array, index: usize, unit: TimeUnit, zoned: bool) -> Result<Value, String> {
@@ -132,6 +144,7 @@ fn timestamp(array: &dyn Array, index: usize, unit: TimeUnit, zoned: bool) -> Re
         }
     };
     let instant = instant.ok_or_else(|| "an infinite or far timestamp".to_owned())?;
+    require_year(instant.year())?;
     let form = if zoned { "%Y-%m-%dT%H:%M:%S%.3fZ" } else { "%Y-%m-%dT%H:%M:%S%.3f" };
     Ok(Value::from(instant.format(form).to_string()))
 }
@@ -149,7 +162,9 @@ fn base64(bytes: &[u8]) -> Value {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Date32Array, Decimal128Array, Float64Array, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{
+        Date32Array, Decimal128Array, Float32Array, Float64Array, StringArray, TimestampMicrosecondArray,
+    };
     use arrow::datatypes::{Field, Schema};
 
     use super::*;
@@ -179,6 +194,28 @@ mod tests {
             text,
             "{\"z\":\"\u{1F3AC} \\\"x\\\"\",\"a\":12345678901234567.890,\"at\":\"2019-04-12T09:30:00.123Z\",\"on\":\"2019-04-12\"}"
         );
+    }
+
+    #[test]
+    fn a_short_float_has_its_own_digits() {
+        let floats = Float32Array::from(vec![0.1, -2.5, 1.0, 16_777_216.0, 1e-30, f32::MAX]);
+        let texts: Vec<String> = (0..6).map(|index| value(&floats, index).unwrap().unwrap().to_string()).collect();
+        for (text, number) in texts.iter().zip(floats.values()) {
+            assert_eq!(text.parse::<f32>().unwrap(), *number, "{text}");
+        }
+        assert_eq!(texts[..4], ["0.1", "-2.5", "1.0", "16777216.0"]);
+        assert!(value(&Float32Array::from(vec![f32::INFINITY]), 0).is_err());
+    }
+
+    #[test]
+    fn years_of_more_than_four_digits_and_before_the_common_era_are_errors() {
+        let days = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap().to_epoch_days();
+        let dates = Date32Array::from(vec![days(0), days(9999), days(10_000), days(-1)]);
+        let found: Vec<_> = (0..4).map(|index| value(&dates, index).map(|value| value.unwrap().to_string())).collect();
+        assert_eq!(found[..2], [Ok("\"0000-01-01\"".to_owned()), Ok("\"9999-01-01\"".to_owned())]);
+        assert!(found[2..].iter().all(|found| found.as_ref().is_err_and(|reason| reason.contains("the year"))));
+        let instant = TimestampMicrosecondArray::from(vec![i64::from(days(10_000)) * 86_400_000_000]);
+        assert!(value(&instant, 0).unwrap_err().contains("the year 10000"));
     }
 
     #[test]

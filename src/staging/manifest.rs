@@ -11,6 +11,9 @@ use crate::dataflow::{ContentChecksum, PG_TYPE, TableName, WriteSummary, Written
 /// The name of a dataset's manifest within its folder.
 pub(super) const FILE_NAME: &str = "_manifest.json";
 
+/// The version of the format that is written and understood.
+pub(super) const VERSION: u32 = 1;
+
 /// What a dataset holds: schema, rows, files with their checksums, and the inputs it was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -75,7 +78,7 @@ impl Manifest {
     /// The manifest of a dataset made of these parts.
     pub fn new(dataset: &Dataset, schema: &Schema, parts: impl IntoIterator<Item = WriteSummary>) -> Self {
         let mut manifest = Self {
-            manifest_version: 1,
+            manifest_version: VERSION,
             dataset: dataset.name().to_owned(),
             table: None,
             schema: schema.fields().iter().map(|field| FieldNote::of(field)).collect(),
@@ -99,6 +102,11 @@ impl Manifest {
         }
         manifest.files.sort_by(|a, b| a.name.cmp(&b.name));
         manifest
+    }
+
+    /// What names the rows whatever files they are in: `rows:checksum`.
+    pub fn content(&self) -> String {
+        format!("{}:{}", self.checksum.rows, self.checksum)
     }
 }
 

@@ -14,10 +14,13 @@ use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::errors::ParquetError;
 use serde::de::DeserializeOwned;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::StagingArea;
 use crate::error::{Error, Result};
+
+/// Bytes of a file copied at a time.
+const PIECE: usize = 1 << 20;
 
 /// Makes temporary names unique within the process.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -32,8 +35,14 @@ pub(super) struct ObjectWriter {
 
 #[derive(Debug)]
 enum Body {
-    Local { file: tokio::fs::File, temporary: PathBuf, place: PathBuf, done: bool },
-    Remote(BufWriter),
+    Local {
+        file: tokio::fs::File,
+        temporary: PathBuf,
+        place: PathBuf,
+        done: bool,
+    },
+    /// `None` once it was finished or abandoned.
+    Remote(Option<BufWriter>),
 }
 
 impl ObjectWriter {
@@ -46,7 +55,7 @@ impl ObjectWriter {
                 .map_err(|cause| Error::staging(temporary.display().to_string(), "cannot be created", cause))?;
             Body::Local { file, temporary, place, done: false }
         } else {
-            Body::Remote(BufWriter::new(area.store(), key.clone()))
+            Body::Remote(Some(BufWriter::new(area.store(), key.clone())))
         };
         Ok(Self { body, hasher: blake3::Hasher::new(), bytes: 0 })
     }
@@ -56,7 +65,8 @@ impl ObjectWriter {
         self.bytes += bytes.len() as u64;
         match &mut self.body {
             Body::Local { file, .. } => file.write_all(&bytes).await,
-            Body::Remote(writer) => Ok(writer.put(bytes).await?),
+            Body::Remote(Some(writer)) => Ok(writer.put(bytes).await?),
+            Body::Remote(None) => Err(std::io::Error::other("the object was finished before")),
         }
     }
 
@@ -70,7 +80,21 @@ impl ObjectWriter {
                 *done = true;
                 sync_folder_of(place.clone()).await
             }
-            Body::Remote(writer) => writer.shutdown().await,
+            Body::Remote(Some(writer)) => {
+                writer.shutdown().await?;
+                self.body = Body::Remote(None);
+                Ok(())
+            }
+            Body::Remote(None) => Err(std::io::Error::other("the object was finished before")),
+        }
+    }
+
+    /// Gives the object up: what was sent to a remote store is removed there. A local file goes when the writer is dropped.
+    pub(super) async fn abandon(mut self) {
+        if let Body::Remote(writer) = &mut self.body
+            && let Some(writer) = writer.take()
+        {
+            abort(writer).await;
         }
     }
 
@@ -82,10 +106,24 @@ impl ObjectWriter {
 
 impl Drop for ObjectWriter {
     fn drop(&mut self) {
-        if let Body::Local { temporary, done: false, .. } = &self.body {
+        match &mut self.body {
             // An abandoned write: nothing refers to the file, and a failure to remove it harms nobody.
-            let _ = std::fs::remove_file(temporary);
+            Body::Local { temporary, done: false, .. } => drop(std::fs::remove_file(temporary)),
+            Body::Local { .. } => {}
+            // A write that was broken off where nobody could wait for its end.
+            Body::Remote(writer) => {
+                if let (Some(writer), Ok(runtime)) = (writer.take(), tokio::runtime::Handle::try_current()) {
+                    runtime.spawn(abort(writer));
+                }
+            }
         }
+    }
+}
+
+/// Ends a multipart upload, whose parts would else stay in the store unseen and paid for.
+async fn abort(mut writer: BufWriter) {
+    if let Err(cause) = writer.abort().await {
+        tracing::warn!(%cause, "an upload that was broken off could not be removed from the store");
     }
 }
 
@@ -103,21 +141,7 @@ impl AsyncFileWriter for &mut ObjectWriter {
 /// is success.
 pub(super) async fn create_new(area: &StagingArea, key: &Path, bytes: Bytes) -> Result<()> {
     let failed = |cause: object_store::Error| Error::staging(area.url_of(key), "cannot be created", cause);
-    let created = if area.local {
-        let place = local_path(key);
-        let content = bytes.clone();
-        run_blocking(move || create_local(&place, &content))
-            .await
-            .map_err(|cause| Error::staging(area.url_of(key), "cannot be created", cause))?
-    } else {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match area.store.put_opts(key, bytes.clone().into(), options).await {
-            Ok(_) => true,
-            Err(object_store::Error::AlreadyExists { .. }) => false,
-            Err(cause) => return Err(failed(cause)),
-        }
-    };
-    if created {
+    if try_create(area, key, bytes.clone()).await? {
         return Ok(());
     }
     let existing = area.store.get(key).await.map_err(failed)?.bytes().await.map_err(failed)?;
@@ -131,12 +155,51 @@ pub(super) async fn create_new(area: &StagingArea, key: &Path, bytes: Bytes) -> 
     })
 }
 
+/// Creates an object; `false` when one is there already.
+pub(super) async fn try_create(area: &StagingArea, key: &Path, bytes: Bytes) -> Result<bool> {
+    if area.local {
+        let place = local_path(key);
+        return run_blocking(move || create_local(&place, &bytes))
+            .await
+            .map_err(|cause| Error::staging(area.url_of(key), "cannot be created", cause));
+    }
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    match area.store.put_opts(key, bytes.into(), options).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+        Err(cause) => Err(Error::staging(area.url_of(key), "cannot be created", cause)),
+    }
+}
+
 /// Writes an object, replacing what is there.
 pub(super) async fn replace(area: &StagingArea, key: &Path, bytes: Bytes) -> Result<()> {
     let failed = |cause| Error::staging(area.url_of(key), "cannot be written", cause);
     let mut writer = ObjectWriter::create(area, key).await?;
     writer.append(bytes).await.map_err(failed)?;
     writer.finish().await.map_err(failed)
+}
+
+/// Copies a local file, replacing what is there. Memory does not grow with the file.
+pub(super) async fn copy_file(area: &StagingArea, key: &Path, file: &FilePath) -> Result<()> {
+    let unread = |cause| Error::staging(file.display().to_string(), "cannot be read", cause);
+    let failed = |cause| Error::staging(area.url_of(key), "cannot be written", cause);
+    let mut source = tokio::fs::File::open(file).await.map_err(unread)?;
+    let mut writer = ObjectWriter::create(area, key).await?;
+    let copied = async {
+        loop {
+            let mut piece = Vec::with_capacity(PIECE);
+            let read = (&mut source).take(PIECE as u64).read_to_end(&mut piece).await.map_err(unread)?;
+            if read == 0 {
+                return writer.finish().await.map_err(failed);
+            }
+            writer.append(piece.into()).await.map_err(failed)?;
+        }
+    };
+    let copied = copied.await;
+    if copied.is_err() {
+        writer.abandon().await;
+    }
+    copied
 }
 
 /// Reads a JSON object; `None` where nothing is.
@@ -159,7 +222,9 @@ pub(super) fn local_path(key: &Path) -> PathBuf {
 fn temporary_name(place: &FilePath) -> PathBuf {
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
     let name = place.file_name().unwrap_or_default().to_string_lossy();
-    place.with_file_name(format!(".{name}.{}.{serial}.tmp", std::process::id()))
+    // In a container every process may have the same id, and one that was killed left its files behind.
+    let random = fastrand::u64(..);
+    place.with_file_name(format!(".{name}.{}.{serial}.{random:016x}.tmp", std::process::id()))
 }
 
 async fn open_new(path: &FilePath) -> std::io::Result<tokio::fs::File> {

@@ -60,13 +60,10 @@ impl Sink for ParquetPart {
             return Ok(WriteSummary { rows: checksum.rows, checksum, ..WriteSummary::default() });
         }
         let mut object = ObjectWriter::create(&self.area, &self.key).await?;
-        let mut writer = AsyncArrowWriter::try_new(&mut object, Arc::clone(&self.schema), Some(writer_properties()?))
-            .map_err(|cause| self.failed(cause))?;
-        while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
-            checksum.update(&batch)?;
-            writer.write(&self.conform(batch)?).await.map_err(|cause| self.failed(cause))?;
+        if let Err(error) = self.write_rows(batches, &mut object, &mut checksum).await {
+            object.abandon().await;
+            return Err(error);
         }
-        writer.close().await.map_err(|cause| self.failed(cause))?;
         let (bytes, blake3) = object.digest();
         let file = WrittenFile { name: self.name.clone(), rows: checksum.rows, bytes, blake3 };
         Ok(WriteSummary { rows: checksum.rows, bytes, files: vec![file], checksum, ..WriteSummary::default() })
@@ -74,6 +71,21 @@ impl Sink for ParquetPart {
 }
 
 impl ParquetPart {
+    async fn write_rows(
+        &self,
+        mut batches: SendableRecordBatchStream,
+        object: &mut ObjectWriter,
+        checksum: &mut ContentChecksum,
+    ) -> Result<()> {
+        let mut writer = AsyncArrowWriter::try_new(object, Arc::clone(&self.schema), Some(writer_properties()?))
+            .map_err(|cause| self.failed(cause))?;
+        while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
+            checksum.update(&batch)?;
+            writer.write(&self.conform(batch)?).await.map_err(|cause| self.failed(cause))?;
+        }
+        writer.close().await.map(drop).map_err(|cause| self.failed(cause))
+    }
+
     /// The batch under the declared schema: a stream may drop field metadata on its way through a plan.
     fn conform(&self, batch: RecordBatch) -> Result<RecordBatch> {
         self.progress.advance(batch.num_rows() as u64, batch.get_array_memory_size() as u64);

@@ -81,6 +81,19 @@ async fn a_changed_byte_and_a_missing_part_are_named() {
 }
 
 #[tokio::test]
+async fn a_manifest_of_another_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = area(&folder).run("r1");
+    let table = TableName::new("public", "t");
+    committed(&run, &table).await;
+    let place = folder.path().join("runs/r1/raw/public.t/_manifest.json");
+    let text = std::fs::read_to_string(&place).unwrap();
+    std::fs::write(&place, text.replace("\"manifest_version\": 1", "\"manifest_version\": 2")).unwrap();
+    let error = run.raw(&table).manifest().await.err().unwrap().to_string();
+    assert!(error.contains("_manifest.json: is of another version of telecine: manifest_version 2"), "{error}");
+}
+
+#[tokio::test]
 async fn a_second_commit_meets_itself_but_not_another() {
     let folder = tempfile::tempdir().unwrap();
     let run = area(&folder).run("r1");
@@ -106,6 +119,20 @@ async fn nothing_half_written_is_left_by_a_broken_stream() {
     assert_eq!(error.exit_code(), 2, "the stream's own error comes through: {error}");
     let left: Vec<_> = std::fs::read_dir(folder.path().join("runs/r1/q")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_ledger_is_copied_whole_and_in_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes: Vec<u8> = (0..(5_u32 << 19) + 7).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[2]).collect();
+    let file = folder.path().join("file");
+    std::fs::write(&file, &bytes).unwrap();
+    let area = area(&folder);
+    for size in [bytes.len(), 1 << 20, 0] {
+        std::fs::write(&file, &bytes[..size]).unwrap();
+        area.put_ledger_copy("dev", "copy", &file).await.unwrap();
+        assert!(std::fs::read(folder.path().join("ledger/dev/copy")).unwrap() == bytes[..size]);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What the engine asks of the columns a query gives: every query's names, a 4_map query's first columns, a declared key.
 
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::{DataType, Schema, TimeUnit};
 
 use super::nearest::did_you_mean;
 use super::query::{Level, Materialise, Query};
@@ -23,6 +23,12 @@ pub(super) fn problems(query: &Query, schema: &Schema) -> Vec<String> {
         let near = did_you_mean(column, names.iter().copied());
         found.push(format!("its key names `{column}`, which is no column of it{near}"));
     }
+    if query.is_kept() && query.level != Level::Check {
+        found.extend(schema.fields().iter().filter(|field| !can_be_kept(field.data_type())).map(|field| {
+            let (name, kind) = (field.name(), field.data_type());
+            format!("its column `{name}` is {kind}, which no dataset can hold: cast({name} as varchar)")
+        }));
+    }
     let as_documents = query.materialise.contains(&Materialise::Json);
     if query.name == CANDIDATES || (as_documents && query.level != Level::Map) {
         found.extend(text_problem(schema, "source_key"));
@@ -31,6 +37,35 @@ pub(super) fn problems(query: &Query, schema: &Schema) -> Vec<String> {
         found.extend(map_problems(schema, &names));
     }
     found.into_iter().map(|problem| format!("{}: {problem}", query.path.display())).collect()
+}
+
+/// Whether checksum and JSON have a form for values of this type. It is one that datasets have (see `shape`).
+fn can_be_kept(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(item) => can_be_kept(item.data_type()),
+        DataType::Struct(fields) => fields.iter().all(|field| can_be_kept(field.data_type())),
+        DataType::Time64(unit) => *unit == TimeUnit::Microsecond,
+        DataType::Null
+        | DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::UInt8
+        | DataType::UInt16
+        | DataType::UInt32
+        | DataType::UInt64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..)
+        | DataType::Utf8
+        | DataType::Binary
+        | DataType::FixedSizeBinary(_)
+        | DataType::Date32
+        | DataType::Timestamp(..) => true,
+        _ => false,
+    }
 }
 
 fn map_problems(schema: &Schema, names: &[&str]) -> Vec<String> {

@@ -9,7 +9,7 @@
 //! | `graph` | which query reads what, and the order in which they run |
 //! | `session` | the one place where DataFusion sessions are built |
 //! | `planning`, `contract`, `determinism` | what is refused before the first row is read |
-//! | `tables` | raw tables, mappings and datasets as SQL tables |
+//! | `tables`, `dataset_table` | raw tables, mappings and datasets as SQL tables |
 //! | `run`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
 //! | `report` | what a transform did |
 //! | `deep` | threads with the stack that planning needs |
@@ -18,6 +18,7 @@
 mod balance;
 mod clock;
 pub mod contract;
+mod dataset_table;
 mod deep;
 mod determinism;
 mod diagnose;

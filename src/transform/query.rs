@@ -14,6 +14,13 @@ use crate::error::{Error, Result};
 /// The name of the dataset of rows that are not loaded; no query may take it.
 pub const REJECTED: &str = "rejected";
 
+/// The folders of a run that are no query's: a query of such a name would write over them.
+const RESERVED: [(&str, &str); 3] = [
+    (REJECTED, "the dataset of rows not loaded"),
+    ("raw", "the folder of the source's tables"),
+    ("documents", "the folder of JSON documents"),
+];
+
 /// The settings a query's header may hold.
 const SETTINGS: [&str; 3] = ["key", "materialise", "purpose"];
 
@@ -307,8 +314,8 @@ fn name_problems(queries: &[Query], mappings: &[Mapping]) -> Vec<String> {
             let rule = "a name is lower-case letters, digits and `_`, beginning with a letter";
             problems.push(format!("{}: `{name}` cannot be a table's name: {rule}", path.display()));
         }
-        if name == REJECTED {
-            problems.push(format!("{}: `{REJECTED}` is the dataset of rows not loaded; rename it", path.display()));
+        if let Some((_, what)) = RESERVED.iter().find(|(reserved, _)| name == reserved) {
+            problems.push(format!("{}: `{name}` is {what}; rename it", path.display()));
         }
         if let Some(first) = taken.insert(name, path) {
             problems.push(format!("{}: the name `{name}` is taken by {}", path.display(), first.display()));
@@ -359,6 +366,8 @@ mod tests {
             ("3_normalise/f.sql", "-- materialise: view, parquet\nselect 1"),
             ("3_normalise/g.sql", "drop table x"),
             ("4_map/rejected.sql", "select 1"),
+            ("2_collect/raw.sql", "select 1"),
+            ("2_collect/documents.sql", "select 1"),
         ]);
         let text = project.unwrap_err().to_string();
         for expected in [
@@ -372,6 +381,8 @@ mod tests {
             "f.sql:1: materialise: a view keeps no rows",
             "g.sql: is not a query",
             "rejected.sql: `rejected` is the dataset",
+            "raw.sql: `raw` is the folder",
+            "documents.sql: `documents` is the folder",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }

@@ -7,14 +7,13 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::datasource::MemTable;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::prelude::SessionContext;
 
+use super::dataset_table::DatasetTable;
 use super::mapping::MappingTable;
 use super::session::{CATALOG, QUERIES};
 use super::shape::kept_schema;
-use crate::dataflow::{TableName, WrittenFile};
+use crate::dataflow::TableName;
 use crate::error::{Error, Result};
 use crate::staging::{Dataset, Manifest, RawTables};
 
@@ -64,16 +63,17 @@ pub(super) fn register_mappings(context: &SessionContext, mappings: &[MappingTab
 }
 
 /// The rows of a committed dataset: exactly the files its manifest names. Dictionaries and metadata do not show.
+///
+/// # Errors
+/// [`Error::Staging`] with the file that is missing or has another size.
 pub(super) async fn provider(dataset: &Dataset, manifest: &Manifest) -> Result<Arc<dyn TableProvider>> {
-    let failed = |cause: DataFusionError| Error::query(dataset.name(), "cannot be registered as a table", cause);
     if manifest.files.is_empty() {
-        return counted(manifest.rows).map_err(failed);
+        return counted(manifest.rows)
+            .map_err(|cause| Error::query(dataset.name(), "cannot be registered as a table", cause));
     }
+    let files = dataset.found(manifest).await?;
     let schema = kept_schema(&*RawTables::schema(dataset, manifest).await?);
-    let files = manifest.files.iter().map(|file| file_url(dataset, file)).collect::<Result<Vec<_>>>()?;
-    let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
-    let config = ListingTableConfig::new_with_multi_paths(files).with_listing_options(options).with_schema(schema);
-    Ok(Arc::new(ListingTable::try_new(config).map_err(failed)?))
+    Ok(Arc::new(DatasetTable::new(dataset, schema, files)?))
 }
 
 /// A table without columns, which has no files.
@@ -83,17 +83,6 @@ fn counted(rows: u64) -> Result<Arc<dyn TableProvider>, DataFusionError> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), Vec::new(), &options)?;
     Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
-}
-
-/// The file's URL, escaped so that it names this one object whatever characters its path holds.
-fn file_url(dataset: &Dataset, file: &WrittenFile) -> Result<ListingTableUrl> {
-    let mut url = dataset.area().store_url().clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        let path = dataset.file_path(file);
-        segments.clear().extend(path.parts().map(|part| part.as_ref().to_owned()));
-    }
-    ListingTableUrl::try_new(url, None)
-        .map_err(|cause| Error::staging(dataset.file_url(file), "is no place to read from", cause))
 }
 
 /// Reads every file of a dataset once and compares its bytes with the manifest's hashes.
