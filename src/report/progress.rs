@@ -56,14 +56,18 @@ impl Drop for Bar {
 
 async fn bar(step: &'static str, progress: Progress) {
     let bar = Bar(ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()));
-    let style = ProgressStyle::with_template("{prefix:10} {bar:30} {human_pos}/{human_len} {msg} {eta}");
-    if let Ok(style) = style {
-        bar.0.set_style(style);
-    }
     bar.0.set_prefix(step);
     let mut rate = Rate::start();
     loop {
         let reading = progress.reading();
+        // Until it is known how much there is, there is no share of it and no time left.
+        let template = match reading.total {
+            0 => "{prefix:10} {spinner} {human_pos} {msg}",
+            _ => "{prefix:10} {bar:30} {human_pos}/{human_len} {msg}, {eta} left",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.0.set_style(style);
+        }
         bar.0.set_length(reading.total.max(reading.rows));
         bar.0.set_position(reading.rows);
         bar.0.set_message(rate.words(&reading));
@@ -77,13 +81,13 @@ async fn lines(step: &'static str, progress: Progress) {
         tokio::time::sleep(LINE).await;
         let reading = progress.reading();
         let words = rate.words(&reading);
+        let total = if reading.total == 0 {
+            String::new()
+        } else {
+            format!(" of {}", thousands(reading.total.max(reading.rows)))
+        };
         // A closed stderr must not stop the work.
-        let _ = writeln!(
-            std::io::stderr(),
-            "{step}: {} of {} {words}",
-            thousands(reading.rows),
-            thousands(reading.total.max(reading.rows))
-        );
+        let _ = writeln!(std::io::stderr(), "{step}: {}{total} {words}", thousands(reading.rows));
     }
 }
 
