@@ -12,7 +12,7 @@ use crate::dataflow::progress::Reading;
 
 /// How often the counters are read for a bar.
 const REDRAW: Duration = Duration::from_millis(200);
-/// How often a line is printed where there is no terminal (`cli.md`, Progress).
+/// How often a line is printed where there is no terminal.
 const LINE: Duration = Duration::from_secs(10);
 /// After how long without movement a step says so.
 const STILL: Duration = Duration::from_secs(60);
