@@ -301,6 +301,36 @@ async fn numbers_of_every_size_are_the_servers_own_text() {
     server.stop().await.unwrap();
 }
 
+/// Arrays that go to the exceptions because they have two dimensions, of numbers of every size.
+const GRIDS: &str = "
+    select setseed(0.42);
+    create table grids as
+    select i as id, array[array[wide, 'infinity'], array[round(wide), '-0']] as wide,
+           array[array[narrow, '-infinity'], array['nan', round(narrow)]]::float4[] as narrow
+    from (select i, (random() - 0.5) * 10 ^ floor(random() * 60 - 44) as wide,
+                 ((random() - 0.5) * 10 ^ floor(random() * 38 - 30))::float4 as narrow
+          from generate_series(1, 5000) i) as made;
+    alter table grids add primary key (id)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floats_in_exceptions_are_the_servers_own_text() {
+    let (server, url, client) = database(GRIDS).await;
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    rows(&source, &whole("public", "grids")).await;
+    let exceptions = source.noted(&TableName::new("public", "grids")).exceptions;
+    assert_eq!(exceptions.len(), 10_000);
+    let mut texts = BTreeMap::new();
+    for row in client.query("select id::text, wide::text, narrow::text from grids", &[]).await.unwrap() {
+        let id: String = row.get(0);
+        texts.insert((id.clone(), "wide"), row.get::<_, String>(1));
+        texts.insert((id, "narrow"), row.get::<_, String>(2));
+    }
+    for found in exceptions {
+        assert_eq!(found.text, texts[&(found.key.clone(), found.column.as_str())], "{found:?}");
+    }
+    server.stop().await.unwrap();
+}
+
 const LIBRARY: &str = r#"
     create table plain (id bigint primary key, name text, lasts interval);
     insert into plain select i, 'row ' || i, '1 day' from generate_series(1, 50) i;
@@ -345,6 +375,27 @@ async fn discovery_accounts_for_every_table() {
     assert_eq!((exact("seen"), exact("kept"), exact("event")), ((0, false), (0, false), (0, true)));
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(json["listing"][0]["use"], "read");
+
+    // A glob that selects nothing is a slip of the pen: named, with what may be meant, before anything is read.
+    let include = |globs: &[&str]| {
+        let include = globs.iter().map(|glob| (*glob).to_owned()).collect();
+        telecine::source::SourceConfig { include, ..settings.clone() }
+    };
+    let narrow = include(&["plan", "wfe.jbo", "zzz*", "see*", "event*"]);
+    let error = PostgresSource::connect(&narrow).await.unwrap().tables().await.unwrap_err();
+    let message = error.to_string();
+    assert_eq!(error.exit_code(), 2);
+    for wanted in [
+        "\"plan\" matches no table; the nearest names are public.plain",
+        "\"wfe.jbo\" matches no table; the nearest names are wfe.job",
+        "\"zzz*\" matches no table; and no name is like it",
+        "\"see*\" matches no table; only public.seen (a view",
+    ] {
+        assert!(message.contains(wanted), "{message}");
+    }
+    assert!(!message.contains("event*"), "{message}");
+    let tables = PostgresSource::connect(&include(&["plai?", "event*"])).await.unwrap().tables().await.unwrap();
+    assert_eq!(tables.len(), 3);
 
     // A user that may read one of the tables is told of all the others at once, before anything is read.
     let grant = "create role limited login password 'canary-3141'; grant select on plain to limited;
