@@ -34,6 +34,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 use secrecy::SecretString;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tracing::warn;
 
 use self::catalog::CatalogTable;
 pub use self::catalog::PG_TEXT;
@@ -213,7 +214,13 @@ impl PostgresSource {
     }
 
     async fn catalog(&self) -> Result<Arc<Vec<CatalogTable>>> {
-        let read = || async { Ok(Arc::new(catalog::read(&self.inner.control.client).await?)) };
+        let read = || async {
+            let tables = catalog::read(&self.inner.control.client).await?;
+            for glob in self.inner.selection.idle_excludes(&tables) {
+                warn!(glob, "source.exclude: the glob matches no table and leaves nothing out");
+            }
+            Ok(Arc::new(tables))
+        };
         self.inner.catalog.get_or_try_init(read).await.cloned()
     }
 
@@ -226,8 +233,9 @@ impl PostgresSource {
         }
     }
 
-    /// The tables to be read; all that this user may not read whole are named in one error.
+    /// The tables to be read. All that this user may not read whole are named in one error, as are globs for nothing.
     fn readable<'a>(&self, tables: &'a [CatalogTable]) -> Result<Vec<&'a CatalogTable>> {
+        self.inner.selection.require_matches(tables)?;
         let read: Vec<_> = tables.iter().filter(|table| self.inner.selection.skips(table).is_none()).collect();
         let unreadable: Vec<_> = read.iter().filter_map(|table| discover::unreadable(table)).collect();
         if unreadable.is_empty() {

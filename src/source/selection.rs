@@ -5,6 +5,11 @@ use globset::{Glob, GlobMatcher};
 use super::catalog::CatalogTable;
 use crate::error::{Error, Result};
 
+/// Names that are proposed for a glob that matches none.
+const NEAREST: usize = 3;
+/// The likeness (Jaro-Winkler, 0 to 1) from which a name may be meant.
+const ALIKE: f64 = 0.75;
+
 /// A glob of tables to leave out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exclusion {
@@ -23,6 +28,7 @@ pub(super) struct Selection {
 
 #[derive(Debug)]
 struct Pattern {
+    glob: String,
     matcher: GlobMatcher,
     qualified: bool,
 }
@@ -30,7 +36,20 @@ struct Pattern {
 impl Pattern {
     fn new(glob: &str) -> Result<Self> {
         let compiled = Glob::new(glob).map_err(|cause| Error::config(format!("source: the glob {glob:?}: {cause}")))?;
-        Ok(Self { matcher: compiled.compile_matcher(), qualified: glob.contains('.') })
+        Ok(Self { glob: glob.into(), matcher: compiled.compile_matcher(), qualified: glob.contains('.') })
+    }
+
+    /// The names most like this glob, the most alike first.
+    fn nearest(&self, tables: &[CatalogTable]) -> Vec<String> {
+        let wanted = self.glob.replace(['*', '?'], "").to_lowercase();
+        let alike = |table: &CatalogTable| {
+            let name = if self.qualified { table.table.to_string() } else { table.table.name.clone() };
+            (strsim::jaro_winkler(&wanted, &name.to_lowercase()), table.table.to_string())
+        };
+        let mut names: Vec<_> = tables.iter().filter(|table| is_table(table)).map(alike).collect();
+        names.retain(|(likeness, _)| *likeness >= ALIKE);
+        names.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        names.into_iter().take(NEAREST).map(|(_, name)| name).collect()
     }
 
     fn matches(&self, table: &CatalogTable) -> bool {
@@ -49,6 +68,35 @@ impl Selection {
         Ok(Self { include, exclude: exclude.iter().map(pair).collect::<Result<_>>()? })
     }
 
+    /// Each include glob that selects nothing, with the names that may be meant: a table that is misspelt would not be
+    /// missed by anybody.
+    ///
+    /// # Errors
+    /// [`Error::Preflight`] naming all such globs.
+    pub(super) fn require_matches(&self, tables: &[CatalogTable]) -> Result<()> {
+        let problem = |pattern: &Pattern| {
+            let matched: Vec<_> = tables.iter().filter(|table| pattern.matches(table)).collect();
+            if matched.iter().any(|table| is_table(table)) {
+                return None;
+            }
+            let nearest = pattern.nearest(tables);
+            let hint = match matched.first() {
+                Some(other) => format!("only {} ({})", other.table, self.skips(other).unwrap_or_default()),
+                None if nearest.is_empty() => "and no name is like it (telecine discover lists the tables)".into(),
+                None => format!("the nearest names are {}", nearest.join(", ")),
+            };
+            Some(format!("source.include: {:?} matches no table; {hint}", pattern.glob))
+        };
+        let problems: Vec<_> = self.include.iter().filter_map(problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(Error::preflight(problems.join("\n  "))) }
+    }
+
+    /// The exclude globs that leave nothing out.
+    pub(super) fn idle_excludes<'a>(&'a self, tables: &'a [CatalogTable]) -> impl Iterator<Item = &'a str> {
+        let idle = |(pattern, _): &&(Pattern, String)| !tables.iter().any(|table| pattern.matches(table));
+        self.exclude.iter().filter(idle).map(|(pattern, _)| pattern.glob.as_str())
+    }
+
     /// Why a relation is not read; none if it is.
     pub(super) fn skips(&self, table: &CatalogTable) -> Option<String> {
         match table.relkind {
@@ -62,4 +110,9 @@ impl Selection {
         }
         self.exclude.iter().find(|(pattern, _)| pattern.matches(table)).map(|(_, reason)| reason.clone())
     }
+}
+
+/// Whether a relation has rows of its own or in its partitions, not a view or a foreign table.
+fn is_table(table: &CatalogTable) -> bool {
+    matches!(table.relkind, 'r' | 'p')
 }

@@ -23,8 +23,8 @@ fn known(wire: &Wire, value: &[u8]) -> Option<String> {
         Wire::Int32 => i32::from_be_bytes(value.try_into().ok()?).to_string(),
         Wire::Int64 => i64::from_be_bytes(value.try_into().ok()?).to_string(),
         Wire::Oid => u32::from_be_bytes(value.try_into().ok()?).to_string(),
-        Wire::Float32 => f32::from_be_bytes(value.try_into().ok()?).to_string(),
-        Wire::Float64 => f64::from_be_bytes(value.try_into().ok()?).to_string(),
+        Wire::Float32 => float32(f32::from_be_bytes(value.try_into().ok()?)),
+        Wire::Float64 => float64(f64::from_be_bytes(value.try_into().ok()?)),
         Wire::Decimal { .. } | Wire::Numeric => written(numeric_text)?,
         Wire::Text => std::str::from_utf8(value).ok()?.to_owned(),
         Wire::Jsonb => std::str::from_utf8(value.get(1..)?).ok()?.to_owned(),
@@ -37,6 +37,51 @@ fn known(wire: &Wire, value: &[u8]) -> Option<String> {
         Wire::Struct(fields) => composite(fields, value)?,
         Wire::Range(bound) => range(bound, bounds(value).ok()?),
     })
+}
+
+fn float32(value: f32) -> String {
+    special(value.into()).unwrap_or_else(|| float(&format!("{value:.*e}", places(&format!("{value:e}"))), 6))
+}
+
+fn float64(value: f64) -> String {
+    special(value).unwrap_or_else(|| float(&format!("{value:.*e}", places(&format!("{value:e}"))), 15))
+}
+
+fn special(value: f64) -> Option<String> {
+    match value {
+        f64::INFINITY => Some("Infinity".into()),
+        f64::NEG_INFINITY => Some("-Infinity".into()),
+        value if value.is_nan() => Some("NaN".into()),
+        _ => None,
+    }
+}
+
+/// The decimal places of the shortest form with an exponent. Of two such forms equally near, the one that Rust prints when
+/// told the places is PostgreSQL's (the even one).
+fn places(shortest: &str) -> usize {
+    let mantissa = shortest.split('e').next().unwrap_or_default();
+    mantissa.split_once('.').map_or(0, |(_, places)| places.len())
+}
+
+/// The shortest digits that give the number back, written out from 0.0001 up to ten to the power of `fixed`, with an
+/// exponent of at least two digits otherwise (PostgreSQL 12 on, `to_chars` in `d2s.c` and `f2s.c`). Where an integer beyond
+/// the mantissa has a shorter form exactly halfway to its neighbour, PostgreSQL prints a digit more of the same number.
+fn float(shortest: &str, fixed: i32) -> String {
+    let (sign, number) = shortest.strip_prefix('-').map_or(("", shortest), |number| ("-", number));
+    let (mantissa, exponent) = number.split_once('e').unwrap_or((number, "0"));
+    let power: i32 = exponent.parse().unwrap_or_default();
+    if !(-4..fixed).contains(&power) {
+        return format!("{sign}{mantissa}e{}{:02}", if power < 0 { '-' } else { '+' }, power.unsigned_abs());
+    }
+    let digits = mantissa.replace('.', "");
+    let places = power.unsigned_abs() as usize;
+    if power < 0 {
+        format!("{sign}0.{}{digits}", "0".repeat(places - 1))
+    } else if digits.len() <= places + 1 {
+        format!("{sign}{digits:0<width$}", width = places + 1)
+    } else {
+        format!("{sign}{}.{}", &digits[..=places], &digits[places + 1..])
+    }
 }
 
 fn date(days: i32) -> String {
@@ -184,6 +229,32 @@ fn range(bound: &Wire, (flags, lower, upper): Bounds<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn floats_print_as_postgresql_prints_them() {
+        let wide = |value: f64| render(&Wire::Float64, &value.to_be_bytes());
+        let narrow = |value: f32| render(&Wire::Float32, &value.to_be_bytes());
+        for (value, text) in [
+            (f64::INFINITY, "Infinity"),
+            (f64::NEG_INFINITY, "-Infinity"),
+            (f64::NAN, "NaN"),
+            (1e300, "1e+300"),
+            (-1.5e-7, "-1.5e-07"),
+            (0.0001, "0.0001"),
+            (0.000_01, "1e-05"),
+            (-0.0, "-0"),
+            (100.0, "100"),
+            (1234.5, "1234.5"),
+            (123_456_789_012_345.0, "123456789012345"),
+            (1e14, "100000000000000"),
+            (1e15, "1e+15"),
+            (0.1, "0.1"),
+        ] {
+            assert_eq!(wide(value), text);
+        }
+        assert_eq!([narrow(1e5), narrow(1e6), narrow(0.1), narrow(1.25e-5)], ["100000", "1e+06", "0.1", "1.25e-05"]);
+        assert_eq!(narrow(f32::NEG_INFINITY), "-Infinity");
+    }
 
     #[test]
     fn dates_and_times_print_as_postgresql_prints_them() {
