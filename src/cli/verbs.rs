@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use url::Url;
 
 use super::args::{
     Extract, FlexGet, FlexVerb, Global, LibraryCreate, LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs,
@@ -23,6 +22,7 @@ use crate::pipeline::{
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
 use crate::rehearsal::library::{self, Library, LibraryOptions};
 use crate::report::{Display, FILE_NAME, RunReport};
+use crate::source::has_password;
 use crate::staging::{RunFolder, StagingArea};
 use crate::transform::Transform;
 
@@ -307,7 +307,7 @@ fn ask_for_production(pipeline: &Pipeline, yes: bool) -> Result<()> {
 
 /// Arguments are seen by every user of the machine. The password is taken all the same: it may be that of a throw-away.
 fn warn_of_password(flag: &str, url: &str) {
-    if Url::parse(url).is_ok_and(|url| url.password().is_some()) {
+    if !url.starts_with("env:") && has_password(url) {
         output::note(&format!("warning: {flag} holds a password that other users can see; write env:NAME instead"));
     }
 }

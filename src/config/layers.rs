@@ -239,7 +239,8 @@ impl Layers {
             // Section and key are compared apart: `sorce.url` is `source.url`, and `source.ulr` too.
             let near = |word: &str| {
                 let likeness = |name: &&&str| strsim::jaro_winkler(name, word);
-                known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).map_or(word, |name| name).to_owned()
+                let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+                nearest.filter(|name| likeness(name) > 0.7).map_or(word, |name| name).to_owned()
             };
             let hint = match key.rsplit_once('.') {
                 Some((section, last)) if known.contains(&section) || !section.contains('.') => {

@@ -15,7 +15,7 @@ pub use self::layers::{Origin, Setting};
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
 use crate::load::{Attributes, Binding, LoadConfig};
-use crate::source::{Exclusion, SourceConfig};
+use crate::source::{Exclusion, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
 
@@ -197,10 +197,7 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
     let batch_bytes = layers.parsed("source.batch_bytes", "8MiB", layers::bytes);
     let partition_bytes = layers.parsed("source.partition_bytes", "64MiB", layers::bytes);
     let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
-    let url = layers.secret("source.url", |url| {
-        Url::parse(url)
-            .is_ok_and(|url| url.password().is_none() && !url.query_pairs().any(|(key, _)| key == "password"))
-    });
+    let url = layers.secret("source.url", |url| !has_password(url));
     // With libpq's variables alone, an empty URL says all.
     let url = url.or_else(|| layers.is_in_environment("PGHOST").then(|| "postgresql://".to_owned()))?;
     Some(SourceConfig {
