@@ -26,6 +26,8 @@ mod raw;
 mod reader;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
