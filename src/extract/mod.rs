@@ -33,9 +33,21 @@ const TRIES: u32 = 3;
 /// so that all of `raw/` is of one moment. A run whose extraction is complete is left as it is.
 ///
 /// # Errors
-/// When the snapshot cannot be taken, a table cannot be read or written, or `cancel` stops the work. Committed tables
-/// stay; the same command goes on.
+/// When another process writes the run, the snapshot cannot be taken, a table cannot be read or written, or `cancel` stops
+/// the work. Committed tables stay; the same command goes on.
 pub async fn run(
+    source: &PostgresSource,
+    run: &RunFolder,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<ExtractReport> {
+    let lease = run.lease("extract").await?;
+    let extracted = extract(source, run, progress, cancel).await;
+    lease.release().await;
+    extracted
+}
+
+async fn extract(
     source: &PostgresSource,
     run: &RunFolder,
     progress: &Progress,
@@ -125,6 +137,7 @@ async fn commit_exceptions(
     done: &[Committed],
     snapshot: &SnapshotNote,
 ) -> Result<()> {
+    tables::require_committed(run, done).await?;
     let dataset = run.exceptions();
     let mut notes = BTreeMap::new();
     let mut batches = Vec::new();

@@ -4,11 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt, stream};
+
 use super::report::{EXCEPTIONS, ExtractReport, INFINITE};
 use crate::dataflow::{Partition, Progress, Source, TableMeta, TableName, WriteSummary};
 use crate::error::{Error, Result};
 use crate::source::PostgresSource;
 use crate::staging::{Dataset, Manifest, RunFolder, SnapshotNote};
+
+/// Manifests read again at the same time.
+const LOOKS_AT_ONCE: usize = 16;
 
 /// A table whose dataset is committed.
 #[derive(Debug, Clone)]
@@ -145,6 +150,22 @@ pub(super) async fn complete(
         }
     }
     Ok(Some(ExtractReport::new(run.id(), &snapshot, Duration::ZERO, done, skipped.to_vec())))
+}
+
+/// Reads every manifest once more: each must be the one that this extraction has committed, under its snapshot.
+pub(super) async fn require_committed(run: &RunFolder, done: &[Committed]) -> Result<()> {
+    let looks = stream::iter(done.to_vec()).map(|table| async move {
+        let dataset = run.raw(&table.table);
+        if dataset.manifest().await?.as_ref() == Some(&table.manifest) {
+            return Ok(());
+        }
+        let message =
+            "is not what this extraction has committed: another process writes the run; run the same command \
+                       again when that one has ended"
+                .to_owned();
+        Err(Error::Staging { path: dataset.url(), message, cause: None })
+    });
+    looks.buffer_unordered(LOOKS_AT_ONCE).try_collect().await
 }
 
 /// A run's tables are of one moment: those it holds that are not to be read again would be of another.

@@ -15,7 +15,7 @@ use super::ledger::{Entry, State};
 use super::pace::Pace;
 use super::report::{LoadReport, Tally};
 use super::row::Row;
-use super::{Attributes, Bound, Load};
+use super::{Attributes, Bound, Load, preflight};
 use crate::dataflow::{Progress, SendableRecordBatchStream, Sink, WriteSummary};
 use crate::error::{Error, Result};
 
@@ -61,9 +61,11 @@ impl Load {
     /// the report says `interrupted`.
     ///
     /// # Errors
-    /// When the target stays away or refuses the credentials, when more rows fail than the settings allow, or when the
+    /// [`Error::Preflight`] when the transform of the run did not end clean or the datasets are not those it wrote: nothing
+    /// is sent. When the target stays away or refuses the credentials, when more rows fail than the settings allow, or when the
     /// ledger or the staging area fails. Everything done until then is in the ledger.
     pub async fn apply(&self, progress: &Progress, cancel: &CancellationToken) -> Result<LoadReport> {
+        preflight::require_clean(&self.bound, &self.run).await?;
         let work = Arc::new(Work::new(self, progress, cancel).await?);
         let sent = self.send(&work).await;
         // Whatever happened: what was done is to be found in the staging area too.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field as Column, Schema};
 use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
 
 use super::row::{Shape, is_reference};
 use super::{Binding, LoadConfig};
@@ -12,6 +13,9 @@ use crate::dataflow::SendableRecordBatchStream;
 use crate::error::{Error, Result};
 use crate::flex::{Definition, Family, Field, FlexClient};
 use crate::staging::{Dataset, Manifest, RunFolder};
+
+/// The report that the transform leaves in the run's folder.
+const TRANSFORM_REPORT: &str = "transform.json";
 
 /// A binding whose definition and dataset were found and fit each other.
 #[derive(Debug)]
@@ -46,6 +50,50 @@ impl Bound {
         let batches = parts.try_flatten();
         Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema, batches)))
     }
+}
+
+/// What the load needs to know of the run's transform.
+#[derive(Debug, Deserialize)]
+struct Transformed {
+    queries: Vec<TransformedQuery>,
+    problems: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TransformedQuery {
+    name: String,
+    checksum: String,
+}
+
+/// The transform of the whole run must have ended without problems, and the datasets to be sent must be those it wrote:
+/// rows that no balance and no check has seen are not sent.
+///
+/// # Errors
+/// [`Error::Preflight`] with everything that is not so.
+pub(super) async fn require_clean(bound: &[Arc<Bound>], run: &RunFolder) -> Result<()> {
+    let Some(report) = run.get_json::<Transformed>(TRANSFORM_REPORT).await? else {
+        return Err(Error::preflight(format!(
+            "run {0}: no transform has ended; run `telecine transform --run {0}`",
+            run.id()
+        )));
+    };
+    let mut problems = report.problems;
+    for bound in bound {
+        let query = &bound.binding.query;
+        match report.queries.iter().find(|ran| ran.name == *query) {
+            Some(ran) if ran.checksum == bound.manifest.content() => {}
+            Some(_) => problems.push(format!("query {query}: its dataset has changed since the transform ended")),
+            None => problems.push(format!("query {query}: the last transform was of other queries only")),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::preflight(format!(
+        "the transform of run {0} did not end clean; run `telecine transform --run {0}` again, without --select:\n  {1}",
+        run.id(),
+        problems.join("\n  ")
+    )))
 }
 
 /// Finds what the bindings name and checks that it fits.

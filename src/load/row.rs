@@ -139,9 +139,10 @@ impl Row {
     pub fn resolved(&self, ids: &HashMap<String, i64>) -> (Instance, u32) {
         let mut instance = self.instance.clone();
         for field in &self.linked {
-            match instance.get_mut(field).and_then(|value| resolve(value.take(), ids)) {
-                Some(value) => drop(instance.insert(field.clone(), value)),
-                None => drop(instance.shift_remove(field)),
+            let Some(value) = instance.get_mut(field) else { continue };
+            match resolve(value.take(), ids) {
+                Resolved::Value(resolved) => *value = resolved,
+                Resolved::Emptied | Resolved::Lost => drop(instance.shift_remove(field)),
             }
         }
         let missing = self.references.iter().filter(|key| !ids.contains_key(*key)).count();
@@ -181,23 +182,43 @@ fn collect(value: &Value, references: &mut Vec<String>) {
     }
 }
 
-/// `None` when nothing is left to send.
-fn resolve(value: Value, ids: &HashMap<String, i64>) -> Option<Value> {
+/// What became of a value that may hold references.
+enum Resolved {
+    Value(Value),
+    /// A list or object of which every part went with its reference.
+    Emptied,
+    /// A reference without an id, or an object that is nothing without it.
+    Lost,
+}
+
+/// Only a reference without an id removes anything: empty lists and nulls stay as the query gave them.
+fn resolve(value: Value, ids: &HashMap<String, i64>) -> Resolved {
     if let Some(key) = target_of(&value) {
-        return ids.get(key).map(|id| json!({ "id": id }));
+        return ids.get(key).map_or(Resolved::Lost, |id| Resolved::Value(json!({ "id": id })));
     }
     match value {
         Value::Array(items) => {
-            let items: Vec<Value> = items.into_iter().filter_map(|item| resolve(item, ids)).collect();
-            (!items.is_empty()).then_some(Value::Array(items))
+            let had_items = !items.is_empty();
+            let kept = items.into_iter().filter_map(|item| match resolve(item, ids) {
+                Resolved::Value(value) => Some(value),
+                Resolved::Emptied | Resolved::Lost => None,
+            });
+            let kept: Vec<Value> = kept.collect();
+            if had_items && kept.is_empty() { Resolved::Emptied } else { Resolved::Value(Value::Array(kept)) }
         }
         Value::Object(object) => {
-            let fields: Option<Instance> =
-                object.into_iter().map(|(name, value)| Some((name, resolve(value, ids)?))).collect();
-            fields.filter(|fields| !fields.is_empty()).map(Value::Object)
+            let had_fields = !object.is_empty();
+            let mut fields = Instance::new();
+            for (name, value) in object {
+                match resolve(value, ids) {
+                    Resolved::Value(value) => drop(fields.insert(name, value)),
+                    Resolved::Emptied => {}
+                    Resolved::Lost => return Resolved::Lost,
+                }
+            }
+            if had_fields && fields.is_empty() { Resolved::Emptied } else { Resolved::Value(Value::Object(fields)) }
         }
-        Value::Null => None,
-        other => Some(other),
+        other => Resolved::Value(other),
     }
 }
 
@@ -272,6 +293,32 @@ mod tests {
         );
         let (nothing, missing) = row.resolved(&HashMap::new());
         assert_eq!((nothing.len(), missing), (2, 6));
+    }
+
+    #[test]
+    fn only_a_reference_without_an_id_removes_what_holds_it() {
+        let row = row(
+            json!({
+                "related": [
+                    {"asset": {"source_key": "A:1"}, "codes": [], "note": null},
+                    {"asset": {"source_key": "A:9"}, "codes": ["x"]},
+                ],
+                "group": {"members": [{"source_key": "A:9"}], "codes": [], "title": "t"},
+                "none": [],
+                "bare": {"members": [{"source_key": "A:9"}]},
+                "holes": [null, {"source_key": "A:1"}, {"source_key": "A:9"}],
+            }),
+            &["related", "group", "none", "bare", "holes"],
+        );
+        let (full, missing) = row.resolved(&HashMap::from([("A:1".into(), 1)]));
+        assert_eq!(missing, 4);
+        assert_eq!(
+            Value::Object(full),
+            json!({
+                "related": [{"asset": {"id": 1}, "codes": [], "note": null}],
+                "group": {"codes": [], "title": "t"}, "none": [], "holes": [null, {"id": 1}],
+            })
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! {staging}/runs/{run}/raw/{schema}.{table}/part-00000.parquet …  _manifest.json
+//! {staging}/runs/{run}/_lease.json                               the process that writes the run, while it does
 //! {staging}/runs/{run}/raw/_exceptions/…                           values a column's type cannot hold
 //! {staging}/runs/{run}/{query}/part-00000.parquet …               _manifest.json
 //! {staging}/runs/{run}/documents/{definition}/{source key}.json   the instance object of one asset
@@ -17,6 +18,7 @@ mod dataset;
 mod documents;
 pub mod json;
 mod layout;
+mod lease;
 mod manifest;
 mod object;
 mod parquet;
@@ -24,6 +26,8 @@ mod raw;
 mod reader;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +44,7 @@ use url::Url;
 pub use self::dataset::Dataset;
 pub use self::documents::Documents;
 pub use self::layout::safe_name;
+pub use self::lease::Lease;
 pub use self::manifest::{FieldNote, Manifest, SnapshotNote};
 pub use self::parquet::ParquetPart;
 pub use self::raw::RawTables;
@@ -150,11 +155,8 @@ impl StagingArea {
     /// # Errors
     /// When the file cannot be read or the object cannot be written.
     pub async fn put_ledger_copy(&self, target: &str, name: &str, file: &std::path::Path) -> Result<()> {
-        let bytes = tokio::fs::read(file)
-            .await
-            .map_err(|cause| Error::staging(file.display().to_string(), "cannot be read", cause))?;
         let key = self.root.clone().join("ledger").join(safe_name(target, true)).join(name);
-        object::replace(self, &key, bytes.into()).await
+        object::copy_file(self, &key, file).await
     }
 
     fn url_of(&self, key: &Path) -> String {

@@ -16,12 +16,12 @@ use super::balance;
 use super::graph::Input;
 use super::nearest::did_you_mean;
 use super::planning::{Depth, logical_plan};
-use super::query::{Level, Query, REJECTED};
+use super::query::{Level, Materialise, Query, REJECTED};
 use super::report::{CheckReport, QueryReport, REPORT_FILE, TransformReport};
 use super::{Transform, deep, diagnose, documents, session, shape, tables};
 use crate::dataflow::{Progress, Sink, TableName};
 use crate::error::{Error, Result};
-use crate::staging::{Dataset, Manifest, RunFolder, json};
+use crate::staging::{Dataset, Manifest, RunFolder, SnapshotNote, json};
 
 /// Rows a check or a broken key shows.
 pub(super) const SHOWN: usize = 5;
@@ -32,11 +32,13 @@ const OPENED_AT_ONCE: usize = 16;
 impl Transform {
     /// Runs the queries over the raw tables of `run`, each into a dataset of its name, in place of one that may stand
     /// there; then the checks, `rejected/` and the balance. `definitions` names the definition whose documents are
-    /// written from a query's rows to load. With `select`, only these queries and checks run, and what they read and is
-    /// not there yet. When it returns, everything is durable, the report too ([`REPORT_FILE`]).
+    /// written from a query's rows to load. With `select`, only these queries and checks run, and what they rest on
+    /// that is not there yet or was made from other inputs or another text. When it returns, everything is durable, the report too ([`REPORT_FILE`]).
     ///
     /// # Errors
-    /// [`Error::Preflight`] as [`Transform::check`], before anything is written. [`Error::Query`] when a query fails.
+    /// [`Error::Config`] when a name is unknown or two queries write one definition's documents. [`Error::Preflight`] as
+    /// [`Transform::check`], when another process writes the run, or when the raw tables are of several snapshots, before
+    /// anything is written. [`Error::Query`] when a query fails.
     /// [`Error::Interrupted`] when `cancel` is cancelled. A key that is not unique, a check that gives rows or a balance that
     /// does not close are no errors here but problems of the report: [`TransformReport::verdict`].
     pub async fn run(
@@ -53,19 +55,25 @@ impl Transform {
         let cancel = cancel.child_token();
         let _stop = cancel.clone().drop_guard();
         let work = async move {
+            transform.known(definitions.keys().chain(&select))?;
+            transform.own_documents(&definitions)?;
+            let lease = folder.lease("transform").await?;
             let done = async {
-                transform.known(definitions.keys().chain(&select))?;
-                Work::open(&transform, &folder, &progress).await?.run(&definitions, &select).await
+                let mut work = Work::open(&transform, &folder, &progress).await?;
+                work.require_one_moment()?;
+                let report = work.run(&definitions, &select).await?;
+                folder.put_json(REPORT_FILE, &report).await?;
+                Ok(report)
             };
-            tokio::select! {
+            let done = tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err(Error::Interrupted { signal: 2 }),
                 report = done => report,
-            }
+            };
+            lease.release().await;
+            done
         };
-        let report = deep::run("transform", work).await?;
-        run.put_json(REPORT_FILE, &report).await?;
-        Ok(report)
+        deep::run("transform", work).await
     }
 
     /// The rows of a `select` over everything the run holds: raw tables as `schema.table`, mappings, queries' datasets
@@ -86,6 +94,24 @@ impl Transform {
         deep::run("sql", work).await
     }
 
+    /// Two queries must not write their documents into one folder: the second would remove those of the first.
+    fn own_documents(&self, definitions: &BTreeMap<String, String>) -> Result<()> {
+        let mut folders: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for query in &self.project.queries {
+            let as_documents = query.materialise.contains(&Materialise::Json).then_some(&query.name);
+            let Some(folder) = definitions.get(&query.name).or(as_documents) else { continue };
+            if let Some(first) = folders.insert(folder, &query.name) {
+                problems.push(format!(
+                    "the queries {first} and {} both write the documents of {folder}; bind one query to a definition, \
+                     with the rows of both",
+                    query.name
+                ));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Config { problems }) }
+    }
+
     fn known<'a>(&self, names: impl Iterator<Item = &'a String>) -> Result<()> {
         let known: Vec<&str> = self.project.queries.iter().map(|query| query.name.as_str()).collect();
         let unknown = names.filter(|name| !known.contains(&name.as_str()));
@@ -102,6 +128,8 @@ struct Work<'a> {
     progress: &'a Progress,
     context: SessionContext,
     raw: Vec<TableName>,
+    /// The moments the raw tables are of, each with one of its tables.
+    moments: Vec<(SnapshotNote, TableName)>,
     /// Everything registered, by name.
     made: BTreeMap<String, Made>,
 }
@@ -118,7 +146,8 @@ impl<'a> Work<'a> {
     async fn open(transform: &'a Transform, run: &'a RunFolder, progress: &'a Progress) -> Result<Self> {
         let context = session(&transform.config)?;
         context.register_object_store(run.area().store_url(), run.area().store());
-        let mut work = Self { transform, run, progress, context, raw: Vec::new(), made: BTreeMap::new() };
+        let mut work =
+            Self { transform, run, progress, context, raw: Vec::new(), moments: Vec::new(), made: BTreeMap::new() };
         let opened = run.raw_tables().await?.into_iter().map(|(table, manifest)| async move {
             let provider = tables::provider(&run.raw(&table), &manifest).await?;
             Ok::<_, Error>((table, manifest, provider))
@@ -127,6 +156,11 @@ impl<'a> Work<'a> {
         while let Some((table, manifest, provider)) = opened.try_next().await? {
             tables::register_source(&work.context, &table, provider)?;
             work.made.insert(table.to_string(), Made::of(&manifest));
+            if let Some(snapshot) = manifest.snapshot
+                && !work.moments.iter().any(|(known, _)| *known == snapshot)
+            {
+                work.moments.push((snapshot, table.clone()));
+            }
             work.raw.push(table);
         }
         tables::register_mappings(&work.context, &transform.mappings)?;
@@ -137,16 +171,33 @@ impl<'a> Work<'a> {
         Ok(work)
     }
 
+    /// Rows of two moments do not belong together: the second extraction has not ended, or two have met.
+    fn require_one_moment(&self) -> Result<()> {
+        let [(one, table), (other, second), ..] = &self.moments[..] else { return Ok(()) };
+        Err(Error::preflight(format!(
+            "the raw tables are of several moments: {table} of snapshot {} ({}), {second} of snapshot {} ({}); run \
+             `telecine extract --run {}` to its end",
+            one.id,
+            one.at,
+            other.id,
+            other.at,
+            self.run.id()
+        )))
+    }
+
     async fn run(&mut self, definitions: &BTreeMap<String, String>, select: &[String]) -> Result<TransformReport> {
         self.plan_all().await?;
         self.require_intact_tables().await?;
-        let wanted = self.wanted(select).await?;
+        let needed = self.needed(select);
         let mut report = TransformReport::default();
         let transform = self.transform;
         for query in transform.graph.order(&transform.project).filter(|query| query.level != Level::Check) {
             if !query.is_kept() {
                 self.register_view(query).await?;
-            } else if wanted.contains(&query.name) {
+            } else if select.is_empty()
+                || select.contains(&query.name)
+                || (needed.contains(&query.name) && !self.is_current(query).await?)
+            {
                 report.queries.push(self.keep(query).await?);
                 report.problems.extend(self.key_problem(query).await?);
                 let written = documents::write(&self.context, self.run, query, definitions.get(&query.name));
@@ -188,25 +239,26 @@ impl<'a> Work<'a> {
         futures::stream::iter(datasets).map(require_intact).buffered(at_once).try_collect().await
     }
 
-    /// The queries to run: those selected, and what they read that has no dataset.
-    async fn wanted(&self, select: &[String]) -> Result<BTreeSet<String>> {
-        let queries = &self.transform.project.queries;
-        if select.is_empty() {
-            return Ok(queries.iter().map(|query| query.name.clone()).collect());
-        }
-        let mut wanted: BTreeSet<String> = select.iter().cloned().collect();
+    /// What is selected and everything it rests on.
+    fn needed(&self, select: &[String]) -> BTreeSet<String> {
+        let mut needed: BTreeSet<String> = select.iter().cloned().collect();
         let mut open: Vec<String> = select.to_vec();
         while let Some(name) = open.pop() {
             for input in self.transform.graph.inputs(&name) {
-                let Input::Query(read) = input else { continue };
-                let is_view = queries.iter().any(|query| query.name == *read && !query.is_kept());
-                if is_view || self.run.query(read).manifest().await?.is_none() {
-                    wanted.insert(read.clone());
+                if let Input::Query(read) = input
+                    && needed.insert(read.clone())
+                {
                     open.push(read.clone());
                 }
             }
         }
-        Ok(wanted)
+        needed
+    }
+
+    /// Whether the query's dataset is there and was made from this text and these inputs. What it reads is registered.
+    async fn is_current(&self, query: &Query) -> Result<bool> {
+        let manifest = self.run.query(&query.name).manifest().await?;
+        Ok(manifest.is_some_and(|manifest| manifest.inputs == self.hashes(query)))
     }
 
     /// Writes the query's dataset and registers it.
@@ -247,6 +299,9 @@ impl<'a> Work<'a> {
         let read = self.transform.graph.inputs(&query.name).map(ToString::to_string);
         let mut hashes: BTreeMap<String, String> =
             read.filter_map(|name| Some((name.clone(), self.made.get(&name)?.hash.clone()))).collect();
+        if let Some(now) = &self.transform.config.now {
+            hashes.insert("transform.now".into(), now.clone());
+        }
         hashes.insert(format!("{}.sql", query.name), blake3::hash(query.sql.as_bytes()).to_hex().to_string());
         hashes
     }
@@ -364,8 +419,7 @@ impl<'a> Work<'a> {
 
 impl Made {
     fn of(manifest: &Manifest) -> Self {
-        let checksum = manifest.checksum;
-        Self { rows: Some(manifest.rows), hash: format!("{}:{checksum}", checksum.rows) }
+        Self { rows: Some(manifest.rows), hash: manifest.content() }
     }
 }
 

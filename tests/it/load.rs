@@ -182,6 +182,28 @@ async fn refused_rows_fail_alone_and_refused_credentials_stop_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_what_a_clean_transform_of_the_whole_run_wrote_is_sent() {
+    let folder = TempDir::new().unwrap();
+    let server = flex(Personality::Both, &[]);
+    let run = write_run(folder.path(), "r1", &rows(10, 2)).await;
+    let refusal = async || load(config(folder.path()), server.base_url(), &run).await.unwrap_err();
+    mapped::write_report(&run, &["the balance does not close"]).await;
+    let error = refusal().await;
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("the balance does not close"), "{error}");
+    let other = serde_json::json!({"queries": [{"name": "project", "checksum": "2:0"}], "problems": []});
+    run.put_json("transform.json", &other).await.unwrap();
+    let text = refusal().await.to_string();
+    assert!(text.contains("query project: its dataset has changed since"), "{text}");
+    assert!(text.contains("query collection: the last transform was of other queries only"), "{text}");
+    std::fs::remove_file(folder.path().join("staging/runs/r1/transform.json")).unwrap();
+    assert!(refusal().await.to_string().contains("no transform has ended"));
+    assert_eq!(Dump::of(server.base_url()).await.requests("POST /assets"), 0);
+    mapped::write_report(&run, &[]).await;
+    load(config(folder.path()), server.base_url(), &run).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn preflight_names_everything_that_does_not_fit() {
     let folder = TempDir::new().unwrap();
     let server = flex(Personality::Both, &[]);

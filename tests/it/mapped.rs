@@ -15,7 +15,7 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, Fields, Schema};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use serde_json::Value;
+use serde_json::{Value, json};
 use telecine::dataflow::{Progress, Sink};
 use telecine::error::Result;
 use telecine::flex::{FlexClient, FlexConfig, RetryPolicy};
@@ -144,7 +144,18 @@ pub async fn write_run(folder: &Path, id: &str, rows: &Rows) -> RunFolder {
     let run = run_of(folder, id);
     write_dataset(&run, "collection", collections(rows)).await;
     write_dataset(&run, "project", projects(rows)).await;
+    write_report(&run, &[]).await;
     run
+}
+
+/// The report of a transform that wrote both datasets and ended with these problems.
+pub async fn write_report(run: &RunFolder, problems: &[&str]) {
+    let mut queries = Vec::new();
+    for name in ["collection", "project"] {
+        let manifest = run.query(name).manifest().await.unwrap().unwrap();
+        queries.push(json!({"name": name, "checksum": manifest.content()}));
+    }
+    run.put_json("transform.json", &json!({"queries": queries, "problems": problems})).await.unwrap();
 }
 
 pub fn run_of(folder: &Path, id: &str) -> RunFolder {

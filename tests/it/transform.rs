@@ -11,7 +11,7 @@ use arrow::util::pretty::pretty_format_batches;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
 use telecine::dataflow::{Progress, SendableRecordBatchStream, Sink, TableName, WriteSummary};
-use telecine::staging::{Manifest, RunFolder, StagingArea, StagingConfig};
+use telecine::staging::{Manifest, RunFolder, SnapshotNote, StagingArea, StagingConfig};
 use telecine::transform::{Transform, TransformConfig, TransformReport};
 use telecine::{Error, Result};
 use tempfile::TempDir;
@@ -223,6 +223,58 @@ async fn a_project_runs_into_datasets_documents_rejected_rows_and_a_balance() {
 }
 
 #[tokio::test]
+async fn what_was_made_from_another_text_or_other_inputs_is_made_again() {
+    let bench = Bench::new(&PROJECT);
+    bench.library().await;
+    bench.run().await.unwrap();
+    let (none, cancel, progress) = (BTreeMap::new(), CancellationToken::new(), Progress::default());
+    let select = async |name: &str| {
+        let transform = bench.open().unwrap();
+        let report = transform.run(&bench.run, &none, &[name.to_owned()], &progress, &cancel).await.unwrap();
+        report.queries.into_iter().map(|query| query.name).collect::<Vec<_>>()
+    };
+    assert_eq!(select("promo").await, ["promo"]);
+    bench.write(&[("3_normalise/titles.sql", &format!("{TITLES} where true"))]);
+    assert_eq!(select("promo").await, ["titles", "promo"]);
+    assert_eq!(select("promo").await, ["promo"]);
+    // A view that it reads has changed, too, and a table of the source.
+    bench.write(&[("2_collect/genres.sql", &GENRES.replace("lower", "upper"))]);
+    assert_eq!(select("promo").await, ["titles", "promo"]);
+    let asset = TableName::new("public", "asset");
+    let dataset = bench.run.raw(&asset);
+    let mut manifest = dataset.manifest().await.unwrap().unwrap();
+    manifest.files.pop();
+    manifest.checksum.rows = 3;
+    let place = bench.path().join("staging 100%/runs/r1/raw/public.asset/_manifest.json");
+    fs::write(place, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    assert_eq!(select("promo").await, ["candidates", "titles", "promo"]);
+}
+
+#[tokio::test]
+async fn a_run_of_two_moments_or_in_other_hands_is_refused() {
+    let bench = Bench::new(&PROJECT);
+    bench.library().await;
+    for (table, id) in [("asset", "1-1"), ("Legacy Metadata", "2-1")] {
+        let dataset = bench.run.raw(&TableName::new("public", table));
+        let mut manifest = dataset.manifest().await.unwrap().unwrap();
+        manifest.snapshot = Some(SnapshotNote { id: id.into(), lsn: None, at: "2026-01-31T12:00:00Z".into() });
+        let place = bench.path().join("staging 100%/runs/r1").join(dataset.name()).join("_manifest.json");
+        fs::write(place, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    }
+    let error = bench.run().await.unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    let text = error.to_string();
+    assert!(text.contains("public.asset of snapshot 1-1") && text.contains("of snapshot 2-1"), "{text}");
+    let lease = bench.run.lease("extract").await.unwrap();
+    let error = bench.run().await.unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains(&format!("process {} on ", std::process::id())), "{error}");
+    lease.release().await;
+    assert!(bench.run().await.unwrap_err().to_string().contains("of several moments"));
+    assert!(bench.run.query("candidates").manifest().await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn results_do_not_depend_on_threads() {
     let mut checksums = Vec::new();
     for threads in [1, 2, 5] {
@@ -284,6 +336,48 @@ async fn a_raw_file_that_has_changed_is_named_before_anything_is_written() {
 }
 
 #[tokio::test]
+async fn a_missing_and_a_cut_file_are_errors_and_not_rows_that_are_not_there() {
+    let bench = Bench::new(&PROJECT);
+    bench.library().await;
+    bench.run().await.unwrap();
+    let folder = bench.path().join("staging 100%/runs/r1");
+    let look = async |sql: &str| bench.open().unwrap().sql(&bench.run, sql).await.err().map(|error| error.to_string());
+    let count = "select count(*) as n from titles";
+    for (file, table) in
+        [("titles/part-00000.parquet", "titles"), ("raw/public.asset/part-00001.parquet", "public.asset")]
+    {
+        let place = folder.join(file);
+        let whole = fs::read(&place).unwrap();
+        fs::write(&place, &whole[..whole.len() - 1]).unwrap();
+        let error = look(&format!("select count(*) as n from {table}")).await.unwrap();
+        assert!(error.contains(file) && error.contains("bytes where the manifest says"), "{error}");
+        fs::remove_file(&place).unwrap();
+        let error = look(&format!("select count(*) as n from {table}")).await.unwrap();
+        assert!(error.contains(file) && error.contains("cannot be found"), "{error}");
+        fs::write(&place, &whole).unwrap();
+        assert_eq!(look(count).await, None);
+    }
+    fs::remove_file(folder.join("raw/public.asset/part-00001.parquet")).unwrap();
+    let error = bench.run().await.unwrap_err().to_string();
+    assert!(error.contains("public.asset/part-00001.parquet: cannot be found"), "{error}");
+}
+
+#[tokio::test]
+async fn two_queries_of_one_definition_are_refused() {
+    let bench = Bench::new(&[
+        ("1_select/one.sql", "select 'a' as source_key"),
+        ("1_select/two.sql", "-- materialise: json\nselect 'b' as source_key"),
+    ]);
+    for definitions in [[("one", "same"), ("two", "same")].as_slice(), [("one", "two")].as_slice()] {
+        let definitions = definitions.iter().map(|(query, name)| ((*query).to_owned(), (*name).to_owned())).collect();
+        let (progress, cancel) = (Progress::default(), CancellationToken::new());
+        let error = bench.open().unwrap().run(&bench.run, &definitions, &[], &progress, &cancel).await.unwrap_err();
+        assert!(matches!(error, Error::Config { .. }), "{error}");
+        assert!(error.to_string().contains("the queries one and two both write the documents of"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_is_not_unique_is_named() {
     let bench = Bench::new(&[("1_select/titles.sql", "-- key: title\nselect \"Title\" as title from public.asset")]);
     bench.library().await;
@@ -314,6 +408,8 @@ async fn what_cannot_be_planned_is_told_by_file_line_and_nearest_name() {
         ),
         ("1_select/twice.sql", "select a.id, b.id from public.asset a join public.asset b on a.id = b.parent"),
         ("1_select/keyed.sql", "-- key: idd\nselect id from public.asset"),
+        ("1_select/lasting.sql", "select [interval '1 month'] as span, cast('1:00' as time) as at from public.asset"),
+        ("1_select/lasts.sql", "-- materialise: view\nselect interval '1 month' as span from public.asset"),
         ("4_map/promo.sql", "select id as source_key from public.asset"),
     ]);
     let asset = Schema::new(vec![
@@ -341,12 +437,15 @@ async fn what_cannot_be_planned_is_told_by_file_line_and_nearest_name() {
         "float.sql:2:1: `avg` of floating-point numbers",
         "float.sql:2:37: `approx_median` gives other digits",
         "twice.sql: gives two columns `id`",
+        "lasting.sql: its column `span` is List(Interval(MonthDayNano)), which no dataset can hold",
+        "lasting.sql: its column `at` is Time64(ns), which no dataset can hold: cast(at as varchar)",
         "keyed.sql: its key names `idd`, which is no column of it; did you mean id?",
         "promo.sql: must begin with the columns source_key, disposition, reason, details, warnings, name",
         "1_select/candidates.sql is missing",
     ] {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
+    assert!(!text.contains("lasts.sql"), "a view keeps no rows\n{text}");
     assert!(!text.contains("follows.sql"), "what reads a query that cannot be planned is passed over\n{text}");
 }
 
