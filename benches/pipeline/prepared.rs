@@ -111,7 +111,7 @@ impl Prepared {
 
     /// The target's part of [`Prepared::config`].
     pub fn target(&self, folder: &Path, flex: &str) -> TargetConfig {
-        self.config(folder, flex).targets.remove(TARGET).unwrap()
+        self.config(folder, flex).target(Some(TARGET)).unwrap().clone()
     }
 
     /// The whole library, read over this many connections.
@@ -120,7 +120,7 @@ impl Prepared {
     }
 
     fn source_of(&self, database: &str, connections: usize) -> PostgresSource {
-        let config = self.own_config().source.unwrap();
+        let config = self.own_config().source().unwrap().clone();
         let config = SourceConfig { url: self.server.url(database), connections, ..config };
         self.runtime.block_on(PostgresSource::connect(&config)).unwrap()
     }
