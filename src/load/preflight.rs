@@ -55,6 +55,9 @@ impl Bound {
 /// What the load needs to know of the run's transform.
 #[derive(Debug, Deserialize)]
 struct Transformed {
+    /// Without all queries and checks nobody knows whether the run is clean.
+    #[serde(default)]
+    select: Vec<String>,
     queries: Vec<TransformedQuery>,
     problems: Vec<String>,
 }
@@ -78,12 +81,15 @@ pub(super) async fn require_clean(bound: &[Arc<Bound>], run: &RunFolder) -> Resu
         )));
     };
     let mut problems = report.problems;
+    if !report.select.is_empty() {
+        problems.push(format!("the last transform was of {} only", report.select.join(", ")));
+    }
     for bound in bound {
         let query = &bound.binding.query;
         match report.queries.iter().find(|ran| ran.name == *query) {
             Some(ran) if ran.checksum == bound.manifest.content() => {}
             Some(_) => problems.push(format!("query {query}: its dataset has changed since the transform ended")),
-            None => problems.push(format!("query {query}: the last transform was of other queries only")),
+            None => problems.push(format!("query {query}: the last transform did not run it")),
         }
     }
     if problems.is_empty() {

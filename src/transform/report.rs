@@ -15,6 +15,9 @@ pub const REPORT_FILE: &str = "transform.json";
 /// What a transform did.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TransformReport {
+    /// The queries and checks that were asked for; empty when all were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub select: Vec<String>,
     /// The queries that ran, in running order.
     pub queries: Vec<QueryReport>,
     /// The checks that ran, by name.

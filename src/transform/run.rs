@@ -189,7 +189,7 @@ impl<'a> Work<'a> {
         self.plan_all().await?;
         self.require_intact_tables().await?;
         let needed = self.needed(select);
-        let mut report = TransformReport::default();
+        let mut report = TransformReport { select: select.to_vec(), ..TransformReport::default() };
         let transform = self.transform;
         for query in transform.graph.order(&transform.project).filter(|query| query.level != Level::Check) {
             if !query.is_kept() {

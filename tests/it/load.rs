@@ -191,11 +191,13 @@ async fn only_what_a_clean_transform_of_the_whole_run_wrote_is_sent() {
     let error = refusal().await;
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains("the balance does not close"), "{error}");
-    let other = serde_json::json!({"queries": [{"name": "project", "checksum": "2:0"}], "problems": []});
+    let other =
+        serde_json::json!({"select": ["project"], "queries": [{"name": "project", "checksum": "2:0"}], "problems": []});
     run.put_json("transform.json", &other).await.unwrap();
     let text = refusal().await.to_string();
     assert!(text.contains("query project: its dataset has changed since"), "{text}");
-    assert!(text.contains("query collection: the last transform was of other queries only"), "{text}");
+    assert!(text.contains("query collection: the last transform did not run it"), "{text}");
+    assert!(text.contains("the last transform was of project only"), "{text}");
     std::fs::remove_file(folder.path().join("staging/runs/r1/transform.json")).unwrap();
     assert!(refusal().await.to_string().contains("no transform has ended"));
     assert_eq!(Dump::of(server.base_url()).await.requests("POST /assets"), 0);

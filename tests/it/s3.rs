@@ -16,6 +16,10 @@ use crate::support::{
 /// The credentials of the store; the secret must turn up nowhere.
 const SECRET: &str = "canary-s3-51c7e2";
 
+/// moto wants a signature and believes any.
+const SIGNATURE: &str =
+    "AWS4-HMAC-SHA256 Credential=shelf/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+
 /// moto's S3 server on a free port, with the bucket `shelf`.
 struct Store {
     _child: Child,
@@ -46,16 +50,20 @@ impl Store {
             .set("AWS_SECRET_ACCESS_KEY", SECRET)
     }
 
-    /// An object's bytes. moto wants a signature and believes any.
+    /// An object's bytes.
     async fn get(&self, key: &str) -> Option<Vec<u8>> {
         let request = reqwest::Client::new().get(format!("{}/shelf/some/prefix/{key}", self.endpoint));
-        let signature =
-            "AWS4-HMAC-SHA256 Credential=shelf/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        let answer = request.header("authorization", signature).send().await.unwrap();
+        let answer = request.header("authorization", SIGNATURE).send().await.unwrap();
         if !answer.status().is_success() {
             return None;
         }
         Some(answer.bytes().await.unwrap().to_vec())
+    }
+
+    async fn put(&self, key: &str, body: String) {
+        let request = reqwest::Client::new().put(format!("{}/shelf/some/prefix/{key}", self.endpoint)).body(body);
+        let answer = request.header("authorization", SIGNATURE).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
     }
 
     async fn manifest(&self, dataset: &str) -> Value {
@@ -142,7 +150,16 @@ async fn two_at_once_do_not_mix(shelf: &Workplace, store: &Store, rows: &Value) 
             assert!(!done.stdout.contains(canary) && !done.stderr.contains(canary));
         }
     }
+    // What a process of this host left behind when it was killed is taken over, that of another host is not.
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let lease =
+        |host: &str| json!({"work": "extract", "host": host, "pid": u32::MAX, "started": 1, "since": "", "random": 1});
+    store.put("runs/twice/_lease.json", lease("elsewhere").to_string()).await;
+    let done = finish(call()).await;
+    assert!(done.code == Some(2) && done.stderr.contains("on elsewhere"), "{}", done.stderr);
+    store.put("runs/twice/_lease.json", lease(host.trim()).to_string()).await;
     let report = shelf.json("extract --run twice -q").await;
+    assert!(store.get("runs/twice/_lease.json").await.is_none());
     assert!(snapshots.contains(report["snapshot"].as_str().unwrap()), "the run was whole: {report}");
     assert_eq!(&report["rows"], rows);
     let mut tables = BTreeMap::new();

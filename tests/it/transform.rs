@@ -214,6 +214,7 @@ async fn a_project_runs_into_datasets_documents_rejected_rows_and_a_balance() {
     let report = transform.run(&bench.run, &none, &["titles".into()], &progress, &cancel).await.unwrap();
     let names: Vec<&str> = report.queries.iter().map(|query| query.name.as_str()).collect();
     assert_eq!(names, ["candidates", "titles"]);
+    assert_eq!(report.select, ["titles"]);
     assert!(report.balance.is_some_and(|balance| balance.closes()));
     let unknown = transform.run(&bench.run, &none, &["title".into()], &progress, &cancel).await.unwrap_err();
     assert!(unknown.to_string().contains("no query `title`; did you mean titles"), "{unknown}");
