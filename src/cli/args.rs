@@ -202,7 +202,8 @@ pub struct TransformArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunId,
-    /// Run only these queries, and what they read and is not there yet; may be repeated.
+    /// Run only these queries, and what they read that is missing or stale; may be repeated. A load then waits for a
+    /// whole transform, which runs the checks and draws the balance.
     #[arg(long, value_name = "QUERY")]
     pub select: Vec<String>,
     /// Memory of the queries.
