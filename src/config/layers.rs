@@ -343,7 +343,7 @@ mod tests {
         layers.text("staging.url", "file:d");
         layers.refuse_unknown(&["url", "memory"]);
         assert!(
-            layers.problems[0].contains("`staging.ulr`") && layers.problems[0].contains("`url`"),
+            layers.problems[0].contains("`staging.ulr`") && layers.problems[0].contains("did you mean `staging.url`"),
             "{:?}",
             layers.problems
         );
