@@ -237,17 +237,17 @@ impl Layers {
         collect_keys("", &self.file, &mut left);
         for key in left {
             // Section and key are compared apart: `sorce.url` is `source.url`, and `source.ulr` too.
-            let near = |word: &str| {
+            let near = |word: &str, least: f64| {
                 let likeness = |name: &&&str| strsim::jaro_winkler(name, word);
                 let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-                nearest.filter(|name| likeness(name) > 0.7).map_or(word, |name| name).to_owned()
+                nearest.filter(|name| likeness(name) > least).map_or(word, |name| name).to_owned()
             };
             let hint = match key.rsplit_once('.') {
                 Some((section, last)) if known.contains(&section) || !section.contains('.') => {
-                    format!("; did you mean `{}.{}`?", near(section), near(last))
+                    format!("; did you mean `{}.{}`?", near(section, 0.7), near(last, 0.0))
                 }
-                Some((section, last)) => format!("; did you mean `{section}.{}`?", near(last)),
-                None => format!("; did you mean `{}`?", near(&key)),
+                Some((section, last)) => format!("; did you mean `{section}.{}`?", near(last, 0.0)),
+                None => format!("; did you mean `{}`?", near(&key, 0.0)),
             };
             self.problems.push(format!("{}: unknown key `{key}`{hint}", self.file_path.display()));
         }
