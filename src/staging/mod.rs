@@ -86,8 +86,9 @@ impl StagingArea {
 
     fn open_folder(text: &str) -> Result<Self> {
         let path = PathBuf::from(if text.starts_with("//") { text.trim_start_matches("//") } else { text });
-        let unusable = |cause: std::io::Error| {
-            Error::staging(path.display().to_string(), "the folder cannot be made or opened", cause)
+        let unusable = |cause: std::io::Error| Error::Preflight {
+            message: format!("staging {}: the folder cannot be made or opened", path.display()),
+            cause: Some(Box::new(cause)),
         };
         std::fs::create_dir_all(&path).map_err(unusable)?;
         let absolute = path.canonicalize().map_err(unusable)?;
@@ -99,6 +100,9 @@ impl StagingArea {
 
     fn open_s3(url: &Url) -> Result<Self> {
         let bucket = url.host_str().unwrap_or_default();
+        if bucket.is_empty() {
+            return Err(Error::config(format!("staging.url: {url} names no bucket; write s3://bucket/prefix")));
+        }
         let unusable = |cause: object_store::Error| Error::Preflight {
             message: format!("the S3 settings for {url} are unusable; set AWS_REGION and credentials"),
             cause: Some(Box::new(cause)),

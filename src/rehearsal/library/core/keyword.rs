@@ -31,15 +31,20 @@ pub fn of_asset(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     ]);
 }
 
-/// The rows of `keyword_synonym`: a quarter of the keywords at most.
-pub fn synonym_rows(wanted: u64, keywords: u64) -> u64 {
-    wanted.min(keywords / 4)
-}
-
-/// A row of `keyword_synonym`: every fourth keyword has a preferred one, a tenth of these by a chain of two.
-pub fn synonym(row: u64, out: &mut Vec<Value>) {
-    let preferred = if row % 10 == 5 { 4 * row - 1 } else { 4 * row };
-    out.extend([Value::id(FIRST_ID + 4 * row + 3), Value::id(FIRST_ID + preferred)]);
+/// A row of `keyword_synonym`: every fourth keyword has a preferred one, a tenth of these by a chain of two. Where the
+/// keywords are fewer than the rows want (small scales), those of the lower half have more preferred ones, each with a
+/// higher id than the first, which counts.
+pub fn synonym(layout: &Layout, row: u64, out: &mut Vec<Value>) {
+    let firsts = layout.keywords / 4;
+    let (keyword, preferred) = if row < firsts {
+        (4 * row + 3, if row % 10 == 5 { 4 * row - 1 } else { 4 * row })
+    } else {
+        let half = (firsts / 2).max(1);
+        let (lap, slot) = ((row - firsts) / half, (row - firsts) % half);
+        // The keywords after the first preferred one, without the keyword itself.
+        (4 * slot + 3, 4 * slot + 1 + lap + u64::from(lap >= 2))
+    };
+    out.extend([Value::id(FIRST_ID + keyword), Value::id(FIRST_ID + preferred)]);
 }
 
 /// The category (its row) of an asset's `k`-th membership.
