@@ -119,6 +119,9 @@ pub struct Rehearse {
     /// Connections to the source.
     #[arg(long, value_name = "N")]
     pub connections: Option<usize>,
+    /// By what the extraction reads rows: copy, or connectorx where it is built in.
+    #[arg(long, value_name = "NAME")]
+    pub reader: Option<String>,
 }
 
 /// Where rows come from.
@@ -136,6 +139,9 @@ pub struct SourceArgs {
     /// Connections at once.
     #[arg(long, value_name = "N")]
     pub connections: Option<usize>,
+    /// By what an extraction reads rows: copy, or connectorx where it is built in.
+    #[arg(long, value_name = "NAME")]
+    pub reader: Option<String>,
 }
 
 /// The run to work on.
@@ -314,6 +320,7 @@ impl SourceArgs {
     pub fn add_to(&self, flags: &mut Flags) {
         put(flags, "source.url", self.source_url.as_ref());
         put(flags, "source.connections", self.connections.as_ref());
+        put(flags, "source.reader", self.reader.as_ref());
         if !self.tables.is_empty() {
             flags.insert("source.include".into(), self.tables.join(","));
         }

@@ -15,7 +15,7 @@ pub use self::layers::{Origin, Setting};
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
 use crate::load::{Attributes, Binding, LoadConfig};
-use crate::source::{Exclusion, SourceConfig, has_password};
+use crate::source::{Exclusion, Reader, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
 
@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "batch_rows",
     "batch_bytes",
     "partition_bytes",
+    "reader",
     "allow_insecure",
     "memory",
     "threads",
@@ -197,6 +198,7 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
     let batch_bytes = layers.parsed("source.batch_bytes", "8MiB", layers::bytes);
     let partition_bytes = layers.parsed("source.partition_bytes", "64MiB", layers::bytes);
     let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
+    let reader = layers.parsed("source.reader", "copy", Reader::parse);
     let url = layers.secret("source.url", |url| !has_password(url));
     // With libpq's variables alone, an empty URL says all.
     let url = url.or_else(|| layers.is_in_environment("PGHOST").then(|| "postgresql://".to_owned()))?;
@@ -209,6 +211,7 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
         batch_bytes: usize::try_from(batch_bytes?).ok()?,
         partition_bytes: partition_bytes?,
         allow_insecure: allow_insecure?,
+        reader: reader?,
     })
 }
 

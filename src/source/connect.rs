@@ -29,7 +29,7 @@ const GREETING: Duration = Duration::from_secs(60);
 
 /// The settings under which values, locks and time limits mean the same everywhere (after pg_dump's `setup_connection`).
 /// `row_security = off` turns a policy that would hide rows into an error. Names a server does not know are left out.
-const PREAMBLE: &str = "
+pub(super) const PREAMBLE: &str = "
     select pg_catalog.set_config(s.name, v.value, false)
     from pg_catalog.pg_settings s
     join (values ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('extra_float_digits', '3'),

@@ -15,7 +15,7 @@ use crate::dataflow::Slice;
 use crate::error::{Error, Result};
 
 /// A read without a byte for so long is taken for a connection whose other end has gone without a word.
-const SILENCE: Duration = Duration::from_secs(15 * 60);
+pub(super) const SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The statement that reads a slice. Columns without an exact Arrow form are cast to text by the server.
 pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<String> {
@@ -24,6 +24,11 @@ pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<Stri
         format!("{}{cast}", quote(&column.name))
     };
     let columns: Vec<_> = table.columns.iter().map(column).collect();
+    Ok(format!("copy ({}) to stdout (format binary)", select_statement(table, &columns.join(", "), slice)?))
+}
+
+/// The query of these columns (SQL) for the rows of a slice.
+pub(super) fn select_statement(table: &CatalogTable, columns: &str, slice: &Slice) -> Result<String> {
     let predicate = match slice {
         Slice::Whole => String::new(),
         Slice::Where(predicate) => format!(" where {predicate}"),
@@ -31,8 +36,7 @@ pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<Stri
             return Err(malformed(&table.table.to_string(), format!("a database has no part file {name}")));
         }
     };
-    let name = quote_table(&table.table);
-    Ok(format!("copy (select {} from only {name}{predicate}) to stdout (format binary)", columns.join(", ")))
+    Ok(format!("select {columns} from only {}{predicate}", quote_table(&table.table)))
 }
 
 /// A `COPY` under way. Holds the messages that the socket has delivered and reads on only when asked.

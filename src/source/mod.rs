@@ -6,10 +6,13 @@
 //! snapshot, partition         the moment of reading; who reads which slice
 //! copy, framing, decode       bytes off the wire, tuples, record batches
 //! exceptions                  the values that no Arrow type could take
+//! reader, connectorx          the choice of another reader, and that reader
 //! ```
 
 mod catalog;
 mod connect;
+#[cfg(feature = "connectorx")]
+mod connectorx;
 mod copy;
 pub mod decode;
 mod discover;
@@ -17,6 +20,7 @@ mod exceptions;
 mod failure;
 pub mod framing;
 mod partition;
+mod reader;
 mod selection;
 mod snapshot;
 mod tap;
@@ -46,6 +50,7 @@ pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
 pub(crate) use self::failure::pause;
 use self::failure::{answer, malformed, value};
 pub use self::partition::{key_slices, page_slices};
+pub use self::reader::Reader;
 pub use self::selection::Exclusion;
 use self::selection::Selection;
 use self::snapshot::Snapshot;
@@ -81,6 +86,8 @@ pub struct SourceConfig {
     pub partition_bytes: u64,
     /// Whether a remote host may be reached without TLS.
     pub allow_insecure: bool,
+    /// By which reader rows become batches.
+    pub reader: Reader,
 }
 
 /// A PostgreSQL database, read under one snapshot. Cheap to clone; clones share connections and snapshot.
@@ -114,6 +121,7 @@ impl PostgresSource {
     /// when URL or globs are unusable.
     pub async fn connect(config: &SourceConfig) -> Result<Self> {
         let target = Target::parse(&config.url, config.allow_insecure)?;
+        config.reader.require_reach(&target)?;
         let selection = Selection::new(&config.include, &config.exclude)?;
         let control = Session::first(&target).await?;
         let asked = control.client.query_one("select pg_catalog.current_setting('server_version_num')::int", &[]);
@@ -316,6 +324,10 @@ impl Source for PostgresSource {
     }
 
     async fn scan(&self, partition: &Partition) -> Result<SendableRecordBatchStream> {
+        #[cfg(feature = "connectorx")]
+        if self.inner.config.reader == Reader::Connectorx {
+            return connectorx::scan(self, partition).await;
+        }
         let layout = self.layout(partition).await?;
         let schema = layout.schema.clone();
         let scan = Scan {

@@ -1,6 +1,8 @@
 //! The one integration-test binary: real servers on loopback, none of them shared between tests. What belongs where:
 //!
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
+//! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
+//! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
 //! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
 //! - `flex_server`: the local Flex over real HTTP
@@ -24,6 +26,9 @@
 
 mod architecture;
 mod cli;
+mod conformance;
+#[cfg(feature = "connectorx")]
+mod connectorx;
 mod dependencies;
 mod extract;
 mod flex_client;

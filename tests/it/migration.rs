@@ -12,7 +12,7 @@ use futures::TryStreamExt;
 use telecine::dataflow::Progress;
 use telecine::rehearsal::library::{self, Library, LibraryOptions};
 use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
-use telecine::source::{PostgresSource, SourceConfig};
+use telecine::source::{PostgresSource, Reader, SourceConfig};
 use telecine::staging::{RunFolder, StagingArea, StagingConfig};
 use telecine::transform::{Transform, TransformConfig, TransformReport};
 use tempfile::TempDir;
@@ -43,6 +43,7 @@ async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
         batch_bytes: 8 << 20,
         partition_bytes: 64 << 20,
         allow_insecure: false,
+        reader: Reader::default(),
     };
     let source = PostgresSource::connect(&config).await.unwrap();
     telecine::extract::run(&source, &run, &progress, &cancel).await.unwrap();

@@ -1,5 +1,7 @@
 //! Binary tuples into Arrow: one small builder per type family, a value's bytes read once and written once.
 
+#[cfg(feature = "connectorx")]
+mod arrays;
 mod fixed;
 mod nested;
 mod numeric;
@@ -12,6 +14,8 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::array_value_to_string;
 
+#[cfg(feature = "connectorx")]
+pub(in crate::source) use self::arrays::{ArrayDecoder, Form};
 pub use self::numeric::numeric_text;
 pub use self::render::render;
 
