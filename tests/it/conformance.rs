@@ -289,5 +289,5 @@ async fn a_reader_that_is_not_built_in_says_how_to_build_it() {
 async fn an_unknown_reader_is_refused_with_those_there_are() {
     let place = crate::support::Workplace::of_files(&[]).set("TELECINE_SOURCE_URL", "postgres://nobody@127.0.0.1:9/x");
     let done = place.run("extract --reader cursor").await.code(2);
-    assert!(done.stderr.contains("source.reader: one of copy, connectorx is wanted"), "{}", done.stderr);
+    assert!(done.stderr.contains("source.reader = `cursor`: one of copy, connectorx is wanted"), "{}", done.stderr);
 }

@@ -87,7 +87,7 @@ async fn it_reads_over_tls_that_proves_the_servers_name() {
         let mut batches = source.scan(&whole("public", "t")).await.unwrap();
         let first = batches.next().await.unwrap().unwrap().num_rows();
         let by_tls = "select s.ssl from pg_stat_ssl s join pg_stat_activity a using (pid)
-                      where a.query ilike 'copy (select%' and a.state = 'active'";
+                      where a.query like 'COPY (select % from only %) TO STDOUT WITH BINARY'";
         assert_eq!(client.query_one(by_tls, &[]).await.unwrap().get::<_, bool>(0), secured, "{options}");
         let mut read = first;
         while let Some(batch) = batches.next().await {

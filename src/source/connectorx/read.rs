@@ -175,3 +175,45 @@ fn told(table: &str, column: &str, cause: impl std::fmt::Display) -> Error {
     let place = if column.is_empty() { String::new() } else { format!("column {column}: ") };
     malformed(table, format!("{place}connectorx says: {cause}; read it with --reader copy"))
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::Schema;
+    use secrecy::SecretString;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::source::connectorx::line::line;
+    use crate::source::tap::Tapped;
+    use crate::source::target::Target;
+
+    fn decoder(rows: usize) -> ArrayDecoder {
+        let layout = Layout {
+            table: "public.t".into(),
+            schema: Arc::new(Schema::empty()),
+            wires: Vec::new(),
+            key: Vec::new(),
+            partition: 0,
+            batch_rows: 1,
+            batch_bytes: 1,
+        };
+        let mut decoder = ArrayDecoder::new(layout, Vec::new());
+        decoder.batch(rows, &[]).unwrap();
+        decoder
+    }
+
+    #[tokio::test]
+    async fn a_read_is_accepted_only_with_the_servers_own_count() {
+        let target = Target::parse(&SecretString::from("postgres://u@127.0.0.1/d"), false).unwrap();
+        let (_, line) = line(&target, false).unwrap();
+        let silent = whole("public.t", &line.watch, 2, decoder(2)).unwrap_err();
+        assert!(silent.is_transient() && silent.to_string().contains("the server says nothing"), "{silent}");
+        let mut said = Tapped::new(&b"C\0\0\0\x0bCOPY 2\0"[..], line.watch.tally.clone());
+        said.read_to_end(&mut Vec::new()).await.unwrap();
+        whole("public.t", &line.watch, 2, decoder(2)).unwrap();
+        for (read, decoded) in [(1, 1), (1, 2), (2, 1), (3, 3)] {
+            let error = whole("public.t", &line.watch, read, decoder(decoded)).unwrap_err();
+            assert!(error.is_transient() && error.to_string().contains("the server says 2"), "{error}");
+        }
+    }
+}
