@@ -142,9 +142,10 @@ async fn a_lock_that_is_waited_for_is_named_and_not_waited_for_for_ever() {
                   where application_name = 'telecine' and backend_xmin is not null and state = 'idle in transaction'";
     assert!(watcher.query_one(holder, &[]).await.unwrap().get::<_, i64>(0) > 0);
     let gone =
-        "select true from pg_stat_activity where application_name = 'telecine' and state = 'idle in transaction'";
+        "select count(*) from pg_stat_activity where application_name = 'telecine' and state = 'idle in transaction'";
     wait_for("the holder to end", PATIENCE, async || {
-        watcher.query_opt(gone, &[]).await.unwrap().is_none().then_some(())
+        let left: i64 = watcher.query_one(gone, &[]).await.unwrap().get(0);
+        (left == 0).then_some(())
     })
     .await;
     let mut batches = source.scan(&whole("public", "t")).await.unwrap();
