@@ -10,6 +10,7 @@ use tokio_postgres::CopyOutStream;
 
 use super::catalog::{CatalogTable, quote, quote_table};
 use super::failure::{answer, failure, malformed};
+use super::pace::Pace;
 use super::snapshot::Lease;
 use crate::dataflow::Slice;
 use crate::error::{Error, Result};
@@ -39,6 +40,7 @@ pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<Stri
 pub struct CopyRead {
     table: String,
     lease: Lease,
+    pace: Pace,
     stream: Pin<Box<CopyOutStream>>,
 }
 
@@ -50,10 +52,10 @@ impl std::fmt::Debug for CopyRead {
 
 impl CopyRead {
     /// Starts a statement of [`copy_statement`].
-    pub(super) async fn start(table: String, lease: Lease, statement: &str) -> Result<Self> {
+    pub(super) async fn start(table: String, lease: Lease, statement: &str, pace: Pace) -> Result<Self> {
         lease.session.tally.reset();
         let stream = answer(&table, "the table cannot be read", lease.session.client.copy_out(statement)).await?;
-        Ok(Self { table, lease, stream: Box::pin(stream) })
+        Ok(Self { table, lease, pace, stream: Box::pin(stream) })
     }
 
     /// The next bytes, or none when the server says that all are sent. Bytes that are here already come without waiting.
@@ -71,6 +73,7 @@ impl CopyRead {
                 cause: None,
             })?,
         };
+        self.pace.take(chunk.as_ref().map_or(0, |chunk| chunk.as_ref().map_or(0, Bytes::len))).await;
         chunk.map_err(|cause| failure(&self.table, "the read broke off; what came is discarded", cause))
     }
 

@@ -44,7 +44,8 @@ impl Account {
     /// How long to wait after taking so many bytes at this moment.
     fn charge(&self, bytes: usize, now: Instant) -> Option<Duration> {
         let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = paid.map_or(now, |paid| paid.max(now)) + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second);
+        let until =
+            paid.map_or(now, |paid| paid.max(now)) + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second);
         *paid = Some(until);
         let wait = until.duration_since(now);
         (wait > AHEAD).then_some(wait)
@@ -81,7 +82,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_rate_nobody_waits() {
-        let taking = Pace::new(None).take(usize::MAX / 2);
-        assert!(futures::FutureExt::now_or_never(taking).is_some());
+        let pace = Pace::new(None);
+        assert!(futures::FutureExt::now_or_never(pace.take(usize::MAX / 2)).is_some());
     }
 }
