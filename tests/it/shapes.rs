@@ -135,16 +135,16 @@ const SHAPES: &str = r#"
     create table event_a_2 partition of event_a for values from (10) to (maxvalue);
     create table event_b partition of event for values in ('b');
     insert into event select case when i % 3 = 0 then 'b' else 'a' end, i, 'v' || i from generate_series(1, 60) i;
-    do $$ begin
+    do $do$ begin
         if current_setting('server_version_num')::int >= 110000 then
-            create table event_rest partition of event default;
-            insert into event values ('z', 1, 'rest'), (null, 2, 'rest');
+            execute $$ create table event_rest partition of event default;
+                       insert into event values ('z', 1, 'rest'), (null, 2, 'rest') $$;
         end if;
         if current_setting('server_version_num')::int >= 120000 then
-            create table generated (id int primary key, twice int generated always as (id * 2) stored, v text);
-            insert into generated (id, v) select i, 'v' || i from generate_series(1, 8) i;
+            execute $$ create table generated (id int primary key, twice int generated always as (id * 2) stored, v text);
+                       insert into generated (id, v) select i, 'v' || i from generate_series(1, 8) i $$;
         end if;
-    end $$;
+    end $do$;
     create foreign data wrapper nowhere; create server elsewhere foreign data wrapper nowhere;
     create foreign table distant (id int) server elsewhere;
     create foreign table event_far partition of event for values in ('far') server elsewhere;
