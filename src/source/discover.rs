@@ -94,7 +94,8 @@ pub(super) async fn discover(
 ) -> Result<Discovery> {
     // Before rows are counted, which may take long and is work of its own.
     let read: Vec<_> = tables.iter().filter(|table| selection.skips(table).is_none()).collect();
-    let warnings = activity::warnings(session, &read, connections).await?;
+    let mut warnings = activity::warnings(session, &read, connections).await?;
+    warnings.extend(tables.iter().filter_map(missing_rows));
     let mut listing = Vec::with_capacity(tables.len());
     for table in tables {
         listing.push(finding(session, table, selection).await?);
@@ -144,6 +145,12 @@ async fn finding(session: &Session, table: &CatalogTable, selection: &Selection)
         findings: if table.relkind == 'p' || has_rows { findings(table, rows) } else { Vec::new() },
         usage: skips.map_or(Use::Read, Use::Skipped),
     })
+}
+
+/// That rows of a partitioned table will be missing, because a partition of it is a foreign table.
+fn missing_rows(table: &CatalogTable) -> Option<String> {
+    let parent = table.parent.as_ref().filter(|_| table.relkind == 'f')?;
+    Some(format!("{parent}: its partition {} is a foreign table; the rows that are there are not read", table.table))
 }
 
 async fn count(session: &Session, table: &CatalogTable) -> Result<u64> {

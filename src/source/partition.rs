@@ -153,11 +153,12 @@ mod tests {
     use super::*;
 
     fn texts(slices: &[Slice]) -> Vec<&str> {
-        let text = |slice| match slice {
-            &Slice::Where(ref text) => text.as_str(),
-            other => panic!("{other:?}"),
-        };
-        slices.iter().map(text).collect()
+        let mut texts = Vec::new();
+        for slice in slices {
+            let Slice::Where(text) = slice else { panic!("{slice:?}") };
+            texts.push(text.as_str());
+        }
+        texts
     }
 
     #[test]
