@@ -115,8 +115,9 @@ impl Printed for Discovery {
             ]);
         }
         let Self { size_bytes, tables: count, server_version, connection, .. } = self;
+        let warnings: String = self.warnings.iter().map(|warning| format!("warning     {warning}\n")).collect();
         format!(
-            "size        {:.1} MiB\ntables      {count}\nserver      {server_version}\nreached     {} ({}, {}) as {} in {}\n\n{tables}",
+            "size        {:.1} MiB\ntables      {count}\nserver      {server_version}\nreached     {} ({}, {}) as {} in {}\n{warnings}\n{tables}",
             mebibytes(*size_bytes),
             connection.place,
             connection.transport,

@@ -30,6 +30,8 @@ const KEYS: &[&str] = &[
     "batch_rows",
     "batch_bytes",
     "partition_bytes",
+    "max_mbps",
+    "materialised_views",
     "allow_insecure",
     "compression",
     "memory",
@@ -198,6 +200,8 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
     let batch_rows = layers.parsed("source.batch_rows", "8192", layers::count);
     let batch_bytes = layers.parsed("source.batch_bytes", "8MiB", layers::bytes);
     let partition_bytes = layers.parsed("source.partition_bytes", "64MiB", layers::bytes);
+    let max_mbps = layers.parsed("source.max_mbps", "unlimited", limit);
+    let materialised_views = layers.parsed("source.materialised_views", "false", layers::truth);
     let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
     let url = layers.secret("source.url", |url| !has_password(url));
     // With libpq's variables alone, an empty URL says all.
@@ -210,8 +214,15 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
         batch_rows: batch_rows?,
         batch_bytes: usize::try_from(batch_bytes?).ok()?,
         partition_bytes: partition_bytes?,
+        max_mbps: max_mbps?,
+        materialised_views: materialised_views?,
         allow_insecure: allow_insecure?,
     })
+}
+
+/// A whole number from 1 on, or no limit.
+fn limit(text: &str) -> Result<Option<usize>, String> {
+    if text == "unlimited" { Ok(None) } else { layers::count(text).map(Some) }
 }
 
 /// `exclude = ["wfe.*"]` with `reason` for all, and `[source.excluded]` with a reason each.

@@ -221,9 +221,10 @@ impl Pipeline {
 
     /// Narrows the source to the tables that were extracted, where some were left out.
     pub fn select_extracted(&mut self, extracted: Option<ExtractReport>) {
-        if let (Some(extracted), Some(source)) = (extracted, self.config.source_mut())
-            && !extracted.skipped.is_empty()
-        {
+        let (Some(extracted), Some(source)) = (extracted, self.config.source_mut()) else { return };
+        // Those that were left out are not among the names.
+        source.materialised_views = true;
+        if !extracted.skipped.is_empty() {
             source.include = extracted.tables.iter().map(|table| globset::escape(&table.table.to_string())).collect();
             source.exclude = Vec::new();
         }

@@ -22,9 +22,13 @@ const TABLES: &str = "
     select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8, c.relispartition,
            pn.nspname::text, pc.relname::text, coalesce(am.amname::text, 'heap') = 'heap',
            case when c.relkind in ('r', 'm') then coalesce(pg_catalog.pg_table_size(c.oid), 0) else 0 end,
-           case when c.relkind = 'r' then coalesce(pg_catalog.pg_relation_size(c.oid), 0) else 0 end,
+           case when c.relkind in ('r', 'm') then coalesce(pg_catalog.pg_relation_size(c.oid), 0) else 0 end,
            pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT'),
-           pg_catalog.row_security_active(c.oid)
+           pg_catalog.row_security_active(c.oid), c.relispopulated,
+           (select e.extname::text from pg_catalog.pg_depend d
+            join pg_catalog.pg_extension e on e.oid = d.refobjid
+            where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.objsubid = 0
+              and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'e' limit 1)
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     left join pg_catalog.pg_am am on am.oid = c.relam
@@ -86,6 +90,10 @@ pub(super) struct CatalogTable {
     pub(super) heap: bool,
     pub(super) readable: bool,
     pub(super) row_security: bool,
+    /// Whether a materialised view has been filled; true of all others.
+    pub(super) populated: bool,
+    /// The extension that it belongs to.
+    pub(super) extension: Option<String>,
     pub(super) columns: Vec<CatalogColumn>,
     pub(super) key: Vec<String>,
 }
@@ -189,6 +197,8 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
             heap: value(&row, 8)?,
             readable,
             row_security: value(&row, 12)?,
+            populated: value(&row, 13)?,
+            extension: value(&row, 14)?,
             columns: columns.remove(&oid).unwrap_or_default().into_iter().map(column).collect(),
             key: keys.remove(&oid).unwrap_or_default(),
         });
@@ -219,7 +229,7 @@ async fn types(client: &Client) -> Result<Types> {
 
 /// The planner's row count: -1 means never counted since PostgreSQL 14; before, 0 may mean that too.
 fn estimate(reltuples: f64, relkind: char, main_bytes: u64) -> Option<u64> {
-    if relkind == 'p' || (relkind == 'r' && main_bytes == 0) {
+    if relkind == 'p' || (matches!(relkind, 'r' | 'm') && main_bytes == 0) {
         return Some(0);
     }
     if reltuples > 0.0 { Some(reltuples as u64) } else { None }

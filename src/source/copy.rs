@@ -10,6 +10,7 @@ use tokio_postgres::CopyOutStream;
 
 use super::catalog::{CatalogTable, quote, quote_table};
 use super::failure::{answer, failure, malformed};
+use super::pace::Pace;
 use super::snapshot::Lease;
 use crate::dataflow::Slice;
 use crate::error::{Error, Result};
@@ -40,6 +41,7 @@ pub struct CopyRead {
     table: String,
     lease: Lease,
     data: mpsc::Receiver<Vec<u8>>,
+    pace: Pace,
     stream: Pin<Box<CopyOutStream>>,
 }
 
@@ -51,10 +53,10 @@ impl std::fmt::Debug for CopyRead {
 
 impl CopyRead {
     /// Starts a statement of [`copy_statement`].
-    pub(super) async fn start(table: String, lease: Lease, statement: &str) -> Result<Self> {
+    pub(super) async fn start(table: String, lease: Lease, statement: &str, pace: Pace) -> Result<Self> {
         let data = lease.session.tally.divert();
         let stream = answer(&table, "the table cannot be read", lease.session.client.copy_out(statement)).await?;
-        Ok(Self { table, lease, data, stream: Box::pin(stream) })
+        Ok(Self { table, lease, data, pace, stream: Box::pin(stream) })
     }
 
     /// The next bytes, cut without regard to rows, or none when the server says that all are sent.
@@ -75,6 +77,7 @@ impl CopyRead {
             transient: true,
             cause: None,
         })?;
+        self.pace.take(chunk.as_ref().map_or(0, |chunk| chunk.as_ref().map_or(0, Vec::len))).await;
         chunk.map_err(|cause| failure(&self.table, "the read broke off; what came is discarded", cause))
     }
 

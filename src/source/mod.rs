@@ -3,11 +3,13 @@
 //! ```text
 //! target, tls, connect, tap   one session: where, how secured, set up, watched
 //! catalog, types, discover    what the database holds and how each column is read
-//! snapshot, partition         the moment of reading; who reads which slice
-//! copy, framing, decode       bytes off the wire, tuples, record batches
+//! activity                    what else goes on in the server
+//! snapshot, partition, sample the moment of reading; who reads which slice
+//! copy, pace, framing, decode bytes off the wire, tuples, record batches
 //! exceptions                  the values that no Arrow type could take
 //! ```
 
+mod activity;
 mod catalog;
 mod connect;
 mod copy;
@@ -16,7 +18,9 @@ mod discover;
 mod exceptions;
 mod failure;
 pub mod framing;
+mod pace;
 mod partition;
+mod sample;
 mod selection;
 mod snapshot;
 mod tap;
@@ -45,6 +49,7 @@ pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
 pub(crate) use self::failure::pause;
 use self::failure::{answer, malformed, value};
+use self::pace::Pace;
 pub use self::partition::{key_slices, page_slices};
 pub use self::selection::Exclusion;
 use self::selection::Selection;
@@ -79,6 +84,10 @@ pub struct SourceConfig {
     pub batch_bytes: usize,
     /// A table of more bytes than this is read in slices of about this size.
     pub partition_bytes: u64,
+    /// Million bytes a second that all connections together take off the wire; none for as many as come.
+    pub max_mbps: Option<usize>,
+    /// Whether materialised views are read, like tables.
+    pub materialised_views: bool,
     /// Whether a remote host may be reached without TLS.
     pub allow_insecure: bool,
 }
@@ -93,6 +102,7 @@ struct Inner {
     config: SourceConfig,
     target: Target,
     selection: Selection,
+    pace: Pace,
     control: Session,
     version: i32,
     catalog: OnceCell<Arc<Vec<CatalogTable>>>,
@@ -114,7 +124,7 @@ impl PostgresSource {
     /// when URL or globs are unusable.
     pub async fn connect(config: &SourceConfig) -> Result<Self> {
         let target = Target::parse(&config.url, config.allow_insecure)?;
-        let selection = Selection::new(&config.include, &config.exclude)?;
+        let selection = Selection::new(&config.include, &config.exclude, config.materialised_views)?;
         let control = Session::first(&target).await?;
         let asked = control.client.query_one("select pg_catalog.current_setting('server_version_num')::int", &[]);
         let version = answer("catalog", "the server's version cannot be read", asked).await?;
@@ -126,6 +136,7 @@ impl PostgresSource {
             config: config.clone(),
             target,
             selection,
+            pace: Pace::new(config.max_mbps),
             control,
             version,
             catalog: OnceCell::new(),
@@ -143,10 +154,11 @@ impl PostgresSource {
     /// What is in the source, what will be read, and what not and why.
     ///
     /// # Errors
-    /// When the catalog cannot be read.
+    /// When the catalog cannot be read, or a glob of tables to be read matches none.
     pub async fn discover(&self) -> Result<Discovery> {
         let tables = self.catalog().await?;
-        discover::discover(&self.inner.control, &tables, &self.inner.selection).await
+        self.inner.selection.require_matches(&tables)?;
+        discover::discover(&self.inner.control, &tables, &self.inner.selection, self.connections()).await
     }
 
     /// The tables that are not read, with the reason of each, ordered by name.
@@ -210,7 +222,11 @@ impl PostgresSource {
         let table = self.selected(&tables, &partition.table)?;
         let statement = copy::copy_statement(table, &partition.slice)?;
         let lease = self.open_snapshot().await?.lease().await?;
-        CopyRead::start(partition.table.to_string(), lease, &statement).await
+        let name = partition.table.to_string();
+        if partition::is_by_key(self.inner.version, table) {
+            partition::prefer_index(&lease.session.client, &name, &partition.slice).await?;
+        }
+        CopyRead::start(name, lease, &statement, self.inner.pace.clone()).await
     }
 
     async fn catalog(&self) -> Result<Arc<Vec<CatalogTable>>> {
@@ -251,9 +267,8 @@ impl PostgresSource {
         }
         let tables = self.catalog().await?;
         let read = self.readable(&tables)?;
-        let names: Vec<_> = read.iter().map(|table| table.table.clone()).collect();
         let inner = &self.inner;
-        let snapshot = Snapshot::open(&inner.target, &inner.control.client, &names, self.connections()).await?;
+        let snapshot = Snapshot::open(&inner.target, &inner.control.client, &read, self.connections()).await?;
         // The locks keep the tables as they are from here on; were they so when the catalog was read?
         let now = catalog::read(&inner.control.client).await?;
         let changed = read.iter().find(|table| !now.iter().any(|other| other.same_shape(table)));
@@ -311,8 +326,22 @@ impl Source for PostgresSource {
     async fn partitions(&self, table: &TableMeta) -> Result<Vec<Partition>> {
         let tables = self.catalog().await?;
         let found = self.selected(&tables, &table.table)?;
-        let inner = &self.inner;
-        Ok(partition::plan(&inner.control.client, inner.version, found, inner.config.partition_bytes).await)
+        let (version, bytes) = (self.inner.version, self.inner.config.partition_bytes);
+        if partition::is_whole(found, bytes) {
+            return Ok(vec![whole(&table.table)]);
+        }
+        let lease = self.open_snapshot().await?.lease().await?;
+        let slices = match partition::plan(&lease.session.client, version, found, bytes).await {
+            Ok(slices) => {
+                lease.give_back();
+                slices
+            }
+            Err(error) => {
+                warn!(table = %table.table, %error, "cut without a sample of its rows");
+                partition::without_sample(version, found, bytes)
+            }
+        };
+        Ok(partition::numbered(&table.table, slices))
     }
 
     async fn scan(&self, partition: &Partition) -> Result<SendableRecordBatchStream> {

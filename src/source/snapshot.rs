@@ -1,5 +1,10 @@
 //! The one moment all tables are read at. A holder locks every table, then takes and exports a snapshot; the readers
 //! import it. The order matters: a snapshot taken before another session's TRUNCATE would read the table as empty.
+//!
+//! LOCK TABLE refuses materialised views, on every version; a query locks one in the same mode and as long. But a query
+//! takes a snapshot, too. So the holder reads committed: each statement then has a snapshot of its own, and the one that
+//! is exported, after all locks, lives on until the transaction ends. A REFRESH waits for those locks; one that does not
+//! (CONCURRENTLY) leaves the old rows to older snapshots.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +16,10 @@ use tokio_postgres::error::SqlState;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-use super::catalog::quote_table;
+use super::catalog::{CatalogTable, quote_table};
 use super::connect::Session;
 use super::failure::{answer, value};
 use super::target::Target;
-use crate::dataflow::TableName;
 use crate::error::{Error, Result};
 
 /// Tables locked by one round trip.
@@ -25,7 +29,7 @@ const LOCK_TRIES: usize = 6;
 /// Between two signs of life on the holder, shorter than what firewalls forget a connection after (350 s on AWS).
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// The first statement of the holder that needs a snapshot, and so takes it: its id and the moment. Not `now()`, which is
+/// Exports the snapshot of this statement, the first after the locks: its id and the moment. Not `now()`, which is
 /// when the transaction began: before the locks were waited for.
 const EXPORT: &str = "
     select pg_catalog.pg_export_snapshot(),
@@ -60,7 +64,7 @@ impl Snapshot {
     pub(super) async fn open(
         target: &Target,
         control: &Client,
-        tables: &[TableName],
+        tables: &[&CatalogTable],
         connections: usize,
     ) -> Result<Self> {
         let locks = Arc::new(lock_statements(tables));
@@ -149,21 +153,25 @@ impl Lease {
     }
 }
 
-fn lock_statements(tables: &[TableName]) -> Vec<String> {
-    let statement = |batch: &[TableName]| {
-        let names: Vec<_> = batch.iter().map(|table| format!("only {}", quote_table(table))).collect();
+fn lock_statements(tables: &[&CatalogTable]) -> Vec<String> {
+    let statement = |batch: &[&CatalogTable]| {
+        let names: Vec<_> = batch.iter().map(|table| format!("only {}", quote_table(&table.table))).collect();
         format!("lock table {} in access share mode", names.join(", "))
     };
-    tables.chunks(LOCK_BATCH).map(statement).collect()
+    let (views, tables): (Vec<_>, Vec<_>) = tables.iter().partition(|table| table.relkind == 'm');
+    let view = |view: &CatalogTable| format!("select from {} limit 0", quote_table(&view.table));
+    tables.chunks(LOCK_BATCH).map(statement).chain(views.into_iter().map(view)).collect()
 }
 
-/// Starts a transaction. Neither this nor LOCK takes a snapshot (both go by the simple protocol, unprepared).
+/// Starts a transaction: that of the holder, or of a reader of this snapshot.
 async fn begin(client: &Client, snapshot: &str) -> Result<()> {
-    let import = match snapshot {
-        "" => String::new(),
-        id => format!("; set transaction snapshot '{}'", id.replace('\'', "''")),
+    let statement = match snapshot {
+        "" => "begin isolation level read committed read only".to_owned(),
+        id => {
+            let import = format!("set transaction snapshot '{}'", id.replace('\'', "''"));
+            format!("begin isolation level repeatable read read only; {import}")
+        }
     };
-    let statement = format!("begin isolation level repeatable read read only{import}");
     answer("snapshot", "the snapshot cannot be entered", client.batch_execute(&statement)).await
 }
 

@@ -44,7 +44,7 @@ use url::Url;
 
 pub use self::dataset::Dataset;
 pub use self::documents::Documents;
-pub use self::layout::safe_name;
+pub use self::layout::{raw_folder, safe_name};
 pub use self::lease::Lease;
 pub use self::manifest::{FieldNote, Manifest, SnapshotNote};
 pub use self::parquet::ParquetPart;
@@ -248,7 +248,7 @@ impl RunFolder {
 
     /// The dataset of a source table.
     pub fn raw(&self, table: &TableName) -> Dataset {
-        let folder = layout::raw_folder(table);
+        let folder = raw_folder(table);
         Dataset::new(&self.area, format!("raw/{folder}"), self.path.clone().join("raw").join(folder))
     }
 

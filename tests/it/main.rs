@@ -9,6 +9,7 @@
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
 //! - `reconcile`: reading Flex back
+//! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
 //!
@@ -37,6 +38,7 @@ mod reconcile;
 mod rehearsal;
 mod resume;
 mod s3;
+mod shapes;
 mod source;
 mod support;
 mod transform;

@@ -42,6 +42,8 @@ async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
         batch_rows: 8192,
         batch_bytes: 8 << 20,
         partition_bytes: 64 << 20,
+        max_mbps: None,
+        materialised_views: false,
         allow_insecure: false,
     };
     let source = PostgresSource::connect(&config).await.unwrap();

@@ -29,6 +29,8 @@ pub(crate) fn config(url: &SecretString) -> SourceConfig {
         batch_rows: 1000,
         batch_bytes: 1 << 20,
         partition_bytes: 1 << 20,
+        max_mbps: None,
+        materialised_views: false,
         allow_insecure: false,
     }
 }
@@ -321,6 +323,9 @@ async fn floats_in_exceptions_are_the_servers_own_text() {
     rows(&source, &whole("public", "grids")).await;
     let exceptions = source.noted(&TableName::new("public", "grids")).exceptions;
     assert_eq!(exceptions.len(), 10_000);
+    client.batch_execute("set extra_float_digits = 3").await.unwrap();
+    // Before 12 the server prints 17 digits (9 of a real) where fewer name the same number.
+    let shortest = version(&client).await >= 120_000;
     let mut texts = BTreeMap::new();
     for row in client.query("select id::text, wide::text, narrow::text from grids", &[]).await.unwrap() {
         let id: String = row.get(0);
@@ -328,9 +333,24 @@ async fn floats_in_exceptions_are_the_servers_own_text() {
         texts.insert((id, "narrow"), row.get::<_, String>(2));
     }
     for found in exceptions {
-        assert_eq!(found.text, texts[&(found.key.clone(), found.column.as_str())], "{found:?}");
+        let text = &texts[&(found.key.clone(), found.column.as_str())];
+        let single = found.column == "narrow";
+        let equal = found.text == *text || (!shortest && numbers(&found.text, single) == numbers(text, single));
+        assert!(equal, "{text}: {found:?}");
     }
     server.stop().await.unwrap();
+}
+
+/// The numbers of an array's text, each by all of its bits.
+fn numbers(text: &str, single: bool) -> Vec<String> {
+    let numbers = text.split(['{', '}', ',']).filter(|number| !number.is_empty());
+    numbers.map(|number| float(number.to_owned(), single)).collect()
+}
+
+/// The server's `server_version_num`.
+pub(crate) async fn version(client: &Client) -> i32 {
+    let row = client.query_one("select current_setting('server_version_num')::int", &[]).await.unwrap();
+    row.get(0)
 }
 
 const BIG: &str = "
@@ -357,7 +377,8 @@ async fn a_read_is_whole_or_an_error_and_slices_add_up() {
     ids.sort_unstable();
     assert!(ids.iter().copied().eq((1..=120_000).map(|i| i * 7)), "every row once");
     let mut by_key = 0;
-    for (number, slice) in key_slices("id", &[70_000, 7, 500_000]).into_iter().enumerate() {
+    for (number, slice) in key_slices("id", &["7", "70000", "500000"].map(str::to_owned), true).into_iter().enumerate()
+    {
         let partition = Partition { table: table.table.clone(), number, slice };
         by_key += rows(&source, &partition).await.iter().map(RecordBatch::num_rows).sum::<usize>();
     }
