@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode as Negotiation;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{answer, failure, value};
+use super::liveness::ask_for_life;
 use super::tap::{Tally, TapTls, Tapped};
 use super::target::{Place, Target};
 use super::tls::{SslMode, client_config};
@@ -229,11 +230,11 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
             timeout(limit, UnixStream::connect(path)).await.map(|stream| stream.map(Wire::Unix))
         }
         Place::Tcp { address: Some(address), port, .. } => {
-            timeout(limit, tcp((*address, *port))).await.map(|stream| stream.map(Wire::Tcp))
+            timeout(limit, tcp((*address, *port), &target.config)).await.map(|stream| stream.map(Wire::Tcp))
         }
         Place::Tcp { name, port, .. } => {
             let name = name.trim_matches(['[', ']']);
-            timeout(limit, tcp((name, *port))).await.map(|stream| stream.map(Wire::Tcp))
+            timeout(limit, tcp((name, *port), &target.config)).await.map(|stream| stream.map(Wire::Tcp))
         }
     };
     let wire = dialled
@@ -255,15 +256,14 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
     Ok((wire, peer))
 }
 
-/// Connects to the first address of a name that answers. The socket asks the other end for signs of life, as often as
-/// the system is set to, so that an end that has gone without a word is noticed however long we wait for it.
-async fn tcp(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+/// Connects to the first address of a name that answers.
+async fn tcp(address: impl ToSocketAddrs, config: &Config) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in lookup_host(address).await? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let connecting = async {
             let socket = socket?;
-            socket.set_keepalive(true)?;
+            ask_for_life(&socket, config)?;
             socket.connect(address).await
         };
         match connecting.await {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! target, tls, connect, tap   one session: where, how secured, set up, watched
+//! liveness, failure           whether the other end is there; what an error means
 //! catalog, types, discover    what the database holds and how each column is read
 //! snapshot, partition         the moment of reading; who reads which slice
 //! copy, framing, decode       bytes off the wire, tuples, record batches
@@ -16,6 +17,7 @@ mod discover;
 mod exceptions;
 mod failure;
 pub mod framing;
+mod liveness;
 mod partition;
 mod selection;
 mod snapshot;
@@ -27,6 +29,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
@@ -39,7 +42,7 @@ use tracing::warn;
 use self::catalog::CatalogTable;
 pub use self::catalog::PG_TEXT;
 use self::connect::Session;
-pub use self::copy::CopyRead;
+pub use self::copy::{CopyRead, SILENCE};
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
@@ -49,12 +52,12 @@ pub use self::partition::{key_slices, page_slices};
 pub use self::selection::Exclusion;
 use self::selection::Selection;
 use self::snapshot::Snapshot;
-pub use self::snapshot::SnapshotName;
 use self::target::Target;
 pub use self::target::has_password;
 pub use self::types::{Reading, Wire};
 use crate::dataflow::{Partition, SendableRecordBatchStream, Slice, Source, TableMeta, TableName};
 use crate::error::{Error, Result};
+use crate::staging::SnapshotNote;
 
 /// The oldest server that is read (`server_version_num`).
 const OLDEST: i32 = 100_000;
@@ -81,6 +84,9 @@ pub struct SourceConfig {
     pub partition_bytes: u64,
     /// Whether a remote host may be reached without TLS.
     pub allow_insecure: bool,
+    /// How long a read may go without a byte before its connection is taken for dead; [`SILENCE`] unless a test is in a
+    /// hurry. A peer that is gone altogether is noticed sooner, by TCP itself.
+    pub silence: Duration,
 }
 
 /// A PostgreSQL database, read under one snapshot. Cheap to clone; clones share connections and snapshot.
@@ -162,7 +168,7 @@ impl PostgresSource {
     ///
     /// # Errors
     /// When a table is unreadable, cannot be locked, or has changed since the catalog was read.
-    pub async fn snapshot(&self) -> Result<SnapshotName> {
+    pub async fn snapshot(&self) -> Result<SnapshotNote> {
         Ok(self.open_snapshot().await?.name.clone())
     }
 
@@ -210,7 +216,7 @@ impl PostgresSource {
         let table = self.selected(&tables, &partition.table)?;
         let statement = copy::copy_statement(table, &partition.slice)?;
         let lease = self.open_snapshot().await?.lease().await?;
-        CopyRead::start(partition.table.to_string(), lease, &statement).await
+        CopyRead::start(partition.table.to_string(), lease, &statement, self.inner.config.silence).await
     }
 
     async fn catalog(&self) -> Result<Arc<Vec<CatalogTable>>> {

@@ -43,6 +43,7 @@ async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
         batch_bytes: 8 << 20,
         partition_bytes: 64 << 20,
         allow_insecure: false,
+        silence: telecine::source::SILENCE,
     };
     let source = PostgresSource::connect(&config).await.unwrap();
     telecine::extract::run(&source, &run, &progress, &cancel).await.unwrap();

@@ -30,6 +30,7 @@ pub(crate) fn config(url: &SecretString) -> SourceConfig {
         batch_bytes: 1 << 20,
         partition_bytes: 1 << 20,
         allow_insecure: false,
+        silence: telecine::source::SILENCE,
     }
 }
 
