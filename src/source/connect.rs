@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -49,8 +49,13 @@ pub(super) struct Session {
     pub(super) peer: Option<(IpAddr, u16)>,
     /// The host or socket folder in the user's words.
     pub(super) place: String,
+    /// Why the connection has ended, once it has.
+    pub(super) ending: Ending,
     driver: JoinHandle<()>,
 }
+
+/// Why a connection has ended: what the server said last (an administrator, a shutdown), or how the network broke.
+pub(super) type Ending = Arc<OnceLock<tokio_postgres::Error>>;
 
 impl Drop for Session {
     fn drop(&mut self) {
@@ -127,10 +132,8 @@ async fn plain(target: &Target, place: &Place) -> Result<Session> {
     config.ssl_mode(Negotiation::Disable);
     let stream = Tapped::new(wire, tally.clone());
     let (client, connection) = greet(target, place, config.connect_raw(stream, NoTls)).await?;
-    let driver = tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(Session { client, tally, peer, place: place_name(place), driver })
+    let (ending, driver) = drive(connection);
+    Ok(Session { client, tally, peer, place: place_name(place), ending, driver })
 }
 
 async fn secure(target: &Target, place: &Place) -> Result<Session> {
@@ -146,10 +149,20 @@ async fn secure(target: &Target, place: &Place) -> Result<Session> {
     let Ok(inner) = MakeTlsConnect::<Wire>::make_tls_connect(&mut maker, name);
     let tls = TapTls { inner, tally: tally.clone() };
     let (client, connection) = greet(target, place, config.connect_raw(wire, tls)).await?;
+    let (ending, driver) = drive(connection);
+    Ok(Session { client, tally, peer, place: place_name(place), ending, driver })
+}
+
+/// Runs a connection to its end, and keeps why that came.
+fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> (Ending, JoinHandle<()>) {
+    let ending = Ending::default();
+    let kept = ending.clone();
     let driver = tokio::spawn(async move {
-        let _ = connection.await;
+        if let Err(cause) = connection.await {
+            let _ = kept.set(cause);
+        }
     });
-    Ok(Session { client, tally, peer, place: place_name(place), driver })
+    (ending, driver)
 }
 
 /// Waits for handshake and sign-in: something may listen that never says a word.

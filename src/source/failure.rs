@@ -32,6 +32,18 @@ pub(super) fn failure(table: &str, doing: &str, cause: tokio_postgres::Error) ->
                 || matches!(code, "53300" | "57P01" | "57P02" | "57P03" | "55P03")
         }
     };
+    let message = format!("{doing}{}", reason(&cause, doing));
+    Error::Source {
+        table: table.into(),
+        message,
+        transient,
+        cause: Some(cause.into()),
+    }
+}
+
+/// What the server said, and what mends it; begins with a separator. `doing` is what was being done.
+pub(super) fn reason(cause: &tokio_postgres::Error, doing: &str) -> String {
+    let code = cause.code().map(SqlState::code);
     let advice = match code {
         None => "; the connection broke: run the same command again",
         Some("42501") => "; grant SELECT on it to this user, or use a user that row-level security does not apply to",
@@ -48,12 +60,7 @@ pub(super) fn failure(table: &str, doing: &str, cause: tokio_postgres::Error) ->
         Some(_) => "",
     };
     let said = cause.as_db_error().map(|error| format!(": {}", error.message())).unwrap_or_default();
-    Error::Source {
-        table: table.into(),
-        message: format!("{doing}{said}{advice}"),
-        transient,
-        cause: Some(cause.into()),
-    }
+    format!("{said}{advice}")
 }
 
 /// The longest that an answer may take; then the server is taken for gone without a word (a half-open connection). Well

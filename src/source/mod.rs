@@ -261,7 +261,7 @@ impl PostgresSource {
         let inner = &self.inner;
         let snapshot = Snapshot::open(&inner.target, &inner.control.client, &names, self.connections()).await?;
         // The locks keep the tables as they are from here on; were they so when the catalog was read?
-        let now = catalog::read(&inner.control.client).await?;
+        let now = snapshot.catalog().await?;
         let changed = read.iter().find(|table| !now.iter().any(|other| other.same_shape(table)));
         if let Some(table) = changed {
             return Err(Error::preflight(format!("{} was altered while the run began; start it again", table.table)));

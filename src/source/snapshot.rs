@@ -6,17 +6,18 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-use super::catalog::quote_table;
+use super::catalog::{self, CatalogTable, quote_table};
 use super::connect::Session;
-use super::failure::{answer, answer_within, pause, sql_state, value};
+use super::failure::{answer, answer_within, pause, reason, sql_state, value};
 use super::target::Target;
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
@@ -24,8 +25,15 @@ use crate::staging::{ServerState, SnapshotNote};
 
 /// Tables locked by one round trip.
 const LOCK_BATCH: usize = 100;
-/// Tries to lock all tables; each waits for the session's `lock_timeout`.
-const LOCK_TRIES: usize = 6;
+/// How long it is tried to lock all tables; a try waits for the session's `lock_timeout`.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two tries, at most: whoever wants an exclusive lock gets it then.
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
+/// How long the first readers wait for a lock (`lock_timeout`). Who holds them up waits for our own holder: only a new
+/// try can end that, and the sooner it comes, the less the source's users wait for us.
+const READERS_LOCK: &str = "200ms";
+/// How long a reader that replaces a lost one waits: until others give up their wish for an exclusive lock.
+const LATE_LOCK: &str = "10s";
 /// Between two signs of life on the holder, shorter than what firewalls forget a connection after (350 s on AWS).
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long the holder's answer to a sign of life may take before it is taken for lost.
@@ -64,7 +72,8 @@ pub(super) struct Snapshot {
     /// Sessions that there are or may be: one a permit.
     places: AtomicUsize,
     lost: Arc<AtomicBool>,
-    _holder: AbortOnDropHandle<()>,
+    holder: Arc<Session>,
+    _pulse: AbortOnDropHandle<()>,
 }
 
 impl Snapshot {
@@ -77,7 +86,7 @@ impl Snapshot {
         connections: usize,
     ) -> Result<Self> {
         let locks = Arc::new(lock_statements(tables));
-        let mut tries = 1;
+        let begun = Instant::now();
         let mut full = 1;
         loop {
             match Self::attempt(target, control, locks.clone(), connections).await {
@@ -86,10 +95,9 @@ impl Snapshot {
                     pause(full).await;
                     full += 1;
                 }
-                Err(error) if tries < LOCK_TRIES && is_lock_timeout(&error) => {
-                    warn!(tries, "a table is locked by {}; trying again", blockers(control).await);
-                    tries += 1;
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                Err(error) if begun.elapsed() < LOCK_PATIENCE && is_lock_timeout(&error) => {
+                    warn!("a table is locked by {}; trying again", blockers(control).await);
+                    tokio::time::sleep(LOCK_PAUSE.mul_f64(fastrand::f64())).await;
                 }
                 Err(error) if is_lock_timeout(&error) => {
                     let message = format!(
@@ -103,19 +111,13 @@ impl Snapshot {
         }
     }
 
+    /// All sessions are there before the first lock is asked for: between the holder's locks and the last reader's,
+    /// anybody's wish for an exclusive lock holds the readers up.
     async fn attempt(target: &Target, control: &Client, locks: Arc<Vec<String>>, connections: usize) -> Result<Self> {
         let holder = Session::open(target).await?;
-        begin(&holder.client, "").await?;
-        lock(&holder.client, &locks).await?;
-        // Read before the snapshot is taken: changes after this position and before the snapshot come twice, not never.
-        let lsn = lsn(control).await;
-        let exported = holder.client.query_one(EXPORT, &[]);
-        let row = answer("snapshot", "the snapshot cannot be exported", exported).await?;
-        let state = state(control, value(&row, 2)?).await;
-        let name = SnapshotNote { id: value(&row, 0)?, lsn, at: value(&row, 1)?, state };
         let mut idle = Vec::new();
         for _ in 0..connections.max(1) {
-            match reader(target, &name.id, &locks).await {
+            match Session::open(target).await {
                 Ok(session) => idle.push(session),
                 Err(error) if has_no_connection(&error) && !idle.is_empty() => {
                     warn!("the server has no connection left: reading with {} of {connections}", idle.len());
@@ -124,11 +126,27 @@ impl Snapshot {
                 Err(error) => return Err(error),
             }
         }
+        begin(&holder.client, "").await?;
+        lock(&holder.client, &locks).await?;
+        // Read before the snapshot is taken: changes after this position and before the snapshot come twice, not never.
+        let lsn = lsn(control).await;
+        let exported = holder.client.query_one(EXPORT, &[]);
+        let row = answer("snapshot", "the snapshot cannot be exported", exported).await?;
+        let (id, at, transactions): (String, _, _) = (value(&row, 0)?, value(&row, 1)?, value(&row, 2)?);
+        try_join_all(idle.iter().map(|session| enter(session, &id, &locks, READERS_LOCK))).await?;
+        let name = SnapshotNote { id, lsn, at, state: state(control, transactions).await };
+        let holder = Arc::new(holder);
         let lost = Arc::new(AtomicBool::new(false));
-        let holder = AbortOnDropHandle::new(tokio::spawn(keep_alive(holder, lost.clone())));
+        let pulse = AbortOnDropHandle::new(tokio::spawn(keep_alive(holder.clone(), lost.clone())));
         let (permits, places) = (Arc::new(Semaphore::new(idle.len())), AtomicUsize::new(idle.len()));
-        let idle = Mutex::new(idle);
-        Ok(Self { name, target: target.clone(), locks, idle, permits, places, lost, _holder: holder })
+        let (target, idle) = (target.clone(), Mutex::new(idle));
+        Ok(Self { name, target, locks, idle, permits, places, lost, holder, _pulse: pulse })
+    }
+
+    /// The catalog at the moment of the snapshot, asked by the session that has the locks: another one would wait behind
+    /// whoever wants an exclusive lock.
+    pub(super) async fn catalog(&self) -> Result<Vec<CatalogTable>> {
+        catalog::read(&self.holder.client).await
     }
 
     /// A session under the snapshot, for one reader; waits until one is free. Where no further session can be had (the
@@ -180,16 +198,18 @@ impl Snapshot {
     }
 
     /// Whether the holder's session has ended: no new reader can join.
-    pub(super) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+    fn is_lost(&self) -> bool {
+        self.holder.ending.get().is_some() || self.lost.load(Ordering::Acquire)
     }
 
     fn gone(&self, cause: Option<Error>) -> Error {
         Error::Source {
             table: format!("snapshot {}", self.name.id),
-            message: "the session that held it has ended (a restart of the server, an administrator, the network), and \
-                      no other can join it; tables that are committed stay, the others must be read under a new one"
-                .into(),
+            message: format!(
+                "the session that held it has ended, and no other can join it; tables that are committed stay, the others \
+                 must be read under a new one{}",
+                self.holder.ending.get().map(|ending| reason(ending, "the session ended")).unwrap_or_default()
+            ),
             transient: false,
             cause: cause.map(Into::into),
         }
@@ -239,9 +259,16 @@ async fn lock(client: &Client, locks: &[String]) -> Result<()> {
 
 async fn reader(target: &Target, snapshot: &str, locks: &[String]) -> Result<Session> {
     let session = Session::open(target).await?;
-    begin(&session.client, snapshot).await?;
-    lock(&session.client, locks).await?;
+    enter(&session, snapshot, locks, LATE_LOCK).await?;
     Ok(session)
+}
+
+/// Brings a session under the snapshot, with the same locks as its holder's.
+async fn enter(session: &Session, snapshot: &str, locks: &[String], patience: &str) -> Result<()> {
+    begin(&session.client, snapshot).await?;
+    let limit = format!("set local lock_timeout = '{patience}'");
+    answer("snapshot", "the session cannot be set up", session.client.batch_execute(&limit)).await?;
+    lock(&session.client, locks).await
 }
 
 async fn lsn(control: &Client) -> Option<String> {
@@ -264,7 +291,7 @@ async fn state(control: &Client, transactions: Option<String>) -> Option<ServerS
 }
 
 /// Holds the transaction open and shows the network that it lives. An end of the connection is noticed at once.
-async fn keep_alive(holder: Session, lost: Arc<AtomicBool>) {
+async fn keep_alive(holder: Arc<Session>, lost: Arc<AtomicBool>) {
     let looks = KEEPALIVE.as_millis() / LOOK.as_millis();
     loop {
         for _ in 0..looks {
@@ -276,7 +303,8 @@ async fn keep_alive(holder: Session, lost: Arc<AtomicBool>) {
         let asked = holder.client.batch_execute("select 1");
         if let Err(error) = answer_within(PULSE, "snapshot", "no sign of life", asked).await {
             lost.store(true, Ordering::Release);
-            warn!(%error, "the session that holds the snapshot was lost: sessions that are in it go on, no other can join");
+            let why = holder.ending.get().map(|ending| reason(ending, "the session ended")).unwrap_or_default();
+            warn!(%error, "the session that holds the snapshot was lost: those that are in it go on, no other can join{why}");
             return;
         }
     }
