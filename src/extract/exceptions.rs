@@ -31,11 +31,7 @@ impl ExceptionFiles {
     /// The dataset with the files of the tables that are kept.
     pub(super) fn new(run: &RunFolder, kept: &[Committed]) -> Self {
         let names = kept.iter().filter_map(|table| Some(table.manifest.exceptions.as_ref()?.file.name.clone()));
-        Self {
-            dataset: run.exceptions(),
-            schema: exceptions_schema(),
-            taken: Arc::new(Mutex::new(names.collect())),
-        }
+        Self { dataset: run.exceptions(), schema: exceptions_schema(), taken: Arc::new(Mutex::new(names.collect())) }
     }
 
     /// Writes a table's exceptions; when it returns they are durable, and nothing refers to them yet.

@@ -32,8 +32,12 @@ impl Held {
 
     /// A run keeps its selection, and a table that is kept must be read as it would be read now.
     pub(super) fn require_fitting(&self, run: &RunFolder, tables: &[TableMeta]) -> Result<()> {
-        let left: Vec<String> =
-            self.0.keys().filter(|name| !tables.iter().any(|table| table.table == **name)).map(|t| t.to_string()).collect();
+        let left: Vec<String> = self
+            .0
+            .keys()
+            .filter(|name| !tables.iter().any(|table| table.table == **name))
+            .map(|t| t.to_string())
+            .collect();
         if !left.is_empty() {
             return Err(Error::preflight(format!(
                 "run {} holds tables that are not selected now, or no longer in the source: {}; select the same tables \

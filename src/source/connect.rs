@@ -154,7 +154,9 @@ async fn secure(target: &Target, place: &Place) -> Result<Session> {
 }
 
 /// Runs a connection to its end, and keeps why that came.
-fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> (Ending, JoinHandle<()>) {
+fn drive(
+    connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+) -> (Ending, JoinHandle<()>) {
     let ending = Ending::default();
     let kept = ending.clone();
     let driver = tokio::spawn(async move {

@@ -33,12 +33,7 @@ pub(super) fn failure(table: &str, doing: &str, cause: tokio_postgres::Error) ->
         }
     };
     let message = format!("{doing}{}", reason(&cause, doing));
-    Error::Source {
-        table: table.into(),
-        message,
-        transient,
-        cause: Some(cause.into()),
-    }
+    Error::Source { table: table.into(), message, transient, cause: Some(cause.into()) }
 }
 
 /// What the server said, and what mends it; begins with a separator. `doing` is what was being done.

@@ -25,8 +25,12 @@ use crate::staging::{ServerState, SnapshotNote};
 
 /// Tables locked by one round trip.
 const LOCK_BATCH: usize = 100;
-/// How long it is tried to lock all tables; a try waits for the session's `lock_timeout`.
+/// How long it is tried to lock all tables.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a try waits for a lock (`lock_timeout`) before it gives up those that it has. Well below the time after which
+/// a server looks for a deadlock and ends one of its parties (`deadlock_timeout`, 1 s): that is not to be the source's own
+/// work.
+const HOLDERS_LOCK: &str = "500ms";
 /// Between two tries, at most: whoever wants an exclusive lock gets it then.
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 /// How long the first readers wait for a lock (`lock_timeout`). Who holds them up waits for our own holder: only a new
@@ -126,8 +130,7 @@ impl Snapshot {
                 Err(error) => return Err(error),
             }
         }
-        begin(&holder.client, "").await?;
-        lock(&holder.client, &locks).await?;
+        enter(&holder, "", &locks, HOLDERS_LOCK).await?;
         // Read before the snapshot is taken: changes after this position and before the snapshot come twice, not never.
         let lsn = lsn(control).await;
         let exported = holder.client.query_one(EXPORT, &[]);
@@ -263,7 +266,7 @@ async fn reader(target: &Target, snapshot: &str, locks: &[String]) -> Result<Ses
     Ok(session)
 }
 
-/// Brings a session under the snapshot, with the same locks as its holder's.
+/// Begins a session's transaction, under the snapshot if there is one yet, and locks the tables.
 async fn enter(session: &Session, snapshot: &str, locks: &[String], patience: &str) -> Result<()> {
     begin(&session.client, snapshot).await?;
     let limit = format!("set local lock_timeout = '{patience}'");
@@ -315,8 +318,10 @@ fn has_no_connection(error: &Error) -> bool {
     sql_state(error) == Some(&SqlState::TOO_MANY_CONNECTIONS)
 }
 
+/// Whether others kept us from a lock.
 fn is_lock_timeout(error: &Error) -> bool {
-    sql_state(error) == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    sql_state(error)
+        .is_some_and(|state| [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&state))
 }
 
 /// Whether the server says that a snapshot's exporter has gone: its file is missing (22023 or 42704, by version)

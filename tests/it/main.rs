@@ -27,8 +27,8 @@
 
 mod architecture;
 mod cli;
-mod dependencies;
 mod cluster;
+mod dependencies;
 mod extract;
 mod faults;
 mod flex_client;
