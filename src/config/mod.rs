@@ -15,7 +15,7 @@ pub use self::layers::{Origin, Setting};
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
 use crate::load::{Attributes, Binding, LoadConfig};
-use crate::source::{Exclusion, SourceConfig, has_password};
+use crate::source::{Exclusion, SILENCE, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
 
@@ -217,6 +217,7 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
         max_mbps: max_mbps?,
         materialised_views: materialised_views?,
         allow_insecure: allow_insecure?,
+        silence: SILENCE,
     })
 }
 

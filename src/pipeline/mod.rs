@@ -93,7 +93,7 @@ impl Pipeline {
         .await
     }
 
-    /// PostgreSQL into `raw/`, all tables at one moment.
+    /// PostgreSQL into `raw/`, all tables at one moment, unless the run was broken off and has gone on.
     ///
     /// # Errors
     /// When a table cannot be read or written; the same command goes on.
@@ -243,7 +243,7 @@ impl Pipeline {
         &self.run
     }
 
-    /// The settings of the queries; what they call now is the moment of the snapshot unless it was set.
+    /// The settings of the queries; what they call now is the moment of the newest snapshot unless it was set.
     ///
     /// # Errors
     /// When the run's manifests cannot be read.
@@ -251,7 +251,7 @@ impl Pipeline {
         let mut config = self.config.transform.clone();
         if config.now.is_none() {
             let raw = self.run.raw_tables().await?;
-            config.now = raw.into_iter().find_map(|(_, manifest)| Some(manifest.snapshot?.at));
+            config.now = raw.into_iter().filter_map(|(_, manifest)| Some(manifest.snapshot?.at)).max();
         }
         Ok(config)
     }

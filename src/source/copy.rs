@@ -9,14 +9,15 @@ use tokio::time::timeout;
 use tokio_postgres::CopyOutStream;
 
 use super::catalog::{CatalogTable, quote, quote_table};
-use super::failure::{answer, failure, malformed};
+use super::failure::{answer_within, failure, malformed};
 use super::pace::Pace;
 use super::snapshot::Lease;
 use crate::dataflow::Slice;
 use crate::error::{Error, Result};
 
-/// A read without a byte for so long is taken for a connection whose other end has gone without a word.
-const SILENCE: Duration = Duration::from_secs(15 * 60);
+/// A read without a byte for so long is taken for one that will never end: the other end's system answers TCP, and nobody
+/// there sends rows. Longer than a server may rightly think before the first row of a slice.
+pub const SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The statement that reads a slice. Columns without an exact Arrow form are cast to text by the server.
 pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<String> {
@@ -43,6 +44,7 @@ pub struct CopyRead {
     data: mpsc::Receiver<Vec<u8>>,
     pace: Pace,
     stream: Pin<Box<CopyOutStream>>,
+    silence: Duration,
 }
 
 impl std::fmt::Debug for CopyRead {
@@ -53,16 +55,23 @@ impl std::fmt::Debug for CopyRead {
 
 impl CopyRead {
     /// Starts a statement of [`copy_statement`].
-    pub(super) async fn start(table: String, lease: Lease, statement: &str, pace: Pace) -> Result<Self> {
+    pub(super) async fn start(
+        table: String,
+        lease: Lease,
+        statement: &str,
+        pace: Pace,
+        silence: Duration,
+    ) -> Result<Self> {
         let data = lease.session.tally.divert();
-        let stream = answer(&table, "the table cannot be read", lease.session.client.copy_out(statement)).await?;
-        Ok(Self { table, lease, data, pace, stream: Box::pin(stream) })
+        let begun = lease.session.client.copy_out(statement);
+        let stream = answer_within(silence, &table, "the table cannot be read", begun).await?;
+        Ok(Self { table, lease, data, pace, stream: Box::pin(stream), silence })
     }
 
     /// The next bytes, cut without regard to rows, or none when the server says that all are sent.
     ///
     /// # Errors
-    /// When the read broke off, or the server has been silent for a quarter of an hour.
+    /// When the read broke off, or the server has been silent for too long ([`SILENCE`]).
     pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
         let next = async {
             match self.data.next().await {
@@ -71,9 +80,9 @@ impl CopyRead {
                 None => Ok(self.stream.try_next().await?.map(Vec::from)),
             }
         };
-        let chunk = timeout(SILENCE, next).await.map_err(|_| Error::Source {
+        let chunk = timeout(self.silence, next).await.map_err(|_| Error::Source {
             table: self.table.clone(),
-            message: format!("the server sent nothing for {} minutes", SILENCE.as_secs() / 60),
+            message: format!("the server sent nothing for {:?}; what came is discarded", self.silence),
             transient: true,
             cause: None,
         })?;
@@ -90,7 +99,7 @@ impl CopyRead {
         drop(self.stream);
         // The answer to a further statement comes after CommandComplete, and is an error if the COPY failed.
         let next = self.lease.session.client.batch_execute("select 1");
-        answer(&self.table, "the read did not complete; what came is discarded", next).await?;
+        answer_within(self.silence, &self.table, "the read did not complete; what came is discarded", next).await?;
         let counted = self.lease.session.tally.copied();
         if !trailer || counted != Some(rows) {
             return Err(Error::Source {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! target, tls, connect, tap   one session: where, how secured, set up, watched
+//! liveness, failure           whether the other end is there; what an error means
 //! catalog, types, discover    what the database holds and how each column is read
 //! activity                    what else goes on in the server
 //! snapshot, partition, sample the moment of reading; who reads which slice
@@ -18,6 +19,7 @@ mod discover;
 mod exceptions;
 mod failure;
 pub mod framing;
+mod liveness;
 mod pace;
 mod partition;
 mod sample;
@@ -31,6 +33,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
@@ -43,7 +46,7 @@ use tracing::warn;
 use self::catalog::CatalogTable;
 pub use self::catalog::PG_TEXT;
 use self::connect::Session;
-pub use self::copy::CopyRead;
+pub use self::copy::{CopyRead, SILENCE};
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
@@ -54,12 +57,12 @@ pub use self::partition::{key_slices, page_slices};
 pub use self::selection::Exclusion;
 use self::selection::Selection;
 use self::snapshot::Snapshot;
-pub use self::snapshot::SnapshotName;
 use self::target::Target;
 pub use self::target::has_password;
 pub use self::types::{Reading, Wire};
 use crate::dataflow::{Partition, SendableRecordBatchStream, Slice, Source, TableMeta, TableName};
 use crate::error::{Error, Result};
+use crate::staging::SnapshotNote;
 
 /// The oldest server that is read (`server_version_num`).
 const OLDEST: i32 = 100_000;
@@ -90,6 +93,9 @@ pub struct SourceConfig {
     pub materialised_views: bool,
     /// Whether a remote host may be reached without TLS.
     pub allow_insecure: bool,
+    /// How long a read may go without a byte before its connection is taken for dead; [`SILENCE`] unless a test is in a
+    /// hurry. A peer that is gone altogether is noticed sooner, by TCP itself.
+    pub silence: Duration,
 }
 
 /// A PostgreSQL database, read under one snapshot. Cheap to clone; clones share connections and snapshot.
@@ -174,7 +180,7 @@ impl PostgresSource {
     ///
     /// # Errors
     /// When a table is unreadable, cannot be locked, or has changed since the catalog was read.
-    pub async fn snapshot(&self) -> Result<SnapshotName> {
+    pub async fn snapshot(&self) -> Result<SnapshotNote> {
         Ok(self.open_snapshot().await?.name.clone())
     }
 
@@ -226,7 +232,7 @@ impl PostgresSource {
         if partition::is_by_key(self.inner.version, table) {
             partition::prefer_index(&lease.session.client, &name, &partition.slice).await?;
         }
-        CopyRead::start(name, lease, &statement, self.inner.pace.clone()).await
+        CopyRead::start(name, lease, &statement, self.inner.pace.clone(), self.inner.config.silence).await
     }
 
     async fn catalog(&self) -> Result<Arc<Vec<CatalogTable>>> {
@@ -270,7 +276,7 @@ impl PostgresSource {
         let inner = &self.inner;
         let snapshot = Snapshot::open(&inner.target, &inner.control.client, &read, self.connections()).await?;
         // The locks keep the tables as they are from here on; were they so when the catalog was read?
-        let now = catalog::read(&inner.control.client).await?;
+        let now = snapshot.catalog().await?;
         let changed = read.iter().find(|table| !now.iter().any(|other| other.same_shape(table)));
         if let Some(table) = changed {
             return Err(Error::preflight(format!("{} was altered while the run began; start it again", table.table)));

@@ -46,7 +46,7 @@ pub async fn against(
         () = cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
     };
     tables.sort_by(|a: &VerifiedTable, b| a.table.cmp(&b.table));
-    Ok(VerifyReport { tables, same_snapshot: false, seconds: begun.elapsed().as_secs_f64() })
+    Ok(VerifyReport { tables, same_snapshot: false, remark: None, seconds: begun.elapsed().as_secs_f64() })
 }
 
 async fn compare(

@@ -3,6 +3,8 @@
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
 //! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
+//! - `faults`: extraction while sessions, servers and networks fail, and while others write (`proxy` and `cluster` are
+//!   what these share)
 //! - `flex_server`: the local Flex over real HTTP
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
@@ -16,6 +18,7 @@
 //! Through the binary, as users and scripts call it (`support` is what these share):
 //!
 //! - `cli`: exit codes, messages, settings, secrets, results
+//! - `kills`: extractions killed at random, stopped by signals and short of disk, files and threads, and then resumed
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
@@ -25,15 +28,19 @@
 
 mod architecture;
 mod cli;
+mod cluster;
 mod dependencies;
 mod extract;
+mod faults;
 mod flex_client;
 mod flex_server;
+mod kills;
 mod library;
 mod load;
 mod mapped;
 mod migration;
 mod outside;
+mod proxy;
 mod reconcile;
 mod rehearsal;
 mod resume;

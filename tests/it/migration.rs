@@ -45,6 +45,7 @@ async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
         max_mbps: None,
         materialised_views: false,
         allow_insecure: false,
+        silence: telecine::source::SILENCE,
     };
     let source = PostgresSource::connect(&config).await.unwrap();
     telecine::extract::run(&source, &run, &progress, &cancel).await.unwrap();

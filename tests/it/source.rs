@@ -32,6 +32,7 @@ pub(crate) fn config(url: &SecretString) -> SourceConfig {
         max_mbps: None,
         materialised_views: false,
         allow_insecure: false,
+        silence: telecine::source::SILENCE,
     }
 }
 
