@@ -3,7 +3,7 @@
 //! ```text
 //! target, tls, connect, tap   one session: where, how secured, set up, watched
 //! catalog, types, discover    what the database holds and how each column is read
-//! snapshot, partition         the moment of reading; who reads which slice
+//! snapshot, partition, ranges the moment of reading; who reads which slice; which rows are read again
 //! copy, framing, decode       bytes off the wire, tuples, record batches
 //! exceptions                  the values that no Arrow type could take
 //! ```
@@ -17,6 +17,7 @@ mod exceptions;
 mod failure;
 pub mod framing;
 mod partition;
+mod ranges;
 mod selection;
 mod snapshot;
 mod tap;
@@ -46,6 +47,7 @@ pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
 pub(crate) use self::failure::pause;
 use self::failure::{answer, malformed, value};
 pub use self::partition::{key_slices, page_slices};
+pub use self::ranges::{Bound, KeyOrder, KeyRange, ShapeColumn, TableShape};
 pub use self::selection::Exclusion;
 use self::selection::Selection;
 use self::snapshot::Snapshot;

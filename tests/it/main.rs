@@ -1,5 +1,6 @@
 //! The one integration-test binary: real servers on loopback, none of them shared between tests. What belongs where:
 //!
+//! - `against`: two databases side by side: what differs is found, and little is read twice
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
 //! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
@@ -22,6 +23,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod against;
 mod architecture;
 mod cli;
 mod dependencies;
