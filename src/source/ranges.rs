@@ -159,11 +159,13 @@ impl KeyOrder {
     /// The query for `parts - 1` bounds that cut the keys of `from` into parts of one size.
     fn bounds_query(&self, from: &str, parts: u64) -> String {
         let sent = |(index, column): (usize, &KeyColumn)| format!("{} as k{index}", column.sent);
-        let shown = |(index, column): (usize, &KeyColumn)| format!("pg_catalog.format('%s', {}) as t{index}", column.sent);
+        let shown =
+            |(index, column): (usize, &KeyColumn)| format!("pg_catalog.format('%s', {}) as t{index}", column.sent);
         let columns: Vec<_> = self.columns.iter().enumerate().collect();
         let sent: Vec<_> = columns.iter().copied().map(sent).collect();
         let shown: Vec<_> = columns.iter().copied().map(shown).collect();
-        let names = |letter: char| (0..columns.len()).map(|index| format!("{letter}{index}")).collect::<Vec<_>>().join(", ");
+        let names =
+            |letter: char| (0..columns.len()).map(|index| format!("{letter}{index}")).collect::<Vec<_>>().join(", ");
         let order: Vec<_> = self.columns.iter().map(|column| column.compared.as_str()).collect();
         format!(
             "select {}, {} from (select {}, {}, pg_catalog.row_number() over (order by {}) as place,
@@ -191,7 +193,8 @@ impl PostgresSource {
             type_name: column.type_name.clone(),
             wire: column.reading.wire.clone(),
         });
-        let key: Vec<_> = found.key.iter().filter_map(|key| found.columns.iter().position(|c| c.name == *key)).collect();
+        let key: Vec<_> =
+            found.key.iter().filter_map(|key| found.columns.iter().position(|c| c.name == *key)).collect();
         let order = if key.iter().any(|index| found.columns[*index].reading.wire == Wire::Text) {
             let (collated, utf8) = self.collations(found).await?;
             KeyOrder::new(found, &key, &collated, utf8)
@@ -271,7 +274,9 @@ impl PostgresSource {
         let found = self.selected(&tables, table)?;
         let text = |column: &super::catalog::CatalogColumn| {
             let name = quote(&column.name);
-            format!("case when ({name}) is distinct from null then pg_catalog.left(pg_catalog.format('%s', {name}), {longest}) end")
+            format!(
+                "case when ({name}) is distinct from null then pg_catalog.left(pg_catalog.format('%s', {name}), {longest}) end"
+            )
         };
         let columns: Vec<_> = found.columns.iter().map(text).collect();
         let query = format!(
@@ -323,7 +328,9 @@ fn append(wire: &Wire, value: &[u8], out: &mut Vec<u8>) -> Result<(), &'static s
             // Eight bytes whatever the width, so that a key that has become wider sorts with the one it was.
             let negative = value.first().is_some_and(|first| first & 0x80 != 0);
             let mut wide = [if negative { 0xFF } else { 0 }; 8];
-            wide.get_mut(8_usize.wrapping_sub(value.len())..).ok_or("a number of another width")?.copy_from_slice(value);
+            wide.get_mut(8_usize.wrapping_sub(value.len())..)
+                .ok_or("a number of another width")?
+                .copy_from_slice(value);
             wide[0] ^= 0x80;
             out.extend_from_slice(&wide);
         }
@@ -418,18 +425,15 @@ mod tests {
         ]
         .map(|value| bytes(&decimal, &value));
         assert!(ordered.is_sorted_by(|a, b| a < b), "{ordered:?}");
-        let blobs = [&b""[..], b"\0", b"\0\0", b"\0a", b"a", b"a\0", b"aa", b"\xff"].map(|value| bytes(&Wire::Bytes, value));
+        let blobs =
+            [&b""[..], b"\0", b"\0\0", b"\0a", b"a", b"a\0", b"aa", b"\xff"].map(|value| bytes(&Wire::Bytes, value));
         assert!(blobs.is_sorted_by(|a, b| a < b), "{blobs:?}");
     }
 
     #[test]
     fn predicates_hold_for_the_keys_between_bounds() {
-        let column = |name: &str, literal| KeyColumn {
-            sent: quote(name),
-            compared: quote(name),
-            literal,
-            wire: Wire::Int64,
-        };
+        let column =
+            |name: &str, literal| KeyColumn { sent: quote(name), compared: quote(name), literal, wire: Wire::Int64 };
         let one = KeyOrder { columns: vec![column("id", "int8")] };
         let bound = |values: &str| Some(Bound::at(Vec::new(), values.into()));
         let ranges = [

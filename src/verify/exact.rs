@@ -27,7 +27,13 @@ pub(super) fn form(wire: &Wire) -> Wire {
 /// When the bytes are no value of this form.
 pub(super) fn bytes<'a>(wire: &Wire, value: &'a [u8], buffer: &'a mut Vec<u8>) -> Result<&'a [u8], &'static str> {
     match wire {
-        Wire::Int16 | Wire::Int32 | Wire::Float32 | Wire::Float64 | Wire::List(_) | Wire::Struct(_) | Wire::Range(_) => {
+        Wire::Int16
+        | Wire::Int32
+        | Wire::Float32
+        | Wire::Float64
+        | Wire::List(_)
+        | Wire::Struct(_)
+        | Wire::Range(_) => {
             buffer.clear();
             append(wire, value, buffer)?;
             Ok(buffer)
@@ -131,8 +137,11 @@ mod tests {
         // Two elements, of another element type; then as two rows of one, then from 0 on, then one of them NULL.
         let plain = list(&[1, 0, 23, 2, 1, 4, 7, 4, 8]);
         assert_eq!(list(&[1, 0, 99, 2, 1, 4, 7, 4, 8]), plain);
-        let others =
-            [list(&[2, 0, 23, 2, 1, 1, 1, 4, 7, 4, 8]), list(&[1, 0, 23, 2, 0, 4, 7, 4, 8]), list(&[1, 1, 23, 2, 1, 4, 7, -1])];
+        let others = [
+            list(&[2, 0, 23, 2, 1, 1, 1, 4, 7, 4, 8]),
+            list(&[1, 0, 23, 2, 0, 4, 7, 4, 8]),
+            list(&[1, 1, 23, 2, 1, 4, 7, -1]),
+        ];
         assert!(others.iter().all(|other| *other != plain));
         let form = |precision, scale| form(&Wire::Decimal { precision, scale });
         assert!(form(10, 2) == form(12, 2) && form(10, 2) != form(10, 3) && form(10, 2) != Wire::Numeric);

@@ -43,7 +43,8 @@ pub(super) fn pair(source: &TableShape, against: &TableShape) -> Paired {
     }
     let is_added = |column: &&ShapeColumn| !source.columns.iter().any(|mine| mine.name == column.name);
     columns.added = against.columns.iter().filter(is_added).map(|column| column.name.clone()).collect();
-    let names = |shape: &TableShape| shape.key.iter().map(|index| shape.columns[*index].name.clone()).collect::<Vec<_>>();
+    let names =
+        |shape: &TableShape| shape.key.iter().map(|index| shape.columns[*index].name.clone()).collect::<Vec<_>>();
     let (mine, theirs) = (names(source), names(against));
     let comparable = source.key.iter().all(|index| compared.source.contains(index));
     let common = !mine.is_empty() && mine == theirs && comparable;
@@ -55,11 +56,8 @@ pub(super) fn pair(source: &TableShape, against: &TableShape) -> Paired {
             shown(&theirs)
         )
     });
-    let key = if common {
-        Sides { source: source.key.clone(), against: against.key.clone() }
-    } else {
-        Sides::default()
-    };
+    let key =
+        if common { Sides { source: source.key.clone(), against: against.key.clone() } } else { Sides::default() };
     let ordered = common && source.order.is_some() && against.order.is_some();
     Paired { columns, compared, key, ordered, note }
 }
@@ -106,6 +104,8 @@ mod tests {
         let retyped: Vec<_> = paired.columns.retyped.iter().map(|c| (c.name.as_str(), c.compared)).collect();
         assert_eq!(retyped, [("id", true), ("price", true), ("doc", false)]);
         let keyless = pair(&source, &shape(&[("id", "integer", Wire::Int32)], &[]));
-        assert!(keyless.key.source.is_empty() && keyless.note.is_some_and(|note| note.contains("(id) in the source, none")));
+        assert!(
+            keyless.key.source.is_empty() && keyless.note.is_some_and(|note| note.contains("(id) in the source, none"))
+        );
     }
 }

@@ -176,10 +176,8 @@ async fn compare(
         against.checksums(&against.slices, &parts, progress)
     )?;
     let (all, other_all) = (merged(&sums), merged(&other_sums));
-    let first_pass = Pass {
-        rows_read: Sides { source: all.rows, against: other_all.rows },
-        seconds: begun.elapsed().as_secs_f64(),
-    };
+    let first_pass =
+        Pass { rows_read: Sides { source: all.rows, against: other_all.rows }, seconds: begun.elapsed().as_secs_f64() };
     let pair = Pair { source, against, bounds, parts };
     let mut found = ComparedTable {
         rows: Sides { source: Some(all.rows), against: Some(other_all.rows) },
@@ -217,6 +215,7 @@ async fn parts(source: &Side, rows: u64) -> Result<(Parts, Vec<Bound>)> {
         return Ok((Parts::Hashes(if rows > PART_ROWS { HASH_PARTS } else { 1 }), Vec::new()));
     };
     let count = rows.div_ceil(PART_ROWS).clamp(1, MOST_RANGES);
-    let bounds = if count == 1 { Vec::new() } else { source.database.bounds(&source.table, order, None, count).await? };
+    let bounds =
+        if count == 1 { Vec::new() } else { source.database.bounds(&source.table, order, None, count).await? };
     Ok((Parts::Ranges(bounds.iter().map(|bound| bound.order.clone()).collect()), bounds))
 }

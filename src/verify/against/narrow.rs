@@ -71,7 +71,8 @@ impl Pair {
         let differing = differing.map(|(index, (a, b))| (index, Sides { source: *a, against: *b }));
         let scopes = match (&*self.parts, &self.source.order, &self.against.order) {
             (Parts::Ranges(_), Some(order), Some(other)) => {
-                let parts = differing.map(|(index, sums)| RangePart { range: range(&self.bounds, index), sums }).collect();
+                let parts =
+                    differing.map(|(index, sums)| RangePart { range: range(&self.bounds, index), sums }).collect();
                 let batches = batches(self.small(parts, (order, other), found).await?);
                 batches.iter().map(|batch| range_scope(batch, (order, other))).collect()
             }
@@ -128,7 +129,8 @@ impl Pair {
             found.narrowing.rows_read.source += sums.iter().map(|sum| sum.rows).sum::<u64>();
             found.narrowing.rows_read.against += other_sums.iter().map(|sum| sum.rows).sum::<u64>();
             found.parts += bounds.len() as u64;
-            for (index, (source, against)) in sums.into_iter().zip(other_sums).enumerate().filter(|(_, (a, b))| a != b) {
+            for (index, (source, against)) in sums.into_iter().zip(other_sums).enumerate().filter(|(_, (a, b))| a != b)
+            {
                 let KeyRange { lower, upper } = range(&bounds, index);
                 let range = KeyRange {
                     lower: lower.or_else(|| part.range.lower.clone()),
@@ -178,8 +180,7 @@ impl Pair {
         scopes: Sides<Scope>,
         expected: Sides<ContentChecksum>,
     ) -> Result<(Vec<Found>, Sides<u64>, Option<String>)> {
-        let (here, there) =
-            tokio::try_join!(self.source.rows(&scopes.source), self.against.rows(&scopes.against))?;
+        let (here, there) = tokio::try_join!(self.source.rows(&scopes.source), self.against.rows(&scopes.against))?;
         let read = Sides { source: here.read, against: there.read };
         if here.checksum != expected.source || there.checksum != expected.against {
             let problem = format!(
@@ -278,10 +279,8 @@ fn one_key(key: Box<[u8]>, left: Vec<Entry>, right: Vec<Entry>, found: &mut Vec<
             (None, Some(_)) => Ordering::Greater,
             (Some(a), Some(b)) => a.digest.cmp(&b.digest),
         };
-        let (mine, theirs) = (
-            if order.is_le() { left.next() } else { None },
-            if order.is_ge() { right.next() } else { None },
-        );
+        let (mine, theirs) =
+            (if order.is_le() { left.next() } else { None }, if order.is_ge() { right.next() } else { None });
         match (mine, theirs) {
             (Some(row), None) => only_left.push(row.place),
             (None, Some(row)) => only_right.push(row.place),

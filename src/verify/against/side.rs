@@ -299,7 +299,8 @@ impl Side {
             return order.append(self.key.iter().map(|column| row.field(*column)), out);
         }
         for column in &self.key {
-            let value = row.field(*column).map(|value| exact::bytes(&self.wires[*column], value, buffer)).transpose()?;
+            let value =
+                row.field(*column).map(|value| exact::bytes(&self.wires[*column], value, buffer)).transpose()?;
             push_member(out, value);
         }
         if self.key.is_empty() {
