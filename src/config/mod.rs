@@ -137,9 +137,9 @@ impl Config {
     /// When no URL was given.
     pub fn source(&self) -> Result<&SourceConfig> {
         self.source.as_ref().map_err(|absent| match absent.as_slice() {
-            [] => {
-                Error::config("source.url is not set: give --source-url, TELECINE_SOURCE_URL, PGHOST or [source] url")
-            }
+            [] => Error::config(
+                "source.url is not set: give --source-url, TELECINE_SOURCE_URL, PGHOST, PGSERVICE or [source] url",
+            ),
             absent => Error::Config { problems: absent.to_vec() },
         })
     }
@@ -215,7 +215,8 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
     let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
     let url = layers.secret("source.url", |url| !has_password(url));
     // With libpq's variables alone, an empty URL says all.
-    let url = url.or_else(|| layers.is_in_environment("PGHOST").then(|| "postgresql://".to_owned()))?;
+    let said = ["PGHOST", "PGHOSTADDR", "PGSERVICE"].iter().any(|name| layers.is_in_environment(name));
+    let url = url.or_else(|| said.then(|| "postgresql://".to_owned()))?;
     Some(SourceConfig {
         url: SecretString::from(url),
         include,

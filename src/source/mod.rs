@@ -1,8 +1,10 @@
 //! Rows out of PostgreSQL: what is there ([`Discovery`]), one snapshot for all of it, and binary `COPY` into Arrow.
 //!
 //! ```text
-//! target, tls, connect, tap   one session: where, how secured, set up, watched
+//! conninfo, passfile, target  what the user and libpq's files and variables say of the connection
+//! tls, connect, tap           one session: how secured, set up, watched
 //! catalog, types, discover    what the database holds and how each column is read
+//! selection, preflight        which tables are read; whether this user may
 //! snapshot, partition, ranges the moment of reading; who reads which slice; which rows are read again
 //! copy, framing, decode       bytes off the wire, tuples, record batches
 //! exceptions                  the values that no Arrow type could take
@@ -10,6 +12,7 @@
 
 mod catalog;
 mod connect;
+mod conninfo;
 mod copy;
 pub mod decode;
 mod discover;
@@ -17,6 +20,8 @@ mod exceptions;
 mod failure;
 pub mod framing;
 mod partition;
+mod passfile;
+mod preflight;
 mod ranges;
 mod selection;
 mod snapshot;
@@ -40,6 +45,7 @@ use tracing::warn;
 use self::catalog::CatalogTable;
 pub use self::catalog::PG_TEXT;
 use self::connect::Session;
+pub use self::conninfo::has_password;
 pub use self::copy::CopyRead;
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
@@ -53,7 +59,6 @@ use self::selection::Selection;
 use self::snapshot::Snapshot;
 pub use self::snapshot::SnapshotName;
 use self::target::Target;
-pub use self::target::has_password;
 pub use self::types::{Reading, Wire};
 use crate::dataflow::{Partition, SendableRecordBatchStream, Slice, Source, TableMeta, TableName};
 use crate::error::{Error, Result};
@@ -235,15 +240,9 @@ impl PostgresSource {
         }
     }
 
-    /// The tables to be read. All that this user may not read whole are named in one error, as are globs for nothing.
-    fn readable<'a>(&self, tables: &'a [CatalogTable]) -> Result<Vec<&'a CatalogTable>> {
-        self.inner.selection.require_matches(tables)?;
-        let read: Vec<_> = tables.iter().filter(|table| self.inner.selection.skips(table).is_none()).collect();
-        let unreadable: Vec<_> = read.iter().filter_map(|table| discover::unreadable(table)).collect();
-        if unreadable.is_empty() {
-            return Ok(read);
-        }
-        Err(Error::preflight(format!("{} tables cannot be read:\n  {}", unreadable.len(), unreadable.join("\n  "))))
+    /// The tables to be read; see [`preflight::readable`].
+    async fn readable<'a>(&self, tables: &'a [CatalogTable]) -> Result<Vec<&'a CatalogTable>> {
+        preflight::readable(&self.inner.control.client, &self.inner.selection, tables).await
     }
 
     async fn open_snapshot(&self) -> Result<Arc<Snapshot>> {
@@ -252,7 +251,7 @@ impl PostgresSource {
             return Ok(snapshot.clone());
         }
         let tables = self.catalog().await?;
-        let read = self.readable(&tables)?;
+        let read = self.readable(&tables).await?;
         let names: Vec<_> = read.iter().map(|table| table.table.clone()).collect();
         let inner = &self.inner;
         let snapshot = Snapshot::open(&inner.target, &inner.control.client, &names, self.connections()).await?;
@@ -307,7 +306,7 @@ impl PostgresSource {
 impl Source for PostgresSource {
     async fn tables(&self) -> Result<Vec<TableMeta>> {
         let tables = self.catalog().await?;
-        Ok(self.readable(&tables)?.into_iter().map(CatalogTable::meta).collect())
+        Ok(self.readable(&tables).await?.into_iter().map(CatalogTable::meta).collect())
     }
 
     async fn partitions(&self, table: &TableMeta) -> Result<Vec<Partition>> {

@@ -2,6 +2,7 @@
 //!
 //! - `against`: two databases side by side: what differs is found, and little is read twice
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
+//! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
 //! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
 //! - `flex_server`: the local Flex over real HTTP
@@ -26,6 +27,7 @@
 mod against;
 mod architecture;
 mod cli;
+mod connection;
 mod dependencies;
 mod extract;
 mod flex_client;
