@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::memory::PeakMemory;
 pub use self::progress::Display;
-pub use self::table::{Align, Table};
+pub use self::table::{Align, Table, visible};
 use crate::error::{Error, Result};
 
 /// Version of the report's JSON.

@@ -19,13 +19,22 @@ use crate::error::{Error, Result};
 /// there sends rows. Longer than a server may rightly think before the first row of a slice.
 pub const SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// The statement that reads a slice. Columns without an exact Arrow form are cast to text by the server.
-pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<String> {
+/// The columns as they are asked for. Those without an exact Arrow form are cast to text by the server.
+pub(super) fn wire_columns(table: &CatalogTable) -> Vec<String> {
     let column = |column: &super::catalog::CatalogColumn| {
         let cast = if column.reading.cast { "::pg_catalog.text" } else { "" };
         format!("{}{cast}", quote(&column.name))
     };
-    let columns: Vec<_> = table.columns.iter().map(column).collect();
+    table.columns.iter().map(column).collect()
+}
+
+/// The statement that reads a slice.
+pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<String> {
+    copy_columns(table, &wire_columns(table), slice)
+}
+
+/// The statement that reads these expressions over a slice.
+pub(super) fn copy_columns(table: &CatalogTable, columns: &[String], slice: &Slice) -> Result<String> {
     let predicate = match slice {
         Slice::Whole => String::new(),
         Slice::Where(predicate) => format!(" where {predicate}"),

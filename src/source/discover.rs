@@ -186,7 +186,7 @@ fn findings(table: &CatalogTable, rows: u64) -> Vec<String> {
 }
 
 /// Why a table cannot be read whole by this user, and what mends it; none if it can.
-pub(super) fn unreadable(table: &CatalogTable) -> Option<String> {
+fn unreadable(table: &CatalogTable) -> Option<String> {
     let name = quote_table(&table.table);
     if !table.readable {
         return Some(format!("{}: no permission (grant usage on its schema, grant select on {name})", table.table));

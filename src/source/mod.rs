@@ -1,11 +1,14 @@
 //! Rows out of PostgreSQL: what is there ([`Discovery`]), one snapshot for all of it, and binary `COPY` into Arrow.
 //!
 //! ```text
-//! target, tls, connect, tap   one session: where, how secured, set up, watched
+//! conninfo, passfile, target  what the user and libpq's files and variables say of the connection
+//! tls, connect, tap           one session: how secured, set up, watched
 //! liveness, failure           whether the other end is there; what an error means
 //! catalog, types, discover    what the database holds and how each column is read
 //! activity                    what else goes on in the server
+//! selection, preflight        which tables are read; whether this user may
 //! snapshot, partition, sample the moment of reading; who reads which slice
+//! ranges                      which rows are read again
 //! copy, pace, framing, decode bytes off the wire, tuples, record batches
 //! exceptions                  the values that no Arrow type could take
 //! ```
@@ -13,6 +16,7 @@
 mod activity;
 mod catalog;
 mod connect;
+mod conninfo;
 mod copy;
 pub mod decode;
 mod discover;
@@ -22,6 +26,9 @@ pub mod framing;
 mod liveness;
 mod pace;
 mod partition;
+mod passfile;
+mod preflight;
+mod ranges;
 mod sample;
 mod selection;
 mod snapshot;
@@ -46,6 +53,7 @@ use tracing::warn;
 use self::catalog::CatalogTable;
 pub use self::catalog::PG_TEXT;
 use self::connect::Session;
+pub use self::conninfo::has_password;
 pub use self::copy::{CopyRead, SILENCE};
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
@@ -54,11 +62,11 @@ pub(crate) use self::failure::pause;
 use self::failure::{answer, malformed, value};
 use self::pace::Pace;
 pub use self::partition::{key_slices, page_slices};
+pub use self::ranges::{Bound, KeyOrder, KeyRange, ShapeColumn, TableShape};
 pub use self::selection::Exclusion;
 use self::selection::Selection;
 use self::snapshot::Snapshot;
 use self::target::Target;
-pub use self::target::has_password;
 pub use self::types::{Reading, Wire};
 use crate::dataflow::{Partition, SendableRecordBatchStream, Slice, Source, TableMeta, TableName};
 use crate::error::{Error, Result};
@@ -255,15 +263,9 @@ impl PostgresSource {
         }
     }
 
-    /// The tables to be read. All that this user may not read whole are named in one error, as are globs for nothing.
-    fn readable<'a>(&self, tables: &'a [CatalogTable]) -> Result<Vec<&'a CatalogTable>> {
-        self.inner.selection.require_matches(tables)?;
-        let read: Vec<_> = tables.iter().filter(|table| self.inner.selection.skips(table).is_none()).collect();
-        let unreadable: Vec<_> = read.iter().filter_map(|table| discover::unreadable(table)).collect();
-        if unreadable.is_empty() {
-            return Ok(read);
-        }
-        Err(Error::preflight(format!("{} tables cannot be read:\n  {}", unreadable.len(), unreadable.join("\n  "))))
+    /// The tables to be read; see [`preflight::readable`].
+    async fn readable<'a>(&self, tables: &'a [CatalogTable]) -> Result<Vec<&'a CatalogTable>> {
+        preflight::readable(&self.inner.control.client, &self.inner.selection, tables).await
     }
 
     async fn open_snapshot(&self) -> Result<Arc<Snapshot>> {
@@ -272,7 +274,7 @@ impl PostgresSource {
             return Ok(snapshot.clone());
         }
         let tables = self.catalog().await?;
-        let read = self.readable(&tables)?;
+        let read = self.readable(&tables).await?;
         let inner = &self.inner;
         let snapshot = Snapshot::open(&inner.target, &inner.control.client, &read, self.connections()).await?;
         // The locks keep the tables as they are from here on; were they so when the catalog was read?
@@ -326,7 +328,7 @@ impl PostgresSource {
 impl Source for PostgresSource {
     async fn tables(&self) -> Result<Vec<TableMeta>> {
         let tables = self.catalog().await?;
-        Ok(self.readable(&tables)?.into_iter().map(CatalogTable::meta).collect())
+        Ok(self.readable(&tables).await?.into_iter().map(CatalogTable::meta).collect())
     }
 
     async fn partitions(&self, table: &TableMeta) -> Result<Vec<Partition>> {

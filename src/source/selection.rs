@@ -53,6 +53,13 @@ impl Pattern {
         names.into_iter().take(NEAREST).map(|(_, name)| name).collect()
     }
 
+    /// The schema that the glob names in so many letters, if nothing is in it.
+    fn missing_schema(&self, tables: &[CatalogTable]) -> Option<&str> {
+        let (schema, _) = self.glob.split_once('.')?;
+        let plain = !schema.contains(['*', '?', '[', '{', '\\']);
+        (plain && !tables.iter().any(|table| table.table.schema == schema)).then_some(schema)
+    }
+
     fn matches(&self, table: &CatalogTable) -> bool {
         if self.qualified {
             self.matcher.is_match(table.table.to_string())
@@ -69,12 +76,9 @@ impl Selection {
         Ok(Self { include, exclude: exclude.iter().map(pair).collect::<Result<_>>()?, materialised_views })
     }
 
-    /// Each include glob that selects nothing, with the names that may be meant: a table that is misspelt would not be
-    /// missed by anybody.
-    ///
-    /// # Errors
-    /// [`Error::Preflight`] naming all such globs.
-    pub(super) fn require_matches(&self, tables: &[CatalogTable]) -> Result<()> {
+    /// A line for each include glob that selects nothing, with the names that may be meant: a table that is misspelt would
+    /// not be missed by anybody.
+    pub(super) fn idle_includes(&self, tables: &[CatalogTable]) -> Vec<String> {
         let problem = |pattern: &Pattern| {
             let matched: Vec<_> = tables.iter().filter(|table| pattern.matches(table)).collect();
             if matched.iter().any(|table| self.is_table(table)) {
@@ -86,10 +90,11 @@ impl Selection {
                 None if nearest.is_empty() => "and no name is like it (telecine discover lists the tables)".into(),
                 None => format!("the nearest names are {}", nearest.join(", ")),
             };
-            Some(format!("source.include: {:?} matches no table; {hint}", pattern.glob))
+            let schema =
+                pattern.missing_schema(tables).map(|schema| format!("there is no schema {schema} with tables, "));
+            Some(format!("source.include: {:?} matches no table; {}{hint}", pattern.glob, schema.unwrap_or_default()))
         };
-        let problems: Vec<_> = self.include.iter().filter_map(problem).collect();
-        if problems.is_empty() { Ok(()) } else { Err(Error::preflight(problems.join("\n  "))) }
+        self.include.iter().filter_map(problem).collect()
     }
 
     /// The exclude globs that leave nothing out.

@@ -2,9 +2,11 @@
 //!
 //! The source is read a second time, whole, and hashed from its binary form by code of its own (`wire`); `raw/` is
 //! hashed from its Parquet files. A file that is missing or changed is named and does not keep the others from being
-//! looked at.
+//! looked at. Two databases are compared by a method of their own: see [`against`](mod@against).
 
+pub mod against;
 mod database;
+mod exact;
 mod wire;
 
 use std::time::Instant;
@@ -14,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::database::{WireChecksum, against};
+pub use self::against::{AgainstReport, against};
+pub use self::database::WireChecksum;
 use crate::dataflow::checksum::RowHash;
 use crate::dataflow::{ContentChecksum, Progress, Source, TableName};
 use crate::error::{Error, Result};

@@ -1,6 +1,8 @@
 //! The one integration-test binary: real servers on loopback, none of them shared between tests. What belongs where:
 //!
+//! - `against`: two databases side by side: what differs is found, and little is read twice
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
+//! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
 //! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
 //! - `faults`: extraction while sessions, servers and networks fail, and while others write (`proxy` and `cluster` are
@@ -26,9 +28,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod against;
 mod architecture;
 mod cli;
 mod cluster;
+mod connection;
 mod dependencies;
 mod extract;
 mod faults;
