@@ -17,11 +17,17 @@ use crate::error::{Error, Result};
 /// A read without a byte for so long is taken for a connection whose other end has gone without a word.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// The statement that reads a slice. Columns without an exact Arrow form are cast to text by the server.
+/// The statement that reads a slice. The server gives text for columns without an exact Arrow form: what the output
+/// function prints (a cast may print something else, `inet`'s adds a mask), or the cast's where that is the value itself.
 pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<String> {
     let column = |column: &super::catalog::CatalogColumn| {
-        let cast = if column.reading.cast { "::pg_catalog.text" } else { "" };
-        format!("{}{cast}", quote(&column.name))
+        let name = quote(&column.name);
+        match (column.reading.cast, column.reading.fallback) {
+            (false, _) => name,
+            (true, false) => format!("{name}::pg_catalog.text"),
+            // A composite whose fields are all NULL `is null` too; it is not the NULL that `is distinct from null` asks for.
+            (true, true) => format!("case when {name} is distinct from null then pg_catalog.concat({name}) end"),
+        }
     };
     let columns: Vec<_> = table.columns.iter().map(column).collect();
     let predicate = match slice {

@@ -52,7 +52,7 @@ use self::snapshot::Snapshot;
 pub use self::snapshot::SnapshotName;
 use self::target::Target;
 pub use self::target::has_password;
-pub use self::types::{Reading, Wire};
+pub use self::types::{PG_INFINITY, Reading, Wire};
 use crate::dataflow::{Partition, SendableRecordBatchStream, Slice, Source, TableMeta, TableName};
 use crate::error::{Error, Result};
 

@@ -10,6 +10,7 @@
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
 //! - `reconcile`: reading Flex back
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
+//! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
 //!
 //! Through the binary, as users and scripts call it (`support` is what these share):
@@ -40,3 +41,4 @@ mod s3;
 mod source;
 mod support;
 mod transform;
+mod types;
