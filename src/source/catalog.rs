@@ -8,15 +8,12 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Oid;
 
 use super::failure::{answer, value};
-use super::types::{PgType, Reading, Types};
+use super::types::{PG_INFINITY, PgType, Reading, Types};
 use crate::dataflow::{ColumnMeta, PG_TYPE, TableKind, TableMeta, TableName};
 use crate::error::Result;
 
 /// The metadata key of a field whose values are PostgreSQL's text form, because no exact Arrow form is known.
 pub const PG_TEXT: &str = "pg_text";
-
-/// `int2vector` and `oidvector`: arrays by their catalog row, but with a lower bound of 0 and no elements of use.
-const VECTORS: [Oid; 2] = [22, 30];
 
 const TABLES: &str = "
     select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8, c.relispartition,
@@ -56,11 +53,15 @@ const KEYS: &str = "
     where i.indisprimary
     order by i.indrelid, k.place";
 
+// A type is an array if it is the one that its element names. `rngmultitypid` is there since PostgreSQL 14; a row as JSON
+// has it or has it not.
 const TYPES: &str = "
-    select t.oid, case when t.typtype = 'b' and t.typcategory = 'A' and t.typlen = -1 then 'a' else t.typtype::text end,
-           t.typbasetype, t.typtypmod, t.typelem, coalesce(r.rngsubtype, 0::oid), t.typrelid
+    select t.oid, case when e.typarray = t.oid then 'a' else t.typtype::text end,
+           t.typbasetype, t.typtypmod, t.typelem, coalesce(r.rngsubtype, m.rngsubtype, 0::oid), t.typrelid
     from pg_catalog.pg_type t
-    left join pg_catalog.pg_range r on r.rngtypid = t.oid";
+    left join pg_catalog.pg_type e on e.oid = t.typelem
+    left join pg_catalog.pg_range r on r.rngtypid = t.oid
+    left join pg_catalog.pg_range m on (pg_catalog.to_jsonb(m) ->> 'rngmultitypid')::oid = t.oid";
 
 /// A column with the way it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +106,9 @@ impl CatalogTable {
             let mut metadata = HashMap::from([(PG_TYPE.to_owned(), column.type_name.clone())]);
             if column.reading.fallback {
                 metadata.insert(PG_TEXT.to_owned(), "true".to_owned());
+            }
+            if let Some(infinities) = column.reading.wire.infinities() {
+                metadata.insert(PG_INFINITY.to_owned(), infinities);
             }
             Field::new(&column.name, column.reading.wire.arrow(), true).with_metadata(metadata)
         };
@@ -220,9 +224,7 @@ async fn types(client: &Client) -> Result<Types> {
             range_of: value(&row, 5)?,
             relation: value(&row, 6)?,
         };
-        if !VECTORS.contains(&oid) {
-            types.by_oid.insert(oid, found);
-        }
+        types.by_oid.insert(oid, found);
     }
     Ok(types)
 }

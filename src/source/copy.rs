@@ -19,11 +19,17 @@ use crate::error::{Error, Result};
 /// there sends rows. Longer than a server may rightly think before the first row of a slice.
 pub const SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// The columns as they are asked for. Those without an exact Arrow form are cast to text by the server.
+/// The columns as they are asked for. The server gives text for columns without an exact Arrow form: what the output
+/// function prints (a cast may print something else, `inet`'s adds a mask), or the cast's where that is the value itself.
 pub(super) fn wire_columns(table: &CatalogTable) -> Vec<String> {
     let column = |column: &super::catalog::CatalogColumn| {
-        let cast = if column.reading.cast { "::pg_catalog.text" } else { "" };
-        format!("{}{cast}", quote(&column.name))
+        let name = quote(&column.name);
+        match (column.reading.cast, column.reading.fallback) {
+            (false, _) => name,
+            (true, false) => format!("{name}::pg_catalog.text"),
+            // A composite whose fields are all NULL `is null` too; it is not the NULL that `is distinct from null` asks for.
+            (true, true) => format!("case when {name} is distinct from null then pg_catalog.concat({name}) end"),
+        }
     };
     table.columns.iter().map(column).collect()
 }

@@ -67,7 +67,7 @@ pub use self::selection::Exclusion;
 use self::selection::Selection;
 use self::snapshot::Snapshot;
 use self::target::Target;
-pub use self::types::{Reading, Wire};
+pub use self::types::{PG_INFINITY, Reading, Wire};
 use crate::dataflow::{Partition, SendableRecordBatchStream, Slice, Source, TableMeta, TableName};
 use crate::error::{Error, Result};
 use crate::staging::SnapshotNote;

@@ -15,6 +15,7 @@
 //! - `reconcile`: reading Flex back
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
+//! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
 //!
 //! Through the binary, as users and scripts call it (`support` is what these share):
@@ -53,3 +54,4 @@ mod shapes;
 mod source;
 mod support;
 mod transform;
+mod types;
