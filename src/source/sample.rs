@@ -42,13 +42,16 @@ pub(super) struct Cuts {
     pub(super) readings: f64,
 }
 
-/// A page with its rows' bytes and its last row's place.
+/// Rows that follow one another in a page, [`RUN`] places of them at most, with their bytes.
 #[derive(Debug, Clone, Copy)]
-struct Page {
-    number: f64,
+struct Run {
+    page: f64,
+    first: f64,
     weight: f64,
-    rows: f64,
 }
+
+/// Places of a page that are weighed together.
+const RUN: f64 = 16.0;
 
 impl Sample {
     /// A sample of a table of so many pages, in which to find the cuts between `count` slices.
@@ -66,14 +69,15 @@ impl Sample {
     pub(super) async fn addresses(self, client: &Client, table: &CatalogTable) -> Result<Vec<String>> {
         let query = format!(
             "with sampled as ({})
-             select page, pg_catalog.sum(weight), pg_catalog.max(place) from sampled group by page order by page",
+             select page, pg_catalog.floor(place / {RUN}) * {RUN} as first, pg_catalog.sum(weight)
+             from sampled group by page, first order by page, first",
             self.rows(table, "ctid")
         );
-        let mut pages = Vec::new();
+        let mut runs = Vec::new();
         for row in limited(client, table, &query).await? {
-            pages.push(Page { number: value(&row, 0)?, weight: value(&row, 1)?, rows: value(&row, 2)? });
+            runs.push(Run { page: value(&row, 0)?, first: value(&row, 1)?, weight: value(&row, 2)? });
         }
-        let cuts = self.cut(&pages);
+        let cuts = self.cut(&runs);
         Ok(cuts.into_iter().map(|(page, place)| format!("'({page},{place})'")).collect())
     }
 
@@ -131,26 +135,50 @@ impl Sample {
         1.0 + 5.0 * (100.0 / self.percent - 1.0)
     }
 
-    /// Pages and places at which slices of equal weight begin, where each sampled page stands for its stretch, and rows
-    /// of a page are alike.
-    fn cut(self, pages: &[Page]) -> Vec<(u64, u64)> {
-        let next = pages.iter().skip(1).map(|page| page.number).chain([f64::INFINITY]);
-        let stretches = pages.iter().zip(next).map(|(page, next)| (page, (next - page.number).min(self.longest())));
-        let stretches: Vec<_> = stretches.collect();
-        let total: f64 = stretches.iter().map(|(page, stretch)| page.weight * stretch).sum();
-        let mut cuts = Vec::new();
-        let (mut passed, mut slice) = (0.0, 1);
-        for (page, stretch) in stretches {
-            let weight = page.weight * stretch;
-            while slice < self.count && passed + weight > total * slice as f64 / self.count as f64 {
-                let at = page.number + (total * slice as f64 / self.count as f64 - passed).max(0.0) / page.weight;
-                cuts.push((at as u64, (at.fract() * page.rows) as u64 + 1));
+    /// Pages and places at which slices of equal weight begin. A sampled page stands for those up to the next one, too.
+    fn cut(self, runs: &[Run]) -> Vec<(u64, u64)> {
+        let pages: Vec<_> = runs.chunk_by(|a, b| a.page == b.page).collect();
+        let next = pages.iter().skip(1).map(|page| page[0].page).chain([f64::INFINITY]);
+        let mut steps = Vec::new();
+        for (page, next) in pages.iter().zip(next) {
+            let step =
+                |run: &Run| Step { page: run.page, pages: 0.0, first: run.first, places: RUN, weight: run.weight };
+            steps.extend(page.iter().map(step));
+            let Run { page: number, first, .. } = page[page.len() - 1];
+            let pages = (next - number).min(self.longest()) - 1.0;
+            let weight = page.iter().map(|run| run.weight).sum::<f64>() * pages;
+            steps.push(Step { page: number + 1.0, pages, first: 0.0, places: first + RUN, weight });
+        }
+        let total: f64 = steps.iter().map(|step| step.weight).sum();
+        let (mut cuts, mut passed, mut slice) = (Vec::new(), 0.0, 1);
+        for step in steps {
+            while slice < self.count && passed + step.weight > total * slice as f64 / self.count as f64 {
+                let left = total * slice as f64 / self.count as f64 - passed;
+                cuts.push(step.after((left / step.weight).max(0.0)));
                 slice += 1;
             }
-            passed += weight;
+            passed += step.weight;
         }
         cuts.dedup();
         cuts
+    }
+}
+
+/// A part of the way through a table: places of one page, or whole pages that were not sampled.
+struct Step {
+    page: f64,
+    pages: f64,
+    first: f64,
+    places: f64,
+    weight: f64,
+}
+
+impl Step {
+    /// Page and place after a part of the step, from 0 to 1.
+    fn after(&self, part: f64) -> (u64, u64) {
+        let page = self.page + part * self.pages;
+        let within = if self.pages > 0.0 { page.fract() } else { part };
+        (page as u64, (self.first + within * self.places).max(1.0) as u64)
     }
 }
 
@@ -195,19 +223,20 @@ mod tests {
 
     use super::*;
 
-    fn page(number: u32, weight: u32) -> Page {
-        Page { number: f64::from(number), weight: f64::from(weight), rows: 10.0 }
+    fn run(page: u32, weight: u32) -> Run {
+        Run { page: f64::from(page), first: 0.0, weight: f64::from(weight) }
     }
 
     #[test]
     fn pages_between_those_sampled_count_and_pages_without_rows_do_not() {
         // Every second page or so: the cut lies where nothing was sampled.
         let half = Sample { percent: 50.0, count: 2 };
-        assert_eq!(half.cut(&[page(0, 100), page(2, 100), page(3, 100), page(6, 100), page(7, 100)]), [(6, 6)]);
-        // All pages: those that are not among them hold nothing.
+        assert_eq!(half.cut(&[run(0, 100), run(2, 100), run(3, 100), run(8, 100)]), [(7, 1)]);
+        // All pages: those that are not among them hold nothing, and a heavy one is cut within.
         let all = Sample { percent: 100.0, count: 4 };
-        assert_eq!(all.cut(&[page(500, 100), page(501, 100)]), [(500, 6), (501, 1), (501, 6)]);
-        assert_eq!(all.cut(&[page(0, 1), page(900, 400)]), [(900, 3), (900, 5), (900, 8)]);
+        assert_eq!(all.cut(&[run(500, 100), run(501, 100)]), [(500, 8), (501, 1), (501, 8)]);
+        let later = Run { first: 16.0, ..run(900, 400) };
+        assert_eq!(all.cut(&[run(900, 0), later]), [(900, 20), (900, 24), (900, 28)]);
         assert_eq!(all.cut(&[]), []);
     }
 
@@ -218,8 +247,8 @@ mod tests {
             percent in 0.01_f64..=100.0,
             count in 1_u64..500,
         ) {
-            let pages: Vec<_> = sampled.into_iter().map(|(number, weight)| page(number, weight)).collect();
-            let cuts = Sample { percent, count }.cut(&pages);
+            let runs: Vec<_> = sampled.into_iter().map(|(page, weight)| run(page, weight)).collect();
+            let cuts = Sample { percent, count }.cut(&runs);
             prop_assert!(cuts.windows(2).all(|pair| pair[0] < pair[1]), "{cuts:?}");
             prop_assert!((cuts.len() as u64) < count);
         }
