@@ -31,6 +31,7 @@ const KEYS: &[&str] = &[
     "batch_bytes",
     "partition_bytes",
     "allow_insecure",
+    "compression",
     "memory",
     "threads",
     "spill",
@@ -103,7 +104,8 @@ impl Config {
         let mut layers = Layers::open(project, flags, environment)?;
         let source = source(&mut layers).ok_or_else(|| layers.absent.clone());
         let against = against(&mut layers, source.as_ref().ok());
-        let staging = StagingConfig { url: layers.text("staging.url", "file:staging") };
+        let compression = layers.parsed("staging.compression", "zstd", str::parse).unwrap_or_default();
+        let staging = StagingConfig { url: layers.text("staging.url", "file:staging"), compression };
         let transform = transform(&mut layers, project);
         let bindings = bindings(&mut layers);
         let shared = Shared {

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{FutureExt, TryStreamExt};
+use futures::channel::mpsc;
+use futures::{StreamExt, TryStreamExt};
 use tokio::time::timeout;
 use tokio_postgres::CopyOutStream;
 
@@ -44,10 +44,11 @@ pub(super) fn copy_columns(table: &CatalogTable, columns: &[String], slice: &Sli
     Ok(format!("copy (select {} from only {name}{predicate}) to stdout (format binary)", columns.join(", ")))
 }
 
-/// A `COPY` under way. Holds the messages that the socket has delivered and reads on only when asked.
+/// A `COPY` under way. Holds a few chunks of what the socket has delivered; more is read only when they are taken.
 pub struct CopyRead {
     table: String,
     lease: Lease,
+    data: mpsc::Receiver<Vec<u8>>,
     stream: Pin<Box<CopyOutStream>>,
 }
 
@@ -60,26 +61,29 @@ impl std::fmt::Debug for CopyRead {
 impl CopyRead {
     /// Starts a statement of [`copy_statement`].
     pub(super) async fn start(table: String, lease: Lease, statement: &str) -> Result<Self> {
-        lease.session.tally.reset();
+        let data = lease.session.tally.divert();
         let stream = answer(&table, "the table cannot be read", lease.session.client.copy_out(statement)).await?;
-        Ok(Self { table, lease, stream: Box::pin(stream) })
+        Ok(Self { table, lease, data, stream: Box::pin(stream) })
     }
 
-    /// The next bytes, or none when the server says that all are sent. Bytes that are here already come without waiting.
+    /// The next bytes, cut without regard to rows, or none when the server says that all are sent.
     ///
     /// # Errors
     /// When the read broke off, or the server has been silent for a quarter of an hour.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        // A timer is started only when the socket has nothing: there is a chunk a row.
-        let chunk = match self.stream.try_next().now_or_never() {
-            Some(chunk) => chunk,
-            None => timeout(SILENCE, self.stream.try_next()).await.map_err(|_| Error::Source {
-                table: self.table.clone(),
-                message: format!("the server sent nothing for {} minutes", SILENCE.as_secs() / 60),
-                transient: true,
-                cause: None,
-            })?,
+    pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
+        let next = async {
+            match self.data.next().await {
+                Some(chunk) => Ok(Some(chunk)),
+                // The library knows why they ended; data it has none, as they were drawn off before it.
+                None => Ok(self.stream.try_next().await?.map(Vec::from)),
+            }
         };
+        let chunk = timeout(SILENCE, next).await.map_err(|_| Error::Source {
+            table: self.table.clone(),
+            message: format!("the server sent nothing for {} minutes", SILENCE.as_secs() / 60),
+            transient: true,
+            cause: None,
+        })?;
         chunk.map_err(|cause| failure(&self.table, "the read broke off; what came is discarded", cause))
     }
 

@@ -11,6 +11,9 @@ const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Bit 16 of the flags: rows carry OIDs, which no supported server sends.
 const HAS_OIDS: u32 = 1 << 16;
 
+/// Bytes of room that are kept for tuples that span chunks; what a larger one took is given back when it is done.
+const KEPT: usize = 4 << 20;
+
 /// Cuts a binary `COPY` into tuples. Bytes are copied only for a tuple that spans two chunks.
 #[derive(Debug)]
 pub struct Framing {
@@ -57,6 +60,9 @@ impl Framing {
             carry.extend_from_slice(chunk);
             let used = self.consume(&carry, &mut row)?;
             carry.drain(..used);
+            if carry.capacity() > KEPT && carry.len() <= KEPT {
+                carry.shrink_to(KEPT);
+            }
             self.carry = carry;
         }
         Ok(())
@@ -83,7 +89,9 @@ impl Framing {
             if usize::try_from(count) != Ok(self.columns) {
                 return Err(self.wrong(format!("a row of {count} fields where {} were asked for", self.columns)));
             }
-            let Some(length) = self.tuple_length(&bytes[used + 2..])? else { return Ok(used) };
+            let length = self.tuple_length(&bytes[used + 2..]);
+            let length = length.map_err(|length| self.wrong(format!("a field of {length} bytes")))?;
+            let Some(length) = length else { return Ok(used) };
             row(&bytes[used + 2..used + 2 + length])?;
             self.rows += 1;
             used += 2 + length;
@@ -104,20 +112,22 @@ impl Framing {
         Ok((bytes.len() >= length).then_some(length))
     }
 
+    /// The length of the tuple that these bytes begin with, none if it has not come whole; a length that none can have
+    /// otherwise.
     #[inline]
-    fn tuple_length(&self, bytes: &[u8]) -> Result<Option<usize>> {
-        let mut at = 0;
+    fn tuple_length(&self, bytes: &[u8]) -> std::result::Result<Option<usize>, i32> {
+        let mut rest = bytes;
         for _ in 0..self.columns {
-            let Some(length) = bytes.get(at..at + 4) else { return Ok(None) };
-            let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
-            at += 4;
-            match usize::try_from(length) {
-                Ok(length) => at += length,
-                Err(_) if length == -1 => {}
-                Err(_) => return Err(self.wrong(format!("a field of {length} bytes"))),
-            }
+            let Some((length, value)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+            rest = match i32::from_be_bytes(*length) {
+                -1 => value,
+                length => match usize::try_from(length).map_err(|_| length)? {
+                    length if length <= value.len() => &value[length..],
+                    _ => return Ok(None),
+                },
+            };
         }
-        Ok((at <= bytes.len()).then_some(at))
+        Ok(Some(bytes.len() - rest.len()))
     }
 
     fn wrong(&self, what: String) -> crate::error::Error {

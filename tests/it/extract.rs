@@ -26,7 +26,7 @@ async fn verify(source: &PostgresSource, run: &RunFolder) -> VerifyReport {
 }
 
 fn area(folder: &Path) -> StagingArea {
-    StagingArea::open(&StagingConfig { url: folder.display().to_string() }).unwrap()
+    StagingArea::open(&StagingConfig::at(folder.display().to_string())).unwrap()
 }
 
 fn part(folder: &Path, run: &str, table: &str, number: usize) -> PathBuf {

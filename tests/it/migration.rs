@@ -27,7 +27,7 @@ struct Rehearsed {
 async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
     let folder = TempDir::new().unwrap();
     let url = folder.path().to_str().unwrap().to_owned();
-    let run = StagingArea::open(&StagingConfig { url }).unwrap().run("r1");
+    let run = StagingArea::open(&StagingConfig::at(url)).unwrap().run("r1");
     let database = format!("dirt{dirt}");
     server.create_database(&database).await.unwrap();
     let options = LibraryOptions { scale: 0.0001, dirt, ..LibraryOptions::default() };

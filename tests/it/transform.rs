@@ -29,7 +29,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         // A blank and a percent sign in the path: URLs must name exactly these objects.
         let url = folder.path().join("staging 100%").display().to_string();
-        let run = StagingArea::open(&StagingConfig { url }).unwrap().run("r1");
+        let run = StagingArea::open(&StagingConfig::at(url)).unwrap().run("r1");
         let config = TransformConfig {
             project: folder.path().join("queries"),
             memory: 64 << 20,

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, NullBufferBuilder, PrimitiveArray,
-};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, PrimitiveArray};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     Time64MicrosecondType, TimestampMicrosecondType, UInt32Type,
 };
 
 use super::numeric::unscaled;
+use super::validity::Validity;
 use super::{Column, Malformed, Notes, render};
 use crate::source::types::Wire;
 
@@ -24,7 +23,7 @@ pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// A column of one primitive type; `read` turns a value's bytes into it, or into none when it cannot be held.
 struct Fixed<T: ArrowPrimitiveType, R> {
     values: Vec<T::Native>,
-    nulls: NullBufferBuilder,
+    nulls: Validity,
     data_type: DataType,
     read: R,
 }
@@ -34,7 +33,7 @@ where
     T: ArrowPrimitiveType,
     R: Fn(&[u8], &mut Notes) -> Result<Option<T::Native>, Malformed> + Send + 'static,
 {
-    Box::new(Fixed::<T, R> { values: Vec::new(), nulls: NullBufferBuilder::new(0), data_type: wire.arrow(), read })
+    Box::new(Fixed::<T, R> { values: Vec::new(), nulls: Validity::default(), data_type: wire.arrow(), read })
 }
 
 impl<T, R> Column for Fixed<T, R>
@@ -161,12 +160,12 @@ fn scale_of(wire: &Wire) -> i32 {
 /// A column of booleans.
 pub(super) struct Bools {
     values: BooleanBufferBuilder,
-    nulls: NullBufferBuilder,
+    nulls: Validity,
 }
 
 impl Default for Bools {
     fn default() -> Self {
-        Self { values: BooleanBufferBuilder::new(0), nulls: NullBufferBuilder::new(0) }
+        Self { values: BooleanBufferBuilder::new(0), nulls: Validity::default() }
     }
 }
 

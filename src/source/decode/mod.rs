@@ -5,6 +5,7 @@ mod nested;
 mod numeric;
 mod render;
 mod text;
+mod validity;
 
 use std::collections::BTreeMap;
 

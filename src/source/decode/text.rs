@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, NullBufferBuilder, StringArray};
+use arrow::array::{ArrayRef, BinaryArray, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::numeric::numeric_text;
+use super::validity::Validity;
 use super::{Column, Malformed, Notes};
 
 /// Values of any length, end to end, with their ends.
 struct Bytes {
     values: Vec<u8>,
     ends: Vec<i32>,
-    nulls: NullBufferBuilder,
+    nulls: Validity,
 }
 
 impl Default for Bytes {
     fn default() -> Self {
-        Self { values: Vec::new(), ends: vec![0], nulls: NullBufferBuilder::new(0) }
+        Self { values: Vec::new(), ends: vec![0], nulls: Validity::default() }
     }
 }
 
