@@ -136,6 +136,12 @@ pub struct SourceArgs {
     /// Connections at once.
     #[arg(long, value_name = "N")]
     pub connections: Option<usize>,
+    /// Million bytes a second from the source, over all connections.
+    #[arg(long, value_name = "N")]
+    pub max_mbps: Option<usize>,
+    /// Read materialised views, too.
+    #[arg(long)]
+    pub materialised_views: bool,
     /// Reach a remote source without TLS, or with TLS that proves nothing: passwords and rows can be read on the way.
     #[arg(long)]
     pub allow_insecure: bool,
@@ -324,6 +330,8 @@ impl SourceArgs {
     pub fn add_to(&self, flags: &mut Flags) {
         put(flags, "source.url", self.source_url.as_ref());
         put(flags, "source.connections", self.connections.as_ref());
+        put(flags, "source.max_mbps", self.max_mbps.as_ref());
+        put(flags, "source.materialised_views", self.materialised_views.then_some(&true));
         put(flags, "source.allow_insecure", self.allow_insecure.then_some(&true));
         if !self.tables.is_empty() {
             flags.insert("source.include".into(), self.tables.join(","));

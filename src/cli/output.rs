@@ -116,8 +116,9 @@ impl Printed for Discovery {
             ]);
         }
         let Self { size_bytes, tables: count, server_version, connection, .. } = self;
+        let warnings: String = self.warnings.iter().map(|warning| format!("warning     {warning}\n")).collect();
         format!(
-            "size        {:.1} MiB\ntables      {count}\nserver      {server_version}\nreached     {} ({}, {}) as {} in {}\n\n{tables}",
+            "size        {:.1} MiB\ntables      {count}\nserver      {server_version}\nreached     {} ({}, {}) as {} in {}\n{warnings}\n{tables}",
             mebibytes(*size_bytes),
             connection.place,
             connection.transport,
@@ -139,16 +140,19 @@ fn shortened(text: &str) -> String {
 
 impl Printed for ExtractReport {
     fn to_text(&self) -> String {
-        let mut tables = Table::new(&["table", "rows", "MiB", "files", "exceptions", "seconds"]);
+        let moment: &[&str] = if self.one_moment { &[] } else { &["read at"] };
+        let columns = [&["table", "rows", "MiB", "files", "exceptions", "seconds"], moment].concat();
+        let mut tables = Table::new(&columns);
         for table in &self.tables {
-            tables.row([
+            let row = [
                 table.table.to_string(),
                 thousands(table.rows),
                 format!("{:.2}", mebibytes(table.bytes)),
                 table.files.to_string(),
                 table.exceptions.to_string(),
                 format!("{:.2}", table.seconds),
-            ]);
+            ];
+            tables.row(row.into_iter().chain(moment.iter().map(|_| table.at.clone())));
         }
         let mut skipped: BTreeMap<&str, u64> = BTreeMap::new();
         self.skipped.iter().for_each(|table| *skipped.entry(&table.reason).or_default() += 1);
@@ -161,8 +165,9 @@ impl Printed for ExtractReport {
                 )
             })
             .collect();
+        let warning = self.remark.as_ref().map(|remark| format!("\nwarning: {remark}")).unwrap_or_default();
         format!(
-            "{tables}\n{skipped}run {}: {} tables, {} rows, {:.1} MiB of Parquet in {:.1} s, snapshot {} at {}",
+            "{tables}\n{skipped}run {}: {} tables, {} rows, {:.1} MiB of Parquet in {:.1} s, snapshot {} at {}{warning}",
             self.run,
             self.tables.len(),
             thousands(self.rows),
@@ -187,8 +192,9 @@ impl Printed for VerifyReport {
             ]);
         }
         let different = self.differences().count();
-        let moment = if self.same_snapshot { "in the snapshot of the extraction" } else { "in a new snapshot" };
-        format!("{tables}\n{} tables, {different} differ; the source was read {moment}", self.tables.len())
+        let moment = if self.same_snapshot { "at the moment of the extraction" } else { "in a new snapshot" };
+        let warning = self.remark.as_ref().map(|remark| format!("\nwarning: {remark}")).unwrap_or_default();
+        format!("{tables}\n{} tables, {different} differ; the source was read {moment}{warning}", self.tables.len())
     }
 }
 
@@ -280,6 +286,9 @@ impl Printed for TransformReport {
         }
         for problem in &self.problems {
             text.push_str(&format!("problem: {problem}\n"));
+        }
+        for remark in &self.remarks {
+            text.push_str(&format!("warning: {remark}\n"));
         }
         text
     }

@@ -15,7 +15,7 @@ pub use self::layers::{Origin, Setting, is_elsewhere};
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
 use crate::load::{Attributes, Binding, LoadConfig};
-use crate::source::{Exclusion, SourceConfig, has_password};
+use crate::source::{Exclusion, SILENCE, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
 
@@ -30,6 +30,8 @@ const KEYS: &[&str] = &[
     "batch_rows",
     "batch_bytes",
     "partition_bytes",
+    "max_mbps",
+    "materialised_views",
     "allow_insecure",
     "compression",
     "memory",
@@ -214,6 +216,8 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
     let batch_rows = layers.parsed("source.batch_rows", "8192", layers::count);
     let batch_bytes = layers.parsed("source.batch_bytes", "8MiB", layers::bytes);
     let partition_bytes = layers.parsed("source.partition_bytes", "64MiB", layers::bytes);
+    let max_mbps = layers.parsed("source.max_mbps", "unlimited", limit);
+    let materialised_views = layers.parsed("source.materialised_views", "false", layers::truth);
     let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
     let url = layers.secret("source.url", |url| !has_password(url));
     // With libpq's variables alone, an empty URL says all.
@@ -227,8 +231,16 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
         batch_rows: batch_rows?,
         batch_bytes: usize::try_from(batch_bytes?).ok()?,
         partition_bytes: partition_bytes?,
+        max_mbps: max_mbps?,
+        materialised_views: materialised_views?,
         allow_insecure: allow_insecure?,
+        silence: SILENCE,
     })
+}
+
+/// A whole number from 1 on, or no limit.
+fn limit(text: &str) -> Result<Option<usize>, String> {
+    if text == "unlimited" { Ok(None) } else { layers::count(text).map(Some) }
 }
 
 /// `[against]`: the other database of `verify --against`. What is read and by how many connections is as for the source.

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode as Negotiation;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{answer, failure, value};
+use super::liveness::ask_for_life;
 use super::tap::{Tally, TapTls, Tapped};
 use super::target::{Address, Place, Target, Wanted};
 use super::tls::{SslMode, client_config};
@@ -52,8 +53,13 @@ pub(super) struct Session {
     pub(super) peer: Option<(IpAddr, u16)>,
     /// The host or socket folder in the user's words.
     pub(super) place: String,
+    /// Why the connection has ended, once it has.
+    pub(super) ending: Ending,
     driver: JoinHandle<()>,
 }
+
+/// Why a connection has ended: what the server said last (an administrator, a shutdown), or how the network broke.
+pub(super) type Ending = Arc<OnceLock<tokio_postgres::Error>>;
 
 impl Drop for Session {
     fn drop(&mut self) {
@@ -138,10 +144,8 @@ async fn plain(target: &Target, place: &Place) -> Result<Session> {
     config.ssl_mode(Negotiation::Disable);
     let stream = Tapped::new(wire, tally.clone());
     let (client, connection) = greet(target, place, config.connect_raw(stream, NoTls)).await?;
-    let driver = tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(Session { client, tally, peer, place: place_name(place), driver })
+    let (ending, driver) = drive(connection);
+    Ok(Session { client, tally, peer, place: place_name(place), ending, driver })
 }
 
 async fn secure(target: &Target, place: &Place) -> Result<Session> {
@@ -157,10 +161,22 @@ async fn secure(target: &Target, place: &Place) -> Result<Session> {
     let Ok(inner) = MakeTlsConnect::<Wire>::make_tls_connect(&mut maker, name);
     let tls = TapTls { inner, tally: tally.clone() };
     let (client, connection) = greet(target, place, config.connect_raw(wire, tls)).await?;
+    let (ending, driver) = drive(connection);
+    Ok(Session { client, tally, peer, place: place_name(place), ending, driver })
+}
+
+/// Runs a connection to its end, and keeps why that came.
+fn drive(
+    connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+) -> (Ending, JoinHandle<()>) {
+    let ending = Ending::default();
+    let kept = ending.clone();
     let driver = tokio::spawn(async move {
-        let _ = connection.await;
+        if let Err(cause) = connection.await {
+            let _ = kept.set(cause);
+        }
     });
-    Ok(Session { client, tally, peer, place: place_name(place), driver })
+    (ending, driver)
 }
 
 /// Waits for handshake and sign-in: something may listen that never says a word.
@@ -241,10 +257,10 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
             timeout(limit, UnixStream::connect(path)).await.map(|stream| stream.map(Wire::Unix))
         }
         Address::Tcp { address: Some(address), port, .. } => {
-            timeout(limit, tcp((*address, *port))).await.map(|stream| stream.map(Wire::Tcp))
+            timeout(limit, tcp((*address, *port), &target.config)).await.map(|stream| stream.map(Wire::Tcp))
         }
         Address::Tcp { name, port, .. } => {
-            timeout(limit, tcp((name.as_str(), *port))).await.map(|stream| stream.map(Wire::Tcp))
+            timeout(limit, tcp((name.as_str(), *port), &target.config)).await.map(|stream| stream.map(Wire::Tcp))
         }
     };
     let wire = dialled
@@ -266,15 +282,14 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
     Ok((wire, peer))
 }
 
-/// Connects to the first address of a name that answers. The socket asks the other end for signs of life, as often as
-/// the system is set to, so that an end that has gone without a word is noticed however long we wait for it.
-async fn tcp(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+/// Connects to the first address of a name that answers.
+async fn tcp(address: impl ToSocketAddrs, config: &Config) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in lookup_host(address).await? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let connecting = async {
             let socket = socket?;
-            socket.set_keepalive(true)?;
+            ask_for_life(&socket, config)?;
             socket.connect(address).await
         };
         match connecting.await {

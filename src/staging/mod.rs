@@ -12,7 +12,8 @@
 //! {staging}/ledger/{target}/…                                     copies of the ledger
 //! ```
 //!
-//! Data files come first, then one manifest by conditional create; readers trust manifests only.
+//! Data files come first, then one manifest by conditional create; readers trust manifests only. What a process left behind
+//! when it was killed is swept by the next one that writes the run's raw tables.
 
 mod dataset;
 mod documents;
@@ -21,10 +22,12 @@ pub mod json;
 mod layout;
 mod lease;
 mod manifest;
+mod moments;
 mod object;
 mod parquet;
 mod raw;
 mod reader;
+mod sweep;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -33,7 +36,7 @@ mod uploads;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -42,15 +45,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-pub use self::dataset::Dataset;
+pub use self::dataset::{Dataset, part_name};
 pub use self::documents::Documents;
-pub use self::layout::safe_name;
+pub use self::layout::{raw_folder, safe_name};
 pub use self::lease::Lease;
-pub use self::manifest::{FieldNote, Manifest, SnapshotNote};
+pub use self::manifest::{ExceptionsNote, FieldNote, Manifest, ServerState, SnapshotNote};
+pub use self::moments::Moments;
 pub use self::parquet::ParquetPart;
 pub use self::raw::RawTables;
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
+
+/// Manifests read at the same time.
+const LOOKS_AT_ONCE: usize = 16;
 
 /// Where the staging area is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,7 +255,7 @@ impl RunFolder {
 
     /// The dataset of a source table.
     pub fn raw(&self, table: &TableName) -> Dataset {
-        let folder = layout::raw_folder(table);
+        let folder = raw_folder(table);
         Dataset::new(&self.area, format!("raw/{folder}"), self.path.clone().join("raw").join(folder))
     }
 
@@ -278,14 +285,11 @@ impl RunFolder {
     /// # Errors
     /// When the folder cannot be listed or a manifest cannot be read.
     pub async fn raw_tables(&self) -> Result<Vec<(TableName, Manifest)>> {
-        let mut tables = Vec::new();
-        for dataset in self.datasets_in(&self.path.clone().join("raw"), "raw/").await? {
-            if let Some(manifest) = dataset.manifest().await?
-                && let Some(table) = manifest.table.clone()
-            {
-                tables.push((table, manifest));
-            }
-        }
+        let datasets = self.datasets_in(&self.path.clone().join("raw"), "raw/").await?;
+        let looks = futures::stream::iter(datasets).map(|dataset| async move { dataset.manifest().await });
+        let manifests: Vec<_> = looks.buffered(LOOKS_AT_ONCE).try_collect().await?;
+        let named = manifests.into_iter().flatten().filter_map(|manifest| Some((manifest.table.clone()?, manifest)));
+        let mut tables: Vec<_> = named.collect();
         tables.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(tables)
     }

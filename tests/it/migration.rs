@@ -42,7 +42,10 @@ async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
         batch_rows: 8192,
         batch_bytes: 8 << 20,
         partition_bytes: 64 << 20,
+        max_mbps: None,
+        materialised_views: false,
         allow_insecure: false,
+        silence: telecine::source::SILENCE,
     };
     let source = PostgresSource::connect(&config).await.unwrap();
     telecine::extract::run(&source, &run, &progress, &cancel).await.unwrap();
