@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::time::timeout;
 use tokio_postgres::CopyOutStream;
 
-use super::catalog::{CatalogTable, quote, quote_table};
+use super::catalog::{CatalogColumn, CatalogTable, quote, quote_table};
 use super::failure::{answer_within, failure, malformed};
 use super::pace::Pace;
 use super::snapshot::Lease;
@@ -19,19 +19,21 @@ use crate::error::{Error, Result};
 /// there sends rows. Longer than a server may rightly think before the first row of a slice.
 pub const SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// The columns as they are asked for. The server gives text for columns without an exact Arrow form: what the output
-/// function prints (a cast may print something else, `inet`'s adds a mask), or the cast's where that is the value itself.
+/// The columns as they are asked for.
 pub(super) fn wire_columns(table: &CatalogTable) -> Vec<String> {
-    let column = |column: &super::catalog::CatalogColumn| {
-        let name = quote(&column.name);
-        match (column.reading.cast, column.reading.fallback) {
-            (false, _) => name,
-            (true, false) => format!("{name}::pg_catalog.text"),
-            // A composite whose fields are all NULL `is null` too; it is not the NULL that `is distinct from null` asks for.
-            (true, true) => format!("case when {name} is distinct from null then pg_catalog.concat({name}) end"),
-        }
-    };
-    table.columns.iter().map(column).collect()
+    table.columns.iter().map(wire_column).collect()
+}
+
+/// A column as it is asked for. The server gives text for columns without an exact Arrow form: what the output function
+/// prints (a cast may print something else, `inet`'s adds a mask), or the cast's where that is the value itself.
+pub(super) fn wire_column(column: &CatalogColumn) -> String {
+    let name = quote(&column.name);
+    match (column.reading.cast, column.reading.fallback) {
+        (false, _) => name,
+        (true, false) => format!("{name}::pg_catalog.text"),
+        // A composite whose fields are all NULL `is null` too; it is not the NULL that `is distinct from null` asks for.
+        (true, true) => format!("case when {name} is distinct from null then pg_catalog.concat({name}) end"),
+    }
 }
 
 /// The statement that reads a slice.

@@ -12,7 +12,7 @@ use tokio_postgres::types::{FromSql, ToSql, Type};
 use super::catalog::{CatalogTable, quote, quote_table};
 use super::failure::{answer, failure, malformed, value};
 use super::types::Wire;
-use super::{CopyRead, PostgresSource, copy};
+use super::{CopyRead, Inner, PostgresSource, copy};
 use crate::dataflow::{Slice, TableName};
 use crate::error::Result;
 
@@ -94,11 +94,11 @@ impl KeyOrder {
             let column = &table.columns[*index];
             let (name, wire) = (quote(&column.name), &column.reading.wire);
             let literal = literal_type(wire).filter(|_| utf8 || *wire != Wire::Text)?;
-            let sent = if column.reading.cast { format!("{name}::pg_catalog.text") } else { name.clone() };
+            let sent = copy::wire_column(column);
             let text = column.type_name == "text" || column.type_name.starts_with("character varying");
             let compared = match wire {
                 Wire::Text if text && collated.contains(&column.name) => name,
-                Wire::Text if text || column.reading.cast => format!("{sent} collate \"C\""),
+                Wire::Text if text || column.reading.cast => format!("({sent}) collate \"C\""),
                 // What is sent is what the type prints; a cast to text would take blanks from the end of a char(n).
                 Wire::Text => format!("pg_catalog.format('%s', {name}) collate \"C\""),
                 _ => name,
@@ -262,7 +262,8 @@ impl PostgresSource {
         columns.push("ctid".into());
         let statement = copy::copy_columns(found, &columns, slice)?;
         let lease = self.open_snapshot().await?.lease().await?;
-        CopyRead::start(table.to_string(), lease, &statement).await
+        let Inner { pace, config, .. } = &*self.inner;
+        CopyRead::start(table.to_string(), lease, &statement, pace.clone(), config.silence).await
     }
 
     /// What the columns of the row at a place print, each cut after `longest` characters; none if there is no such row.

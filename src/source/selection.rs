@@ -97,6 +97,15 @@ impl Selection {
         self.include.iter().filter_map(problem).collect()
     }
 
+    /// Nothing, if every include glob selects a table.
+    ///
+    /// # Errors
+    /// [`Error::Preflight`] with all lines of [`Selection::idle_includes`].
+    pub(super) fn require_matches(&self, tables: &[CatalogTable]) -> Result<()> {
+        let problems = self.idle_includes(tables);
+        if problems.is_empty() { Ok(()) } else { Err(Error::preflight(problems.join("\n  "))) }
+    }
+
     /// The exclude globs that leave nothing out.
     pub(super) fn idle_excludes<'a>(&'a self, tables: &'a [CatalogTable]) -> impl Iterator<Item = &'a str> {
         let idle = |(pattern, _): &&(Pattern, String)| !tables.iter().any(|table| pattern.matches(table));

@@ -59,7 +59,7 @@ mod tests {
     #[tokio::test]
     async fn what_no_manifest_speaks_of_goes_and_the_rest_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let area = StagingArea::open(&StagingConfig { url: folder.path().display().to_string() }).unwrap();
+        let area = StagingArea::open(&StagingConfig::at(folder.path().display().to_string())).unwrap();
         let run = area.run("r");
         let table = TableName::new("public", "t");
         let manifest = Manifest::new(&run.raw(&table), &arrow::datatypes::Schema::empty(), []);

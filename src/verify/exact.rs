@@ -17,6 +17,7 @@ pub(super) fn form(wire: &Wire) -> Wire {
         Wire::List(item) => Wire::List(Box::new(form(item))),
         Wire::Struct(fields) => Wire::Struct(fields.iter().map(|(name, wire)| (name.clone(), form(wire))).collect()),
         Wire::Range(bound) => Wire::Range(Box::new(form(bound))),
+        Wire::Multirange(bound) => Wire::Multirange(Box::new(form(bound))),
         other => other.clone(),
     }
 }
@@ -33,7 +34,8 @@ pub(super) fn bytes<'a>(wire: &Wire, value: &'a [u8], buffer: &'a mut Vec<u8>) -
         | Wire::Float64
         | Wire::List(_)
         | Wire::Struct(_)
-        | Wire::Range(_) => {
+        | Wire::Range(_)
+        | Wire::Multirange(_) => {
             buffer.clear();
             append(wire, value, buffer)?;
             Ok(buffer)
@@ -51,6 +53,7 @@ fn append(wire: &Wire, value: &[u8], out: &mut Vec<u8>) -> Result<(), &'static s
         Wire::List(item) => list(item, value, out)?,
         Wire::Struct(fields) => composite(fields, value, out)?,
         Wire::Range(bound) => range(bound, value, out)?,
+        Wire::Multirange(bound) => multirange(bound, value, out)?,
         _ => out.extend_from_slice(value),
     }
     Ok(())
@@ -113,6 +116,17 @@ fn range(bound: &Wire, value: &[u8], out: &mut Vec<u8>) -> Result<(), &'static s
     out.push(*flags);
     while !rest.is_empty() {
         member(bound, &mut rest, out)?;
+    }
+    Ok(())
+}
+
+/// A count, then the ranges.
+fn multirange(bound: &Wire, mut rest: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    let count = word(&mut rest)?;
+    out.extend_from_slice(&count.to_be_bytes());
+    let range = Wire::Range(Box::new(bound.clone()));
+    while !rest.is_empty() {
+        member(&range, &mut rest, out)?;
     }
     Ok(())
 }

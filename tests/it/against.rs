@@ -197,7 +197,7 @@ async fn a_side_that_cannot_be_read_is_named_and_no_difference_claimed() {
 }
 
 /// A type, the value in both databases, the other value; each as PostgreSQL prints it.
-const VALUES: [(&str, &str, &str); 33] = [
+const VALUES: [(&str, &str, &str); 35] = [
     ("bool", "t", "f"),
     ("int2", "-32768", "32767"),
     ("float8", "0", "-0"),
@@ -230,6 +230,8 @@ const VALUES: [(&str, &str, &str); 33] = [
     ("jsonb", "{\"a\": 1}", "{\"a\": 1.0}"),
     ("json", "{\"a\":1}", "{\"a\": 1}"),
     ("int4range", "[1,5)", "[1,6)"),
+    ("int4multirange", "{[1,5),[7,9)}", "{[1,5),[7,10)}"),
+    ("inet", "10.0.0.1", "10.0.0.2"),
     ("interval", "1 day", "24:00:00"),
     ("mood[]", "{good,bad}", "{bad,good}"),
     ("uuid", "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"),

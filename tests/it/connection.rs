@@ -80,10 +80,12 @@ impl Ear {
                         let mut session = ServerConnection::new(tls.clone()).unwrap();
                         listen(&mut rustls::Stream::new(&mut session, &mut stream), &heard);
                     }
-                    None => {
+                    // The request for TLS (its code is 80877103); else a start-up message has begun.
+                    None if request[4..] == 80_877_103_u32.to_be_bytes() => {
                         stream.write_all(b"N").unwrap();
                         listen(&mut stream as &mut TcpStream, &heard);
                     }
+                    None => listen(&mut stream as &mut TcpStream, &heard),
                 }
             }
         });

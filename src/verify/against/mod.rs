@@ -46,7 +46,8 @@ pub use self::report::{
 use self::side::{Parts, Side};
 use crate::dataflow::{ContentChecksum, Progress, Source, TableMeta, TableName};
 use crate::error::{Error, Result};
-use crate::source::{Bound, PostgresSource, SnapshotName, TableShape};
+use crate::source::{Bound, PostgresSource, TableShape};
+use crate::staging::SnapshotNote;
 
 /// Rows that a part should hold.
 const PART_ROWS: u64 = 4096;
@@ -115,7 +116,7 @@ async fn compare_all(source: &PostgresSource, other: &PostgresSource, progress: 
     }
     first_pass.seconds = tables.iter().map(|table| table.first_pass.seconds).sum();
     narrowing.seconds = tables.iter().map(|table| table.narrowing.seconds).sum();
-    let named = |name: &SnapshotName| format!("{} at {}", name.id, name.at);
+    let named = |name: &SnapshotNote| format!("{} at {}", name.id, name.at);
     Ok(AgainstReport {
         tables,
         skipped: skipped(source, other).await?,
