@@ -10,6 +10,10 @@ use super::failure::malformed;
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Bit 16 of the flags: rows carry OIDs, which no supported server sends.
 const HAS_OIDS: u32 = 1 << 16;
+/// More bytes than a header's extension has (the server sends none) or than a field can have (PostgreSQL's `MaxAllocSize`):
+/// nothing is waited for that a length promises beyond.
+const MOST_EXTENSION: u32 = 1 << 16;
+const MOST_FIELD: i32 = 0x3FFF_FFFF;
 
 /// Cuts a binary `COPY` into tuples. Bytes are copied only for a tuple that spans two chunks.
 #[derive(Debug)]
@@ -97,7 +101,7 @@ impl Framing {
     fn header(&self, bytes: &[u8]) -> Result<Option<usize>> {
         let Some((head, _)) = bytes.split_at_checked(19) else { return Ok(None) };
         let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        if &head[..11] != SIGNATURE || word(11) & HAS_OIDS != 0 {
+        if &head[..11] != SIGNATURE || word(11) & HAS_OIDS != 0 || word(15) > MOST_EXTENSION {
             return Err(self.wrong("no header of a binary COPY".into()));
         }
         let length = 19 + word(15) as usize;
@@ -112,9 +116,9 @@ impl Framing {
             let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
             at += 4;
             match usize::try_from(length) {
-                Ok(length) => at += length,
+                Ok(bytes) if length <= MOST_FIELD => at += bytes,
                 Err(_) if length == -1 => {}
-                Err(_) => return Err(self.wrong(format!("a field of {length} bytes"))),
+                _ => return Err(self.wrong(format!("a field of {length} bytes"))),
             }
         }
         Ok((at <= bytes.len()).then_some(at))

@@ -165,7 +165,8 @@ fn stream(wires: &[Wire], rng: &mut Rng) -> Vec<u8> {
 /// Some bytes changed, cut out, put in, or made the length or count that nobody expects.
 fn spoil(bytes: &mut Vec<u8>, rng: &mut Rng) {
     for _ in 0..rng.usize(1..4) {
-        let at = rng.usize(19.min(bytes.len())..=bytes.len());
+        let first = if rng.u8(..20) == 0 { 0 } else { 19.min(bytes.len()) };
+        let at = rng.usize(first..=bytes.len());
         match rng.u8(..6) {
             0 => bytes.truncate(at),
             1 => drop(bytes.drain(at..bytes.len().min(at + rng.usize(..9)))),

@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
+use serde_json::json;
 use telecine::dataflow::TableName;
 use telecine::source::{PG_INFINITY, PostgresSource};
 
 use super::{back, run_in};
+use crate::outside::look;
 use crate::source::{client, config, database};
+use crate::support::python;
 
 const NESTED: &str = r#"
     create schema n;
@@ -93,6 +96,37 @@ async fn a_value_that_is_held_in_part_is_whole_in_the_exceptions() {
     let says = |column: &str| batch.schema().field_with_name(column).unwrap().metadata().get(PG_INFINITY).cloned();
     assert_eq!(says("many").as_deref(), Some("timestamp: -9223372036854775807, 9223372036854775807"));
     assert_eq!(says("numbers"), None);
+    server.stop().await.unwrap();
+}
+
+/// The far ends of what is finite, and beyond.
+const ENDS: &str = "
+    create table ends (id int primary key, d date, t timestamp, z timestamptz);
+    insert into ends values (1, '-infinity', '-infinity', '-infinity'), (2, 'infinity', 'infinity', 'infinity'),
+        (3, '4713-01-01 BC', '4713-01-01 BC', '4713-01-01 00:00:00+00 BC'),
+        (4, '5874897-12-31', '294247-01-10 04:00:54.775806', '294247-01-10 04:00:54.775806+00'),
+        (5, null, null, null), (6, '-infinity', '2020-01-01', '-infinity')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_readers_take_the_infinities_for_infinite_and_nothing_else() {
+    let python = python();
+    let (server, url, _client) = database(ENDS).await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = run_in(folder.path(), "ends");
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    assert_eq!(back::extracted(&source, &run).await, []);
+    let manifest = run.raw(&TableName::new("public", "ends")).manifest().await.unwrap().unwrap();
+    let mut dataset = json!({
+        "name": manifest.dataset, "folder": folder.path().join("runs/ends/raw/public.ends"), "rows": 6,
+        "files": manifest.files, "decimals": {"id": "21"}, "lengths": {},
+        "infinities": {"d": [2, 1], "t": [1, 1], "z": [2, 1]},
+    });
+    let seen = look(&python, folder.path(), &[dataset.clone()]).await;
+    assert_eq!(seen.0, Some(0), "{}", seen.2);
+    // The comparison can fail, in both readers.
+    dataset["infinities"]["t"] = json!([1, 2]);
+    let seen = look(&python, folder.path(), &[dataset]).await;
+    assert_eq!((seen.0, &seen.1["problems"]), (Some(1), &json!(2)), "{}", seen.2);
     server.stop().await.unwrap();
 }
 
