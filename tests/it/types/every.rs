@@ -5,8 +5,13 @@ use crate::source::{config, database};
 
 /// Makes a table of columns of the types that have one of these names, and a row a value that each type accepts.
 const MAKE: &str = r#"
-    create extension hstore; create extension citext; create extension ltree; create extension cube;
-    create extension isn; create extension seg; create extension intarray; create extension lo;
+    -- Base types of extensions, where they are installed.
+    do $$ declare name text; begin
+      for name in select e.name from pg_available_extensions e
+        where e.name in ('hstore', 'citext', 'ltree', 'cube', 'isn', 'seg', 'intarray', 'lo') loop
+        execute format('create extension %I', name);
+      end loop;
+    end $$;
     create schema every;
     create type every.mood as enum ('sad', 'o"k', 'ha,p\py', 'NULL', '');
     create type every.nothing as ();

@@ -1,7 +1,7 @@
 //! Values that a column holds only in part: what is in the column, what in `raw/_exceptions`, and under which key. And
 //! databases whose text is not UTF-8.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 use serde_json::json;
@@ -96,6 +96,42 @@ async fn a_value_that_is_held_in_part_is_whole_in_the_exceptions() {
     let says = |column: &str| batch.schema().field_with_name(column).unwrap().metadata().get(PG_INFINITY).cloned();
     assert_eq!(says("many").as_deref(), Some("timestamp: -9223372036854775807, 9223372036854775807"));
     assert_eq!(says("numbers"), None);
+    server.stop().await.unwrap();
+}
+
+const KEYED: &str = "
+    create table keyed (d date, z timestamptz, t timestamp, b bool, f float8, s float4, y bytea, c time, n numeric(9,2), i int8,
+        o oid, u uuid, x text, a int[], v time, primary key (d, z, t, b, f, s, y, c, n, i, o, u, x, a));
+    insert into keyed (select d::date, z::timestamptz, t::timestamp, n > 1, f::float8, f::float4, '\\x5c22', c::time, m::numeric,
+                              -n, n, md5(n::text)::uuid, x, a::int[], '24:00'
+        from (values (1, '2020-02-29', '2020-02-29 12:34:56.7+02', '1999-12-31 23:59:59.999999', '0.1', '00:00', '1.5', 'a, \"b\"', '{}'),
+                     (2, '0044-03-15 BC', '0044-03-15 00:00:00+00 BC', '0001-01-01', '-1e300', '12:34:56.789', '-2', '', '{1,2}'),
+                     (3, 'infinity', '-infinity', 'infinity', '-0', '23:59:59.999999', '0', '\\', '[0:1]={1,2}'),
+                     (4, '-infinity', 'infinity', '-infinity', 'NaN', '24:00', '3', '(', '{{1},{2}}'),
+                     (5, '5874897-12-31', '294276-12-31 23:59:59+00', '294276-12-31', 'Infinity', '01:00', 'NaN', ' ', '{}'))
+             w(n, d, z, t, f, c, m, x, a)) on conflict do nothing";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_named_as_postgresql_prints_it() {
+    let (server, url, client) = database("").await;
+    client.batch_execute(back::SETTINGS).await.unwrap();
+    client
+        .batch_execute(&KEYED.replace("f::float4", "case when n = 2 then 1.5 else f::float8 end::float4"))
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let exceptions = back::extracted(&source, &run_in(folder.path(), "keyed")).await;
+    let keys: BTreeSet<String> = exceptions.iter().map(|(_, key, ..)| key.clone()).collect();
+    let printed = "select concat((d, z, t, b, f, s, y, c, n, i, o, u, x, a)) from keyed";
+    let rows = client.query(printed, &[]).await.unwrap();
+    let printed = |row: &tokio_postgres::Row| {
+        let text: String = row.get(0);
+        // A key that is an array, and whole in its column, is named by Arrow.
+        text[1..text.len() - 1].replace(",\"{1,2}\"", ",\"[1, 2]\"").replace(",{}", ",[]")
+    };
+    assert_eq!(keys, rows.iter().map(printed).collect());
+    assert_eq!((keys.len(), exceptions.len()), (5, 5 + 1 + 2 + 3));
     server.stop().await.unwrap();
 }
 
