@@ -81,7 +81,7 @@ async fn a_read_that_breaks_off_is_read_again_in_the_same_snapshot() {
         ("cut", Fault::Cut, SILENCE, ""),
         ("reset", Fault::Reset, SILENCE, ""),
         // Acknowledged by the other end's system: only the watchdog notices.
-        ("silent", Fault::Silence, Duration::from_secs(1), ""),
+        ("silent", Fault::Silence, Duration::from_secs(3), ""),
         // Not acknowledged: TCP notices, long before the watchdog would.
         (
             "gone",
