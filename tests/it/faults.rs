@@ -81,7 +81,7 @@ async fn a_read_that_breaks_off_is_read_again_in_the_same_snapshot() {
         ("cut", Fault::Cut, SILENCE, ""),
         ("reset", Fault::Reset, SILENCE, ""),
         // Acknowledged by the other end's system: only the watchdog notices.
-        ("silent", Fault::Silence, Duration::from_secs(1), ""),
+        ("silent", Fault::Silence, Duration::from_secs(3), ""),
         // Not acknowledged: TCP notices, long before the watchdog would.
         (
             "gone",
@@ -146,10 +146,15 @@ async fn without_its_holder_a_snapshot_is_read_to_the_end_by_those_who_are_in_it
     let run = area(folder.path()).run("finished");
     source.snapshot().await.unwrap();
     assert_eq!(end_sessions(&admin, HOLDER).await, 1, "the holder");
-    // And a reader that is lost then leaves its work to the others.
+    // And a reader that is lost then leaves its work to the others, who have not ended when it wants to go on.
     proxy.strike(Fault::Reset, 300_000, 1);
-    let report = extract(&source, &run).await.unwrap();
-    assert_eq!((report.rows, report.snapshots.len(), proxy.struck()), (ROWS, 1, 1));
+    let staged = run.clone();
+    let extracted = tokio::spawn(async move { extract(&source, &staged).await });
+    wait_for("a lost reader", PATIENCE, async || (proxy.struck() == 1).then_some(())).await;
+    proxy.strike(Fault::Delay(Duration::from_millis(8)), 0, usize::MAX);
+    let report = extracted.await.unwrap().unwrap();
+    assert_eq!((report.rows, report.snapshots.len()), (ROWS, 1));
+    proxy.strike(Fault::Cut, usize::MAX, 0);
 
     // When the last reader has gone, what is done is told, and how to go on.
     let source = connect(&config(&proxy.url(&url, ""))).await;
