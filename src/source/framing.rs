@@ -10,6 +10,10 @@ use super::failure::malformed;
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Bit 16 of the flags: rows carry OIDs, which no supported server sends.
 const HAS_OIDS: u32 = 1 << 16;
+/// More bytes than a header's extension has (the server sends none) or than a field can have (PostgreSQL's `MaxAllocSize`):
+/// nothing is waited for that a length promises beyond.
+const MOST_EXTENSION: u32 = 1 << 16;
+const MOST_FIELD: i32 = 0x3FFF_FFFF;
 
 /// Bytes of room that are kept for tuples that span chunks; what a larger one took is given back when it is done.
 const KEPT: usize = 4 << 20;
@@ -105,7 +109,7 @@ impl Framing {
     fn header(&self, bytes: &[u8]) -> Result<Option<usize>> {
         let Some((head, _)) = bytes.split_at_checked(19) else { return Ok(None) };
         let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        if &head[..11] != SIGNATURE || word(11) & HAS_OIDS != 0 {
+        if &head[..11] != SIGNATURE || word(11) & HAS_OIDS != 0 || word(15) > MOST_EXTENSION {
             return Err(self.wrong("no header of a binary COPY".into()));
         }
         let length = 19 + word(15) as usize;
@@ -121,10 +125,11 @@ impl Framing {
             let Some((length, value)) = rest.split_first_chunk::<4>() else { return Ok(None) };
             rest = match i32::from_be_bytes(*length) {
                 -1 => value,
-                length => match usize::try_from(length).map_err(|_| length)? {
-                    length if length <= value.len() => &value[length..],
-                    _ => return Ok(None),
+                length @ 0..=MOST_FIELD => match value.get(length as usize..) {
+                    Some(rest) => rest,
+                    None => return Ok(None),
                 },
+                length => return Err(length),
             };
         }
         Ok(Some(bytes.len() - rest.len()))

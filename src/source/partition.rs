@@ -8,7 +8,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::catalog::{CatalogTable, quote, quote_table};
 use super::failure::{answer, value};
-use super::sample;
+use super::sample::Sample;
 use crate::dataflow::{Partition, Slice, TableName};
 use crate::error::Result;
 
@@ -77,8 +77,8 @@ pub(super) async fn plan(client: &Client, version: i32, table: &CatalogTable, sl
     if is_by_key(version, table) {
         return by_key(client, table, pages, count).await;
     }
-    let cuts = sample::cuts(client, table, "ctid", pages, count).await?;
-    Ok(ranges("ctid", "::tid", &cuts.at))
+    let cuts = Sample::of(table, pages, count).addresses(client, table).await?;
+    Ok(ranges("ctid", "::tid", &cuts))
 }
 
 /// The slices of a table of which no sample can be had.
@@ -110,7 +110,7 @@ async fn by_key(client: &Client, table: &CatalogTable, pages: u64, count: u64) -
     let Some(column) = table.columns.iter().find(|column| leading.as_ref() == Some(&column.name)) else {
         return Ok(vec![Slice::Whole]);
     };
-    let cuts = sample::cuts(client, table, &quote(&column.name), pages, count).await?;
+    let cuts = Sample::of(table, pages, count).values(client, table, &column.name).await?;
     let main = table.main_bytes as f64;
     let apart = table.bytes.saturating_sub(table.main_bytes) as f64;
     if main * cuts.readings + apart > READ_AGAIN * (main + apart) {

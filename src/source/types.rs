@@ -6,7 +6,7 @@
 //! | `smallint`, `integer`, `bigint` | big-endian | Int16, Int32, Int64 | INT32, INT32, INT64 | |
 //! | `oid` | big-endian | UInt32 | INT32 (unsigned) | |
 //! | `real`, `double precision` | IEEE 754 | Float32, Float64 | FLOAT, DOUBLE | NaN, infinities and -0 are kept |
-//! | `numeric(p, s)`, p to 38 | `numeric_send` | Decimal128(p, s) | decimal | NaN: NULL and an exception; trailing zeros are the type's |
+//! | `numeric(p, s)`, p to 38 | `numeric_send` | Decimal128(p, s) | decimal | NaN, or a value wider than the catalog says: NULL and an exception |
 //! | `numeric(p, s)`, p to 76 | `numeric_send` | Decimal256(p, s) | decimal | the same |
 //! | `numeric`, p over 76 | `numeric_send` | Utf8, all digits | string | |
 //! | `text`, `varchar`, `char(n)`, `name`, enums, `json` | the text | Utf8, byte for byte | string | bytes that are no UTF-8: NULL and an exception with the bytes in hex |

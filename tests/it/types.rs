@@ -8,6 +8,7 @@ mod every;
 mod hostile;
 mod nested;
 mod random;
+mod scalars;
 
 use std::env;
 use std::path::Path;

@@ -220,6 +220,7 @@ impl Rows {
         for column in std::mem::take(&mut self.notes.unheld) {
             if let Some(Some(value)) = Fields::new(tuple).nth(column) {
                 let text = render(&self.layout.wires[column], value);
+                self.notes.grown += text.len();
                 self.notes.found.push(Found { row: self.in_batch, column, text });
             }
         }

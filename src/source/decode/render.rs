@@ -91,11 +91,19 @@ fn write(wire: &Wire, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 fn float32(value: f32) -> String {
-    special(value.into()).unwrap_or_else(|| float(&format!("{value:.*e}", places(&format!("{value:e}"))), 6))
+    let reads = |text: &str| text.parse() == Ok(value.abs());
+    let digits = || {
+        shortest(|places| format!("{:.places$e}", value.abs()), &format!("{value:e}"), 8, value.abs() >= 1.6e7, reads)
+    };
+    special(value.into()).unwrap_or_else(|| float(value.is_sign_negative(), &digits(), 6))
 }
 
 fn float64(value: f64) -> String {
-    special(value).unwrap_or_else(|| float(&format!("{value:.*e}", places(&format!("{value:e}"))), 15))
+    let reads = |text: &str| text.parse() == Ok(value.abs());
+    let digits = || {
+        shortest(|places| format!("{:.places$e}", value.abs()), &format!("{value:e}"), 16, value.abs() >= 9e15, reads)
+    };
+    special(value).unwrap_or_else(|| float(value.is_sign_negative(), &digits(), 15))
 }
 
 fn special(value: f64) -> Option<String> {
@@ -107,18 +115,50 @@ fn special(value: f64) -> Option<String> {
     }
 }
 
-/// The decimal places of the shortest form with an exponent. Of two such forms equally near, the one that Rust prints when
-/// told the places is PostgreSQL's (the even one).
-fn places(shortest: &str) -> usize {
-    let mantissa = shortest.split('e').next().unwrap_or_default();
-    mantissa.split_once('.').map_or(0, |(_, places)| places.len())
+/// The shortest digits, with an exponent, that lie strictly between the halfway points to the number's neighbours, as
+/// PostgreSQL 12 on prints them (`acceptBounds` is false in `d2s.c` and `f2s.c`); of two such the nearer one. Rust's own
+/// shortest form `inclusive` may lie on a halfway point, but is never longer. Only an integer beyond the mantissa can have
+/// so short a halfway point: `may_tie`. `reads` tells whether a text is read as the number.
+fn shortest(
+    rounded: impl Fn(usize) -> String,
+    inclusive: &str,
+    most: usize,
+    may_tie: bool,
+    reads: impl Fn(&str) -> bool,
+) -> String {
+    let mantissa = inclusive.split('e').next().unwrap_or_default();
+    let first = mantissa.split_once('.').map_or(0, |(_, places)| places.len());
+    for places in first..most {
+        let text = rounded(places);
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let digits: u64 = mantissa.replace('.', "").parse().unwrap_or_default();
+        let power = exponent.parse::<i32>().unwrap_or_default() - i32::try_from(places).unwrap_or_default();
+        let inside = |digits: u64| match (may_tie, digits.checked_sub(1)) {
+            (true, Some(less)) => {
+                // A hair more and a hair less must be the number too.
+                let (zeros, nines, power) = ("0".repeat(HAIR - 1), "9".repeat(HAIR), power - HAIR as i32);
+                reads(&format!("{digits}{zeros}1e{power}")) && reads(&format!("{less}{nines}e{power}"))
+            }
+            _ => reads(&format!("{digits}e{power}")),
+        };
+        // At a power of two the nearest digits can be too low where the next ones are right.
+        if let Some(digits) = [digits, digits.saturating_add(1)].into_iter().find(|digits| inside(*digits)) {
+            let all = digits.to_string();
+            let (head, tail) = all.split_at(1);
+            let power = power + i32::try_from(tail.len()).unwrap_or_default();
+            return if tail.is_empty() { format!("{head}e{power}") } else { format!("{head}.{tail}e{power}") };
+        }
+    }
+    rounded(most)
 }
 
-/// The shortest digits that give the number back, written out from 0.0001 up to ten to the power of `fixed`, with an
-/// exponent of at least two digits otherwise (PostgreSQL 12 on, `to_chars` in `d2s.c` and `f2s.c`). Where an integer beyond
-/// the mantissa has a shorter form exactly halfway to its neighbour, PostgreSQL prints a digit more of the same number.
-fn float(shortest: &str, fixed: i32) -> String {
-    let (sign, number) = shortest.strip_prefix('-').map_or(("", shortest), |number| ("-", number));
+/// Digits after which a number differs from one of seventeen by a hair.
+const HAIR: usize = 100;
+
+/// The shortest digits written out from 0.0001 up to ten to the power of `fixed`, with an exponent of at least two digits
+/// otherwise (`to_chars` in `d2s.c` and `f2s.c`).
+fn float(negative: bool, shortest: &str, fixed: i32) -> String {
+    let (sign, number) = (if negative { "-" } else { "" }, shortest);
     let (mantissa, exponent) = number.split_once('e').unwrap_or((number, "0"));
     let power: i32 = exponent.parse().unwrap_or_default();
     if !(-4..fixed).contains(&power) {
@@ -180,6 +220,10 @@ fn timestamp(micros: i64, utc: bool) -> String {
         }
     }
 }
+
+/// A text longer than this PostgreSQL cannot print either (`MaxAllocSize`): a short numeric may have 100,000 digits, and an
+/// array many of them.
+const MOST_TEXT: usize = 1 << 30;
 
 /// What makes a text be quoted, beside quotes, backslashes, blanks and emptiness: in arrays, composites and ranges.
 const ARRAY: &[u8] = b"{},";
@@ -244,6 +288,9 @@ fn elements(item: &Wire, sizes: &[(usize, i32)], cursor: &mut Cursor<'_>, out: &
     };
     out.push(b'{');
     for index in 0..*size {
+        if out.len() > MOST_TEXT {
+            return None;
+        }
         if index > 0 {
             out.push(b',');
         }

@@ -127,6 +127,8 @@ const BACK: &str = "create temp table if not exists back
 pub struct Judged {
     /// Values compared, NULLs among them.
     pub values: usize,
+    /// Of these, the ones that are not NULL.
+    pub filled: usize,
     /// Of these, the ones that were whole in `raw/_exceptions`, as (table, key, column, text).
     pub exceptions: Vec<(String, String, String, String)>,
 }
@@ -145,7 +147,7 @@ pub async fn extracted(source: &PostgresSource, run: &RunFolder) -> Vec<(String,
 /// PostgreSQL compare: each value that was turned into text and read again, and each value's text as `render` makes it.
 pub async fn judge(client: &Client, source: &PostgresSource, run: &RunFolder) -> Judged {
     let exceptions = extracted(source, run).await;
-    let mut judged = Judged { values: 0, exceptions };
+    let mut judged = Judged { exceptions, ..Judged::default() };
     let lost: HashMap<_, _> =
         judged.exceptions.iter().map(|(t, k, c, text)| ((t.clone(), k.clone(), c.clone()), text.clone())).collect();
     assert_eq!(lost.len(), judged.exceptions.len(), "one exception a value");
@@ -155,6 +157,7 @@ pub async fn judge(client: &Client, source: &PostgresSource, run: &RunFolder) ->
         let wires = source.wires(&table.table).await.unwrap();
         let values = values(run, &table, &wires, &lost).await;
         judged.values += values.len();
+        judged.filled += values.values().filter(|value| value.is_some()).count();
         let shown = shown(source, &table.table, &wires).await;
         let (mut ids, mut names, mut texts, mut prints) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for ((id, column), value) in values {

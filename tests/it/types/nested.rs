@@ -1,14 +1,17 @@
 //! Values that a column holds only in part: what is in the column, what in `raw/_exceptions`, and under which key. And
 //! databases whose text is not UTF-8.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
+use serde_json::json;
 use telecine::dataflow::TableName;
 use telecine::source::{PG_INFINITY, PostgresSource};
 
 use super::{back, run_in};
+use crate::outside::look;
 use crate::source::{client, config, database};
+use crate::support::python;
 
 const NESTED: &str = r#"
     create schema n;
@@ -93,6 +96,73 @@ async fn a_value_that_is_held_in_part_is_whole_in_the_exceptions() {
     let says = |column: &str| batch.schema().field_with_name(column).unwrap().metadata().get(PG_INFINITY).cloned();
     assert_eq!(says("many").as_deref(), Some("timestamp: -9223372036854775807, 9223372036854775807"));
     assert_eq!(says("numbers"), None);
+    server.stop().await.unwrap();
+}
+
+const KEYED: &str = "
+    create table keyed (d date, z timestamptz, t timestamp, b bool, f float8, s float4, y bytea, c time, n numeric(9,2), i int8,
+        o oid, u uuid, x text, a int[], v time, primary key (d, z, t, b, f, s, y, c, n, i, o, u, x, a));
+    insert into keyed (select d::date, z::timestamptz, t::timestamp, n > 1, f::float8, f::float4, '\\x5c22', c::time, m::numeric,
+                              -n, n, md5(n::text)::uuid, x, a::int[], '24:00'
+        from (values (1, '2020-02-29', '2020-02-29 12:34:56.7+02', '1999-12-31 23:59:59.999999', '0.1', '00:00', '1.5', 'a, \"b\"', '{}'),
+                     (2, '0044-03-15 BC', '0044-03-15 00:00:00+00 BC', '0001-01-01', '-1e300', '12:34:56.789', '-2', '', '{1,2}'),
+                     (3, 'infinity', '-infinity', 'infinity', '-0', '23:59:59.999999', '0', '\\', '[0:1]={1,2}'),
+                     (4, '-infinity', 'infinity', '-infinity', 'NaN', '24:00', '3', '(', '{{1},{2}}'),
+                     (5, '5874897-12-31', '294276-12-31 23:59:59+00', '294276-12-31', 'Infinity', '01:00', 'NaN', ' ', '{}'))
+             w(n, d, z, t, f, c, m, x, a)) on conflict do nothing";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_named_as_postgresql_prints_it() {
+    let (server, url, client) = database("").await;
+    client.batch_execute(back::SETTINGS).await.unwrap();
+    client
+        .batch_execute(&KEYED.replace("f::float4", "case when n = 2 then 1.5 else f::float8 end::float4"))
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let exceptions = back::extracted(&source, &run_in(folder.path(), "keyed")).await;
+    let keys: BTreeSet<String> = exceptions.iter().map(|(_, key, ..)| key.clone()).collect();
+    let printed = "select concat((d, z, t, b, f, s, y, c, n, i, o, u, x, a)) from keyed";
+    let rows = client.query(printed, &[]).await.unwrap();
+    let printed = |row: &tokio_postgres::Row| {
+        let text: String = row.get(0);
+        // A key that is an array, and whole in its column, is named by Arrow.
+        text[1..text.len() - 1].replace(",\"{1,2}\"", ",\"[1, 2]\"").replace(",{}", ",[]")
+    };
+    assert_eq!(keys, rows.iter().map(printed).collect());
+    assert_eq!((keys.len(), exceptions.len()), (5, 5 + 1 + 2 + 3));
+    server.stop().await.unwrap();
+}
+
+/// The far ends of what is finite, and beyond.
+const ENDS: &str = "
+    create table ends (id int primary key, d date, t timestamp, z timestamptz);
+    insert into ends values (1, '-infinity', '-infinity', '-infinity'), (2, 'infinity', 'infinity', 'infinity'),
+        (3, '4713-01-01 BC', '4713-01-01 BC', '4713-01-01 00:00:00+00 BC'),
+        (4, '5874897-12-31', '294247-01-10 04:00:54.775806', '294247-01-10 04:00:54.775806+00'),
+        (5, null, null, null), (6, '-infinity', '2020-01-01', '-infinity')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_readers_take_the_infinities_for_infinite_and_nothing_else() {
+    let python = python();
+    let (server, url, _client) = database(ENDS).await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = run_in(folder.path(), "ends");
+    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    assert_eq!(back::extracted(&source, &run).await, []);
+    let manifest = run.raw(&TableName::new("public", "ends")).manifest().await.unwrap().unwrap();
+    let mut dataset = json!({
+        "name": manifest.dataset, "folder": folder.path().join("runs/ends/raw/public.ends"), "rows": 6,
+        "files": manifest.files, "decimals": {"id": "21"}, "lengths": {},
+        "infinities": {"d": [2, 1], "t": [1, 1], "z": [2, 1]},
+    });
+    let seen = look(&python, folder.path(), &[dataset.clone()]).await;
+    assert_eq!(seen.0, Some(0), "{}", seen.2);
+    // The comparison can fail, in both readers.
+    dataset["infinities"]["t"] = json!([1, 2]);
+    let seen = look(&python, folder.path(), &[dataset]).await;
+    assert_eq!((seen.0, &seen.1["problems"]), (Some(1), &json!(2)), "{}", seen.2);
     server.stop().await.unwrap();
 }
 
