@@ -154,7 +154,7 @@ mod tests {
     fn a_dictionary_is_for_values_that_come_again() {
         assert_eq!(encoding(numbers(Some)), Some(Encoding::DELTA_BINARY_PACKED), "a key");
         assert_eq!(encoding(numbers(|i| Some(i % 100))), Some(Encoding::DELTA_BINARY_PACKED), "a reference");
-        assert_eq!(encoding(numbers(|i| Some(i % 100 << 40))), None, "a hundred moments");
+        assert_eq!(encoding(numbers(|i| Some((i % 100) << 40))), None, "a hundred moments");
         let clustered = numbers(|i| Some((i / 13).wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64) >> 40));
         assert_eq!(encoding(clustered), Some(Encoding::DELTA_BINARY_PACKED), "thirteen rows of each thing");
         assert_eq!(encoding(numbers(|i| (i % 1000 == 0).then_some(i))), None, "hardly a value");

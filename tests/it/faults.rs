@@ -31,7 +31,7 @@ async fn verify(source: &PostgresSource, run: &RunFolder) -> VerifyReport {
 }
 
 fn area(folder: &Path) -> StagingArea {
-    StagingArea::open(&StagingConfig { url: folder.display().to_string() }).unwrap()
+    StagingArea::open(&StagingConfig::at(folder.display().to_string())).unwrap()
 }
 
 async fn connect(settings: &SourceConfig) -> PostgresSource {

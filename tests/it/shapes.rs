@@ -33,7 +33,7 @@ struct Extracted {
 
 async fn extracted(settings: &SourceConfig) -> Extracted {
     let folder = tempfile::tempdir().unwrap();
-    let area = StagingArea::open(&StagingConfig { url: folder.path().display().to_string() }).unwrap();
+    let area = StagingArea::open(&StagingConfig::at(folder.path().display().to_string())).unwrap();
     let run = area.run("r");
     let source = PostgresSource::connect(settings).await.unwrap();
     let (progress, cancel) = (Progress::default(), CancellationToken::new());

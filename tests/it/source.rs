@@ -169,6 +169,15 @@ fn numbers(text: &str, single: bool) -> Vec<String> {
     numbers.map(|number| float(number.to_owned(), single)).collect()
 }
 
+/// A float's text with all of its digits, the same for texts of the same bits.
+fn float(text: String, single: bool) -> String {
+    let text = text.replace("Infinity", "inf");
+    match single {
+        true => format!("{:?}", text.parse::<f32>().unwrap()),
+        false => format!("{:?}", text.parse::<f64>().unwrap()),
+    }
+}
+
 /// The server's `server_version_num`.
 pub(crate) async fn version(client: &Client) -> i32 {
     let row = client.query_one("select current_setting('server_version_num')::int", &[]).await.unwrap();

@@ -18,7 +18,7 @@ use telecine::staging::{RunFolder, StagingArea, StagingConfig};
 
 /// A run in a folder.
 pub fn run_in(folder: &Path, name: &str) -> RunFolder {
-    StagingArea::open(&StagingConfig { url: folder.display().to_string() }).unwrap().run(name)
+    StagingArea::open(&StagingConfig::at(folder.display().to_string())).unwrap().run(name)
 }
 
 /// A source of the tables of one schema.

@@ -7,7 +7,7 @@
 //! checksums agree are done with. Rows of the others are read again, and only they, then compared by key.
 //!
 //! - *Key ranges.* If both sides have the same primary key, of types whose order is known here (see `source::ranges`),
-//!   its keys are cut into ranges of about [`PART_ROWS`] by a sample taken beforehand from the source. The bounds need
+//!   its keys are cut into ranges of about 4,096 rows by a sample taken beforehand from the source. The bounds need
 //!   not be good ones, only the same on both sides. A range that differs is asked for by its bounds, which an index
 //!   serves; one that holds more rows than are compared at once is cut anew, by all of its keys.
 //! - *Hashes.* Where the order of the key is not known (floats, enums in a database that is not UTF-8 …), or there is no
@@ -22,8 +22,8 @@
 //! `char(n)` that became a `text`.
 //!
 //! # Memory
-//! A checksum of each part in each reader (32 bytes), then at most [`ROWS_AT_ONCE`] rows of a side in each of the
-//! comparisons at work, by key and digest. Values are held of the rows that are listed, [`LISTED`] a table, and cut.
+//! A checksum of each part in each reader (32 bytes), then at most 100,000 rows of a side in each of the
+//! comparisons at work, by key and digest. Values are held of the rows that are listed, 100 a table, and cut.
 
 mod columns;
 mod listing;
