@@ -149,6 +149,21 @@ impl Error {
         Self::Preflight { message: message.into(), cause: None }
     }
 
+    /// The same error with what it is about, where two of a kind are at work.
+    #[must_use]
+    pub fn about(self, what: &str) -> Self {
+        match self {
+            Self::Config { problems } => {
+                Self::Config { problems: problems.into_iter().map(|problem| format!("{what}: {problem}")).collect() }
+            }
+            Self::Preflight { message, cause } => Self::Preflight { message: format!("{what}: {message}"), cause },
+            Self::Source { table, message, transient, cause } => {
+                Self::Source { table: format!("{table} ({what})"), message, transient, cause }
+            }
+            other => other,
+        }
+    }
+
     /// A staging failure at `path` caused by `cause`.
     pub fn staging(path: impl Into<String>, message: impl Into<String>, cause: impl Into<Cause>) -> Self {
         Self::Staging { path: path.into(), message: message.into(), cause: Some(cause.into()) }

@@ -15,6 +15,9 @@ use tracing_subscriber::EnvFilter;
 /// Plans of deep queries are walked on worker threads, too; an unoptimised build needs more than the usual 2 MiB.
 const STACK: usize = 16 << 20;
 
+/// The signal for a file that grows beyond the limit; this number on Linux (but MIPS), macOS and the BSDs.
+const SIGXFSZ: i32 = 25;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli.global);
@@ -28,6 +31,8 @@ fn main() -> ExitCode {
     let received = Arc::new(AtomicI32::new(0));
     let outcome = runtime.block_on(async {
         let cancel = CancellationToken::new();
+        // A limit on the size of files (`ulimit -f`) would end the process without a word; caught, the write fails and says so.
+        let _file_size = signal(SignalKind::from_raw(SIGXFSZ));
         let surroundings = Surroundings { environment: std::env::vars().collect(), cancel: cancel.clone() };
         let listening = tokio::spawn(listen(cancel, Arc::clone(&received)));
         let outcome = cli::run(cli, &surroundings).await;

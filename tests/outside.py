@@ -3,9 +3,11 @@
 Usage: outside.py EXPECTED.json
 
 EXPECTED.json: {"datasets": [{"name", "folder", "rows", "files": [{"name", "rows"}],
-                              "decimals": {column: "sum" or null}, "lengths": {column: characters or null}}]}
-Sums of decimals are compared as exact decimals, lengths of text in characters. Prints one line and exits 0, or prints
-every difference and exits 1.
+                              "decimals": {column: "sum" or null}, "lengths": {column: characters or null},
+                              "infinities": {column: [of -infinity, of infinity]}}]}
+Sums of decimals are compared as exact decimals, lengths of text in characters; `infinities`, which may be absent, are the
+counts of dates or timestamps that a reader takes for infinite. Prints one line and exits 0, or prints every difference and
+exits 1.
 """
 
 import json
@@ -31,13 +33,17 @@ def with_duckdb(connection, dataset, paths):
     every = f"read_parquet({paths!r})"
     for path in paths:  # every value of every column is decoded
         connection.execute("create or replace temp table whole as select * from read_parquet(?)", [path])
-    found = {"decimals": {}, "lengths": {}}
+    found = {"decimals": {}, "lengths": {}, "infinities": {}}
     for column in dataset["decimals"]:
         total = connection.execute(f"select sum({quoted(column)})::varchar from {every}").fetchone()[0]
         found["decimals"][column] = total
     for column in dataset["lengths"]:
         total = connection.execute(f"select sum(length({quoted(column)}))::varchar from {every}").fetchone()[0]
         found["lengths"][column] = total
+    for column in dataset.get("infinities", {}):
+        printed = f"count(*) filter (where {quoted(column)}::varchar = ?)"
+        counts = connection.execute(f"select {printed}, {printed} from {every}", ["-infinity", "infinity"]).fetchone()
+        found["infinities"][column] = list(counts)
     return rows, found
 
 
@@ -46,7 +52,7 @@ def with_pyarrow(dataset, paths):
     tables = [pq.read_table(path) for path in paths]
     for table in tables:
         table.validate(full=True)
-    found = {"decimals": {}, "lengths": {}}
+    found = {"decimals": {}, "lengths": {}, "infinities": {}}
     for column in dataset["decimals"]:
         values = pa.chunked_array([chunk for table in tables for chunk in table.column(column).chunks])
         scale = values.type.scale if pa.types.is_decimal(values.type) else 0
@@ -56,6 +62,12 @@ def with_pyarrow(dataset, paths):
         counts = [pc.sum(pc.utf8_length(table.column(column).cast(pa.large_string()))).as_py() for table in tables]
         counts = [count for count in counts if count is not None]
         found["lengths"][column] = str(sum(counts)) if counts else None
+    for column in dataset.get("infinities", {}):
+        found["infinities"][column] = [
+            sum(pc.sum(pc.equal(table.column(column).cast(whole), value)).as_py() or 0 for table in tables)
+            for whole in [pa.int32() if pa.types.is_date32(tables[0].schema.field(column).type) else pa.int64()]
+            for value in (1 - 2 ** (whole.bit_width - 1), 2 ** (whole.bit_width - 1) - 1)
+        ]
     return [table.num_rows for table in tables], found
 
 
@@ -70,6 +82,9 @@ def differences(reader, dataset, rows, found):
             actual = found[kind][column]
             if (None if actual is None else Decimal(actual)) != (None if expected is None else Decimal(expected)):
                 yield f"{reader}: {dataset['name']}.{column}: {kind} add up to {actual}, expected {expected}"
+    for column, expected in dataset.get("infinities", {}).items():
+        if found["infinities"][column] != expected:
+            yield f"{reader}: {dataset['name']}.{column}: infinite {found['infinities'][column]}, expected {expected}"
 
 
 def main(path):

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use bytes::Bytes;
 use futures::TryStreamExt;
 use secrecy::ExposeSecret;
 use telecine::config::{Config, Flags, TargetConfig};
@@ -51,8 +50,8 @@ pub struct Captured {
     pub label: &'static str,
     pub table: TableName,
     pub layout: Layout,
-    /// The bytes as they came: a message a row.
-    pub chunks: Vec<Bytes>,
+    /// The bytes as they came.
+    pub chunks: Vec<Vec<u8>>,
     pub bytes: u64,
 }
 
@@ -175,7 +174,7 @@ impl Captured {
 
 /// A staging area in a folder.
 pub fn area(folder: &Path) -> StagingArea {
-    StagingArea::open(&telecine::staging::StagingConfig { url: folder.display().to_string() }).unwrap()
+    StagingArea::open(&telecine::staging::StagingConfig::at(folder.display().to_string())).unwrap()
 }
 
 /// The sink that keeps nothing: the number of rows that came.

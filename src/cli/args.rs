@@ -71,7 +71,7 @@ pub enum Verb {
     Discover(SourceArgs),
     /// Any PostgreSQL database into Parquet; needs no queries.
     Extract(Extract),
-    /// Source = raw: counts and content checksums of every table.
+    /// Source = raw, or source = another database: counts and content checksums of every table.
     Verify(Verify),
     /// Queries into datasets, documents and rejected rows.
     Transform(TransformArgs),
@@ -127,7 +127,7 @@ pub struct Rehearse {
 /// Where rows come from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SourceArgs {
-    /// The source database: postgres://…, or env:NAME for a variable that holds it.
+    /// The source database: postgres://… without a password, env:NAME for a variable or file:PATH for a file that hold it.
     #[arg(long, value_name = "URL")]
     pub source_url: Option<String>,
     /// Read only these tables (globs on name or schema.name); may be repeated.
@@ -142,6 +142,15 @@ pub struct SourceArgs {
     /// By what an extraction reads rows: copy, or connectorx where it is built in.
     #[arg(long, value_name = "NAME")]
     pub reader: Option<String>,
+    /// Million bytes a second from the source, over all connections.
+    #[arg(long, value_name = "N")]
+    pub max_mbps: Option<usize>,
+    /// Read materialised views, too.
+    #[arg(long)]
+    pub materialised_views: bool,
+    /// Reach a remote source without TLS, or with TLS that proves nothing: passwords and rows can be read on the way.
+    #[arg(long)]
+    pub allow_insecure: bool,
 }
 
 /// The run to work on.
@@ -200,6 +209,13 @@ pub struct Verify {
     /// The run.
     #[command(flatten)]
     pub run: RunId,
+    /// Compare the source with this database instead of with a run: postgres://… without a password, env:NAME or
+    /// file:PATH.
+    #[arg(long, value_name = "URL", conflicts_with = "run")]
+    pub against: Option<String>,
+    /// Reach that database without TLS, likewise.
+    #[arg(long, requires = "against")]
+    pub against_allow_insecure: bool,
 }
 
 /// `telecine transform`.
@@ -321,6 +337,9 @@ impl SourceArgs {
         put(flags, "source.url", self.source_url.as_ref());
         put(flags, "source.connections", self.connections.as_ref());
         put(flags, "source.reader", self.reader.as_ref());
+        put(flags, "source.max_mbps", self.max_mbps.as_ref());
+        put(flags, "source.materialised_views", self.materialised_views.then_some(&true));
+        put(flags, "source.allow_insecure", self.allow_insecure.then_some(&true));
         if !self.tables.is_empty() {
             flags.insert("source.include".into(), self.tables.join(","));
         }

@@ -12,10 +12,11 @@ use crate::extract::ExtractReport;
 use crate::load::{LoadReport, PlanReport};
 use crate::reconcile::ReconcileReport;
 use crate::rehearsal::library::LoadSummary;
-use crate::report::{RunReport, SCHEMA_VERSION, Table, mebibytes, thousands};
+use crate::report::{RunReport, SCHEMA_VERSION, Table, mebibytes, thousands, visible};
 use crate::source::{Discovery, Use};
 use crate::transform::TransformReport;
 use crate::verify::VerifyReport;
+use crate::verify::against::{AgainstReport, ComparedTable, Pass, RowDifference, RowKind};
 
 /// Differences that are shown to people; the JSON has more.
 const SHOWN: usize = 20;
@@ -115,8 +116,9 @@ impl Printed for Discovery {
             ]);
         }
         let Self { size_bytes, tables: count, server_version, connection, .. } = self;
+        let warnings: String = self.warnings.iter().map(|warning| format!("warning     {warning}\n")).collect();
         format!(
-            "size        {:.1} MiB\ntables      {count}\nserver      {server_version}\nreached     {} ({}, {}) as {} in {}\n\n{tables}",
+            "size        {:.1} MiB\ntables      {count}\nserver      {server_version}\nreached     {} ({}, {}) as {} in {}\n{warnings}\n{tables}",
             mebibytes(*size_bytes),
             connection.place,
             connection.transport,
@@ -138,16 +140,19 @@ fn shortened(text: &str) -> String {
 
 impl Printed for ExtractReport {
     fn to_text(&self) -> String {
-        let mut tables = Table::new(&["table", "rows", "MiB", "files", "exceptions", "seconds"]);
+        let moment: &[&str] = if self.one_moment { &[] } else { &["read at"] };
+        let columns = [&["table", "rows", "MiB", "files", "exceptions", "seconds"], moment].concat();
+        let mut tables = Table::new(&columns);
         for table in &self.tables {
-            tables.row([
+            let row = [
                 table.table.to_string(),
                 thousands(table.rows),
                 format!("{:.2}", mebibytes(table.bytes)),
                 table.files.to_string(),
                 table.exceptions.to_string(),
                 format!("{:.2}", table.seconds),
-            ]);
+            ];
+            tables.row(row.into_iter().chain(moment.iter().map(|_| table.at.clone())));
         }
         let mut skipped: BTreeMap<&str, u64> = BTreeMap::new();
         self.skipped.iter().for_each(|table| *skipped.entry(&table.reason).or_default() += 1);
@@ -160,8 +165,9 @@ impl Printed for ExtractReport {
                 )
             })
             .collect();
+        let warning = self.remark.as_ref().map(|remark| format!("\nwarning: {remark}")).unwrap_or_default();
         format!(
-            "{tables}\n{skipped}run {}: {} tables, {} rows, {:.1} MiB of Parquet in {:.1} s, snapshot {} at {}",
+            "{tables}\n{skipped}run {}: {} tables, {} rows, {:.1} MiB of Parquet in {:.1} s, snapshot {} at {}{warning}",
             self.run,
             self.tables.len(),
             thousands(self.rows),
@@ -186,9 +192,71 @@ impl Printed for VerifyReport {
             ]);
         }
         let different = self.differences().count();
-        let moment = if self.same_snapshot { "in the snapshot of the extraction" } else { "in a new snapshot" };
-        format!("{tables}\n{} tables, {different} differ; the source was read {moment}", self.tables.len())
+        let moment = if self.same_snapshot { "at the moment of the extraction" } else { "in a new snapshot" };
+        let warning = self.remark.as_ref().map(|remark| format!("\nwarning: {remark}")).unwrap_or_default();
+        format!("{tables}\n{} tables, {different} differ; the source was read {moment}{warning}", self.tables.len())
     }
+}
+
+impl Printed for AgainstReport {
+    fn to_text(&self) -> String {
+        let mut tables = Table::aligned(&["table", "source rows", "other rows", "checksum", "problem"], &[]);
+        for table in &self.tables {
+            let rows = |rows: Option<u64>| rows.map_or("none".to_owned(), thousands);
+            tables.row([
+                table.table.to_string(),
+                rows(table.rows.source),
+                rows(table.rows.against),
+                if table.equal { table.checksums.source.clone().unwrap_or_default() } else { "DIFFERENT".to_owned() },
+                table.problems.join("; "),
+            ]);
+        }
+        let mut text = format!("{tables}\n");
+        self.differences().for_each(|table| text.push_str(&differing_rows(table)));
+        for skipped in &self.skipped {
+            text.push_str(&format!("not compared: {} ({}): {}\n", skipped.table, skipped.side, skipped.reason));
+        }
+        let pass = |what: &str, Pass { rows_read, seconds }: &Pass| {
+            let [source, against] = [rows_read.source, rows_read.against].map(thousands);
+            format!("{what}: {source} rows of the source and {against} of the other database read in {seconds:.2} s\n")
+        };
+        text.push_str(&pass("first pass", &self.first_pass));
+        text.push_str(&pass("narrowing", &self.narrowing));
+        let different = self.differences().count();
+        format!("{text}{} tables, {different} differ; {:.2} s", self.tables.len(), self.seconds)
+    }
+}
+
+/// The rows of a table that differ, a line each.
+fn differing_rows(table: &ComparedTable) -> String {
+    let mut text = String::new();
+    for row in table.differences.iter().take(SHOWN) {
+        text.push_str(&format!("{} {}\n", table.table, visible(&differing_row(row))));
+    }
+    let more = table.differing_rows().saturating_sub(table.differences.iter().take(SHOWN).map(|row| row.times).sum());
+    if more > 0 {
+        text.push_str(&format!("{}: {} more rows differ (--output json lists more)\n", table.table, thousands(more)));
+    }
+    table.not_narrowed.iter().for_each(|why| text.push_str(&format!("{}: {why}\n", table.table)));
+    text
+}
+
+fn differing_row(row: &RowDifference) -> String {
+    let shown = |value: &Option<String>| value.as_ref().map_or("NULL".to_owned(), |text| format!("{text:?}"));
+    let key: Vec<_> = row.key.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect();
+    let times = if row.times > 1 { format!(" ({} times)", thousands(row.times)) } else { String::new() };
+    let how = match row.kind {
+        RowKind::Missing => "is only in the source".to_owned(),
+        RowKind::Extra => "is only in the other database".to_owned(),
+        RowKind::Different => {
+            let value = |column: &crate::verify::against::ValueDifference| {
+                let [source, against] = [&column.values.source, &column.values.against].map(shown);
+                format!("{} is {source} in the source, {against} in the other database", column.name)
+            };
+            row.columns.iter().map(value).collect::<Vec<_>>().join("; ")
+        }
+    };
+    format!("{}{times} {how}", key.join(", "))
 }
 
 impl Printed for TransformReport {
@@ -218,6 +286,9 @@ impl Printed for TransformReport {
         }
         for problem in &self.problems {
             text.push_str(&format!("problem: {problem}\n"));
+        }
+        for remark in &self.remarks {
+            text.push_str(&format!("warning: {remark}\n"));
         }
         text
     }

@@ -11,8 +11,8 @@ use super::args::{
     RunId, Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
 };
 use super::{Surroundings, output, rows};
-use crate::config::{Config, Flags};
-use crate::dataflow::Progress;
+use crate::config::{Config, Flags, is_elsewhere};
+use crate::dataflow::{Progress, Source};
 use crate::error::{Error, Result};
 use crate::extract::ExtractReport;
 use crate::flex::FlexClient;
@@ -22,9 +22,10 @@ use crate::pipeline::{
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
 use crate::rehearsal::library::{self, Library, LibraryOptions};
 use crate::report::{Display, FILE_NAME, RunReport};
-use crate::source::has_password;
+use crate::source::{PostgresSource, has_password};
 use crate::staging::{RunFolder, StagingArea};
 use crate::transform::Transform;
+use crate::verify;
 
 /// The verb's surroundings: global arguments, environment, the wish to stop.
 pub(super) struct Session {
@@ -40,9 +41,7 @@ impl Session {
     }
 
     fn load_config(&self, flags: Flags) -> Result<Config> {
-        if let Some(url) = flags.get("source.url") {
-            warn_of_password("--source-url", url);
-        }
+        refuse_passwords(&flags)?;
         Config::load(&self.global.project, flags, self.surroundings.environment.clone(), &[])
     }
 
@@ -129,7 +128,7 @@ impl Session {
         let mut flags = self.flags();
         args.add_to(&mut flags);
         let config = self.load_config(flags)?;
-        let source = crate::source::PostgresSource::connect(config.source()?).await?;
+        let source = PostgresSource::connect(config.source()?).await?;
         self.print(&source.discover().await?)
     }
 
@@ -152,12 +151,34 @@ impl Session {
     pub(super) async fn verify(&self, args: Verify) -> Result<()> {
         let mut flags = self.flags();
         args.source.add_to(&mut flags);
+        if args.against.is_some() {
+            put(&mut flags, "against.url", args.against.as_ref());
+            put(&mut flags, "against.allow_insecure", args.against_allow_insecure.then_some(&true));
+            return self.verify_against(flags).await;
+        }
         let mut pipeline = self.existing(flags, &args.run).await?;
         let extracted: Option<ExtractReport> = pipeline.folder().get_json(EXTRACT_FILE).await?;
         if args.source.tables.is_empty() && args.source.exclude.is_empty() {
             pipeline.select_extracted(extracted);
         }
         let report = pipeline.verify().await?.outcome;
+        self.print(&report)?;
+        report.require_equal()
+    }
+
+    /// Source = another database; needs no run.
+    async fn verify_against(&self, flags: Flags) -> Result<()> {
+        let config = self.load_config(flags)?;
+        let (source, against) = (config.source()?, config.against()?);
+        let of = |side: &'static str| move |error: Error| error.about(side);
+        let source = PostgresSource::connect(source).await.map_err(of("the source"))?;
+        let against = PostgresSource::connect(against).await.map_err(of("the other database"))?;
+        source.tables().await.map_err(of("the source"))?;
+        against.tables().await.map_err(of("the other database"))?;
+        let progress = Progress::default();
+        let display = Display::start("verify", &progress, self.global.quiet);
+        let report = verify::against(&source, &against, &progress, &self.surroundings.cancel).await?;
+        drop(display);
         self.print(&report)?;
         report.require_equal()
     }
@@ -306,9 +327,23 @@ fn ask_for_production(pipeline: &Pipeline, yes: bool) -> Result<()> {
     Ok(())
 }
 
+/// Arguments are seen by every user of the machine: a password does not belong there.
+fn refuse_passwords(flags: &Flags) -> Result<()> {
+    let given = [("source.url", "--source-url"), ("against.url", "--against")];
+    let holds = |key: &str| flags.get(key).is_some_and(|url| !is_elsewhere(url) && has_password(url));
+    let problem = |flag| {
+        format!(
+            "{flag}: other users can see a password in the arguments; write env:NAME or file:PATH, or leave the password to \
+             PGPASSWORD or PGPASSFILE"
+        )
+    };
+    let problems: Vec<_> = given.into_iter().filter(|(key, _)| holds(key)).map(|(_, flag)| problem(flag)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Error::Config { problems }) }
+}
+
 /// Arguments are seen by every user of the machine. The password is taken all the same: it may be that of a throw-away.
 fn warn_of_password(flag: &str, url: &str) {
-    if !url.starts_with("env:") && has_password(url) {
+    if !is_elsewhere(url) && has_password(url) {
         output::note(&format!("warning: {flag} holds a password that other users can see; write env:NAME instead"));
     }
 }

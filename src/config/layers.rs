@@ -264,8 +264,8 @@ fn collect_keys(prefix: &str, table: &Table, left: &mut Vec<String>) {
     }
 }
 
-/// Whether a secret's value says where it is.
-fn is_elsewhere(value: &str) -> bool {
+/// Whether a secret's value says where it is (`env:NAME`, `file:PATH`).
+pub fn is_elsewhere(value: &str) -> bool {
     value.starts_with("env:") || value.starts_with("file:")
 }
 

@@ -11,11 +11,11 @@ use secrecy::SecretString;
 use url::Url;
 
 use self::layers::Layers;
-pub use self::layers::{Origin, Setting};
+pub use self::layers::{Origin, Setting, is_elsewhere};
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
 use crate::load::{Attributes, Binding, LoadConfig};
-use crate::source::{Exclusion, Reader, SourceConfig, has_password};
+use crate::source::{Exclusion, Reader, SILENCE, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
 
@@ -31,7 +31,10 @@ const KEYS: &[&str] = &[
     "batch_bytes",
     "partition_bytes",
     "reader",
+    "max_mbps",
+    "materialised_views",
     "allow_insecure",
+    "compression",
     "memory",
     "threads",
     "spill",
@@ -48,6 +51,7 @@ const KEYS: &[&str] = &[
     "asset_type",
     "ledger",
     "source",
+    "against",
     "staging",
     "transform",
     "flex",
@@ -62,6 +66,8 @@ pub struct Config {
     pub project: PathBuf,
     /// The source, or why it cannot be read.
     source: Result<SourceConfig, Vec<String>>,
+    /// The database that the source is compared with, or why there is none.
+    against: Result<SourceConfig, Vec<String>>,
     /// The staging area.
     pub staging: StagingConfig,
     /// The queries and the memory they may use.
@@ -100,7 +106,9 @@ impl Config {
     pub fn load(project: &Path, flags: Flags, environment: BTreeMap<String, String>, targets: &[&str]) -> Result<Self> {
         let mut layers = Layers::open(project, flags, environment)?;
         let source = source(&mut layers).ok_or_else(|| layers.absent.clone());
-        let staging = StagingConfig { url: layers.text("staging.url", "file:staging") };
+        let against = against(&mut layers, source.as_ref().ok());
+        let compression = layers.parsed("staging.compression", "zstd", str::parse).unwrap_or_default();
+        let staging = StagingConfig { url: layers.text("staging.url", "file:staging"), compression };
         let transform = transform(&mut layers, project);
         let bindings = bindings(&mut layers);
         let shared = Shared {
@@ -124,7 +132,8 @@ impl Config {
         let settings = layers.settings;
         let transform = transform.ok_or_else(|| Error::config("transform: unusable"))?;
         let Shared { bindings, ledger, .. } = shared;
-        Ok(Self { project: project.to_owned(), source, staging, transform, bindings, ledger, targets, settings })
+        let project = project.to_owned();
+        Ok(Self { project, source, against, staging, transform, bindings, ledger, targets, settings })
     }
 
     /// The source's part.
@@ -133,9 +142,20 @@ impl Config {
     /// When no URL was given.
     pub fn source(&self) -> Result<&SourceConfig> {
         self.source.as_ref().map_err(|absent| match absent.as_slice() {
-            [] => {
-                Error::config("source.url is not set: give --source-url, TELECINE_SOURCE_URL, PGHOST or [source] url")
-            }
+            [] => Error::config(
+                "source.url is not set: give --source-url, TELECINE_SOURCE_URL, PGHOST, PGSERVICE or [source] url",
+            ),
+            absent => Error::Config { problems: absent.to_vec() },
+        })
+    }
+
+    /// The database that the source is compared with: the source's settings but for URL and security.
+    ///
+    /// # Errors
+    /// When no URL was given.
+    pub fn against(&self) -> Result<&SourceConfig> {
+        self.against.as_ref().map_err(|absent| match absent.as_slice() {
+            [] => Error::config("against.url is not set: give --against env:NAME, or TELECINE_AGAINST_URL"),
             absent => Error::Config { problems: absent.to_vec() },
         })
     }
@@ -197,11 +217,14 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
     let batch_rows = layers.parsed("source.batch_rows", "8192", layers::count);
     let batch_bytes = layers.parsed("source.batch_bytes", "8MiB", layers::bytes);
     let partition_bytes = layers.parsed("source.partition_bytes", "64MiB", layers::bytes);
+    let max_mbps = layers.parsed("source.max_mbps", "unlimited", limit);
+    let materialised_views = layers.parsed("source.materialised_views", "false", layers::truth);
     let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
     let reader = layers.parsed("source.reader", "copy", Reader::parse);
     let url = layers.secret("source.url", |url| !has_password(url));
     // With libpq's variables alone, an empty URL says all.
-    let url = url.or_else(|| layers.is_in_environment("PGHOST").then(|| "postgresql://".to_owned()))?;
+    let said = ["PGHOST", "PGHOSTADDR", "PGSERVICE"].iter().any(|name| layers.is_in_environment(name));
+    let url = url.or_else(|| said.then(|| "postgresql://".to_owned()))?;
     Some(SourceConfig {
         url: SecretString::from(url),
         include,
@@ -210,9 +233,30 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
         batch_rows: batch_rows?,
         batch_bytes: usize::try_from(batch_bytes?).ok()?,
         partition_bytes: partition_bytes?,
+        max_mbps: max_mbps?,
+        materialised_views: materialised_views?,
         allow_insecure: allow_insecure?,
         reader: reader?,
+        silence: SILENCE,
     })
+}
+
+/// A whole number from 1 on, or no limit.
+fn limit(text: &str) -> Result<Option<usize>, String> {
+    if text == "unlimited" { Ok(None) } else { layers::count(text).map(Some) }
+}
+
+/// `[against]`: the other database of `verify --against`. What is read and by how many connections is as for the source.
+fn against(layers: &mut Layers, source: Option<&SourceConfig>) -> Result<SourceConfig, Vec<String>> {
+    let absent_before = layers.absent.len();
+    let allow_insecure = layers.parsed("against.allow_insecure", "false", layers::truth);
+    let url = layers.secret("against.url", |url| !has_password(url));
+    match (source, url, allow_insecure) {
+        (Some(source), Some(url), Some(allow_insecure)) => {
+            Ok(SourceConfig { url: SecretString::from(url), allow_insecure, ..source.clone() })
+        }
+        _ => Err(layers.absent[absent_before..].to_vec()),
+    }
 }
 
 /// `exclude = ["wfe.*"]` with `reason` for all, and `[source.excluded]` with a reason each.

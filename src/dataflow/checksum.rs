@@ -36,6 +36,20 @@ const FOLD: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
 /// What a NULL contributes: the hash of no value, distinct from that of empty bytes.
 const NULL: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C834;
 
+/// Rows hashed at a time, column by column: their hashes stay in the nearest cache.
+const TILE: usize = 1024;
+
+/// What short values are mixed with (digits of pi).
+const SHORT: (u64, u64, u128) =
+    (0x243F_6A88_85A3_08D3, 0xA409_3822_299F_31D1, 0x082E_FA98_EC4E_6C89_4528_21E6_38D0_1377);
+
+/// The hash of a value of at most eight bytes, most columns' kind, without a call: different values have different ones,
+/// and the row's hash is mixed once more at its end.
+#[inline]
+fn short(value: u64, length: usize) -> u128 {
+    (u128::from(value ^ SHORT.0) * u128::from(SHORT.1)) ^ SHORT.2.wrapping_mul(length as u128 + 1)
+}
+
 /// The count of rows and the sum of their hashes. Equal contents in any order give equal checksums.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ContentChecksum {
@@ -51,12 +65,15 @@ impl ContentChecksum {
     /// # Errors
     /// When a column has a type for which no canonical bytes are defined.
     pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut rows = vec![RowHash::default(); batch.num_rows()];
-        for column in batch.columns() {
-            hash_column(column, &mut rows)?;
-        }
-        for row in rows {
-            self.add(row);
+        let mut rows = Vec::with_capacity(TILE.min(batch.num_rows()));
+        for start in (0..batch.num_rows()).step_by(TILE) {
+            let tile = batch.slice(start, TILE.min(batch.num_rows() - start));
+            rows.clear();
+            rows.resize(tile.num_rows(), RowHash::default());
+            for column in tile.columns() {
+                hash_column(column, &mut rows)?;
+            }
+            rows.iter().for_each(|row| self.add(*row));
         }
         Ok(())
     }
@@ -104,7 +121,10 @@ impl RowHash {
     /// Adds the next column's value by its canonical bytes.
     #[inline]
     pub fn push(&mut self, canonical: &[u8]) {
-        self.fold(xxh3_128_with_seed(canonical, 0));
+        self.fold(match canonical.len() {
+            length @ 0..=8 => short(canonical.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte)), length),
+            _ => xxh3_128_with_seed(canonical, 0),
+        });
     }
 
     /// Adds the next column's value, a NULL.
@@ -182,9 +202,12 @@ fn hash_column(column: &ArrayRef, rows: &mut [RowHash]) -> Result<()> {
 /// The types that make up most columns, without a look at the type for each value; `false` for the others.
 fn hash_plain(column: &ArrayRef, rows: &mut [RowHash]) -> bool {
     macro_rules! numbers {
-        ($type:ty) => {{
+        ($type:ty, $bits:ty) => {{
             let array = column.as_primitive::<$type>();
-            push_all(array, rows, |index, row| row.push(&array.values()[index].to_be_bytes()));
+            let values = array.values();
+            push_all(array, rows, |index, row| {
+                row.fold(short(u64::from(values[index] as $bits), size_of::<$bits>()));
+            });
         }};
     }
     macro_rules! bytes {
@@ -194,12 +217,25 @@ fn hash_plain(column: &ArrayRef, rows: &mut [RowHash]) -> bool {
         }};
     }
     match column.data_type() {
-        DataType::Int16 => numbers!(Int16Type),
-        DataType::Int32 => numbers!(Int32Type),
-        DataType::Int64 => numbers!(Int64Type),
-        DataType::Date32 => numbers!(Date32Type),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => numbers!(TimestampMicrosecondType),
-        DataType::Decimal128(..) => numbers!(Decimal128Type),
+        DataType::Int16 => numbers!(Int16Type, u16),
+        DataType::Int32 => numbers!(Int32Type, u32),
+        DataType::Int64 => numbers!(Int64Type, u64),
+        DataType::UInt32 => numbers!(UInt32Type, u32),
+        DataType::Date32 => numbers!(Date32Type, u32),
+        DataType::Time64(TimeUnit::Microsecond) => numbers!(Time64MicrosecondType, u64),
+        DataType::Float64 => {
+            let array = column.as_primitive::<Float64Type>();
+            push_all(array, rows, |index, row| row.push(&canonical_f64(array.value(index))));
+        }
+        DataType::Boolean => {
+            let array = column.as_boolean();
+            push_all(array, rows, |index, row| row.fold(short(u64::from(array.value(index)), 1)));
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => numbers!(TimestampMicrosecondType, u64),
+        DataType::Decimal128(..) => {
+            let array = column.as_primitive::<Decimal128Type>();
+            push_all(array, rows, |index, row| row.push(&array.value(index).to_be_bytes()));
+        }
         DataType::Utf8 => bytes!(column.as_string::<i32>()),
         DataType::Binary => bytes!(column.as_binary::<i32>()),
         _ => return false,
@@ -207,6 +243,7 @@ fn hash_plain(column: &ArrayRef, rows: &mut [RowHash]) -> bool {
     true
 }
 
+#[inline]
 fn push_all(array: &dyn Array, rows: &mut [RowHash], push: impl Fn(usize, &mut RowHash)) {
     match array.logical_nulls() {
         None => rows.iter_mut().enumerate().for_each(|(index, row)| push(index, row)),

@@ -1,40 +1,50 @@
-//! Step 2: every selected table of the source into `raw/`, all of them at one moment.
+//! Step 2: every selected table of the source into `raw/`.
 //!
 //! The partitions of all tables go to as many readers as there are connections, the biggest first. A partition is one
-//! Parquet file; when the last one of a table is durable, the table's manifest is committed. Memory is bounded by the
-//! readers (a batch and an open row group each), not by the tables.
+//! Parquet file; when the last one of a table is durable, the table's exceptions and then its manifest are committed.
+//! Memory is bounded by the readers (a batch and an open row group each), not by the tables.
+//!
+//! All that one process reads is of one moment: one snapshot. A run that was broken off goes on table by table: tables
+//! that are committed stay, the others are read under a new snapshot, and each table's manifest names its own. Where it
+//! is known that nobody wrote in between ([`SnapshotNote::is_moment_of`]; so it is with a restored copy) that is one
+//! moment still; else the report, the log and the steps after this one say which tables are of which moment, and a new
+//! run is the way to one moment. A committed table that was altered in the source since cannot stay: the run is refused.
 
+mod exceptions;
+mod held;
 mod report;
 mod tables;
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
-use datafusion::error::DataFusionError;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-pub use self::report::{ExtractReport, ExtractedTable, SkippedTable};
+use self::exceptions::ExceptionFiles;
+use self::held::Held;
+pub use self::report::{ExtractReport, ExtractedTable, SkippedTable, SnapshotUse};
 use self::tables::{Committed, Work};
-use crate::dataflow::{Partition, Progress, Sink, Source, WriteSummary};
+use crate::dataflow::{Partition, Progress, Sink, Source, TableMeta, WriteSummary};
 use crate::error::{Error, Result};
-use crate::source::{PostgresSource, exceptions_batch, exceptions_schema, pause};
-use crate::staging::{Manifest, RunFolder, SnapshotNote};
+use crate::source::{PostgresSource, pause};
+use crate::staging::{RunFolder, SnapshotNote};
 
 /// Tries to read a partition whose read broke off for a passing reason.
 const TRIES: u32 = 3;
+/// Committed tables that an error names; the others are counted.
+const NAMED: usize = 8;
 
-/// Extracts all selected tables. When it returns, every table's dataset and `raw/_exceptions` are committed.
+/// Extracts all selected tables. When it returns, every table's dataset and `raw/_exceptions` are committed, and no file
+/// that nothing refers to is left in `raw/`.
 ///
-/// A table that this run has committed under the same snapshot is not read again; one of another snapshot is read again,
-/// so that all of `raw/` is of one moment. A run whose extraction is complete is left as it is.
+/// A table that this run has committed is not read again, whatever its snapshot; see the module's rule. A run whose
+/// extraction is complete is left as it is.
 ///
 /// # Errors
-/// When another process writes the run, the snapshot cannot be taken, a table cannot be read or written, or `cancel` stops
-/// the work. Committed tables stay; the same command goes on.
+/// When another process writes the run, a committed table is no longer selected or was altered, the snapshot cannot be
+/// taken, a table cannot be read or written, or `cancel` stops the work. Committed tables stay; the same run goes on.
 pub async fn run(
     source: &PostgresSource,
     run: &RunFolder,
@@ -42,46 +52,95 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Result<ExtractReport> {
     let lease = run.lease("extract").await?;
-    let extracted = extract(source, run, progress, cancel).await;
+    let extracted = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Error::Interrupted { signal: 2 }),
+        extracted = extract(source, run, progress) => extracted,
+    };
     lease.release().await;
     extracted
 }
 
-async fn extract(
-    source: &PostgresSource,
-    run: &RunFolder,
-    progress: &Progress,
-    cancel: &CancellationToken,
-) -> Result<ExtractReport> {
+async fn extract(source: &PostgresSource, run: &RunFolder, progress: &Progress) -> Result<ExtractReport> {
     let begun = Instant::now();
     let tables = source.tables().await?;
     let skipped = source.skipped().await?;
-    if let Some(report) = tables::complete(run, &tables, &skipped).await? {
-        return Ok(report);
+    let mut held = Held::read(run).await?;
+    if let Some(done) = held.complete(run, &tables).await? {
+        run.sweep_raw(held.manifests()).await?;
+        let newest = newest(&done).unwrap_or_default();
+        return Ok(ExtractReport::new(run.id(), &newest, begun.elapsed(), done, skipped));
     }
-    let name = source.snapshot().await?;
-    let snapshot = SnapshotNote { id: name.id, lsn: name.lsn, at: name.at };
-    run.exceptions().discard().await?;
-    let (work, mut done) = Work::plan(source, run, tables, &snapshot, progress).await?;
-    done.extend(read_all(source, &work, progress, cancel).await?);
-    commit_exceptions(source, run, &done, &snapshot).await?;
-    Ok(ExtractReport::new(run.id(), &snapshot, begun.elapsed(), done, skipped))
+    held.require_fitting(run, &tables)?;
+    let mut done = held.take_kept();
+    run.exceptions().withdraw().await?;
+    run.sweep_raw(done.iter().map(|kept| (&kept.table, &kept.manifest))).await?;
+
+    let exceptions = ExceptionFiles::new(run, &done);
+    let is_kept = |table: &TableMeta| done.iter().any(|kept| kept.table == table.table);
+    let rest: Vec<TableMeta> = tables.into_iter().filter(|table| !is_kept(table)).collect();
+    let mut taken = None;
+    if !rest.is_empty() || done.is_empty() {
+        let snapshot = source.snapshot().await?;
+        let work = Work::plan(source, run, rest, &snapshot, progress).await?;
+        let read = read_all(source, &work, &exceptions, progress).await;
+        done.extend(read.map_err(|error| explain(error, run, &done, &work))?);
+        taken = Some(snapshot);
+    }
+    tables::require_committed(run, &done).await?;
+    let newest = taken.or_else(|| newest(&done)).unwrap_or_default();
+    exceptions.commit(&done, &newest).await?;
+    let report = ExtractReport::new(run.id(), &newest, begun.elapsed(), done, skipped);
+    if let Some(remark) = &report.remark {
+        warn!("{remark}");
+    }
+    Ok(report)
+}
+
+/// The snapshot that was taken last.
+fn newest(done: &[Committed]) -> Option<SnapshotNote> {
+    done.iter().filter_map(|table| table.manifest.snapshot.as_ref()).max_by(|a, b| a.at.cmp(&b.at)).cloned()
+}
+
+/// Says with a failure what is done already and what to do for the rest.
+fn explain(error: Error, run: &RunFolder, kept: &[Committed], work: &Work) -> Error {
+    let mut done: Vec<String> = kept.iter().map(|table| table.table.to_string()).collect();
+    done.extend(work.committed().iter().map(ToString::to_string));
+    let (count, all) = (done.len(), kept.len() + work.len());
+    done.sort();
+    let mut names = done.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if count > NAMED {
+        names.push_str(&format!(" and {} more", count - NAMED));
+    }
+    let names = if count == 0 { String::new() } else { format!(" ({names})") };
+    let state = format!(
+        "; {count} of {all} tables are committed{names}: `telecine extract --run {}` keeps them and reads the others",
+        run.id()
+    );
+    match error {
+        Error::Source { table, message, transient, cause } => {
+            Error::Source { table, message: message + &state, transient, cause }
+        }
+        Error::Staging { path, message, cause } => Error::Staging { path, message: message + &state, cause },
+        other => other,
+    }
 }
 
 /// Reads all partitions, biggest first, and commits each table with its last one.
 async fn read_all(
     source: &PostgresSource,
     work: &Work,
+    exceptions: &ExceptionFiles,
     progress: &Progress,
-    cancel: &CancellationToken,
 ) -> Result<Vec<Committed>> {
     let readers = stream::iter(work.jobs()).map(|job| {
         let (source, work, progress) = (source.clone(), work.clone(), progress.clone());
+        let exceptions = exceptions.clone();
         async move {
             let read = async move {
                 let begun = Instant::now();
                 let written = read_partition(&source, &work, &job, &progress).await?;
-                work.finish(&source, &job, written, begun.elapsed()).await
+                work.finish(&source, &exceptions, &job, written, begun.elapsed()).await
             };
             // A task of its own: decoding and encoding of the readers run on as many cores as there are.
             AbortOnDropHandle::new(tokio::spawn(read)).await.unwrap_or_else(|cause| {
@@ -94,11 +153,7 @@ async fn read_all(
             })
         }
     });
-    let all = readers.buffer_unordered(source.connections()).try_filter_map(|done| async move { Ok(done) });
-    tokio::select! {
-        done = all.try_collect() => done,
-        () = cancel.cancelled() => Err(Error::Interrupted { signal: 2 }),
-    }
+    readers.buffer_unordered(source.connections()).try_filter_map(|done| async move { Ok(done) }).try_collect().await
 }
 
 /// One partition into its Parquet file, again if the read breaks off for a passing reason.
@@ -128,36 +183,4 @@ async fn read_partition(
     };
     progress.end();
     written
-}
-
-/// Commits `raw/_exceptions`: last, so that its manifest says that the extraction is complete.
-async fn commit_exceptions(
-    source: &PostgresSource,
-    run: &RunFolder,
-    done: &[Committed],
-    snapshot: &SnapshotNote,
-) -> Result<()> {
-    tables::require_committed(run, done).await?;
-    let dataset = run.exceptions();
-    let mut notes = BTreeMap::new();
-    let mut batches = Vec::new();
-    for table in done {
-        let noted = source.noted(&table.table);
-        let counted: u64 = noted.exceptional.values().sum();
-        let unlisted = counted.saturating_sub(noted.exceptions.len() as u64);
-        if unlisted > 0 {
-            warn!(table = %table.table, unlisted, "more exceptions than are listed");
-            notes.insert(format!("{}: counted, not listed", table.table), unlisted);
-        }
-        let batch = exceptions_batch(&noted.exceptions);
-        batches.push(batch.map_err(|cause| Error::staging(dataset.url(), "the exceptions make no batch", cause)));
-    }
-    let batches = batches.into_iter().map(|batch| batch.map_err(|error| DataFusionError::External(Box::new(error))));
-    let schema = exceptions_schema();
-    let rows = RecordBatchStreamAdapter::new(schema.clone(), stream::iter(batches));
-    let written = dataset.parquet_part(0, schema.clone()).write_all(Box::pin(rows)).await?;
-    let mut manifest = Manifest::new(&dataset, &schema, [written]);
-    manifest.snapshot = Some(snapshot.clone());
-    manifest.notes = notes;
-    dataset.commit(&manifest).await
 }

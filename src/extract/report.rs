@@ -6,17 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use super::tables::Committed;
 use crate::dataflow::TableName;
-use crate::staging::SnapshotNote;
+use crate::staging::{Moments, SnapshotNote};
 
 /// An extraction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExtractReport {
     /// The run's id.
     pub run: String,
-    /// The snapshot's id.
+    /// The snapshot's id; of several the newest's.
     pub snapshot: String,
-    /// The write-ahead log position of the snapshot, where the server tells.
+    /// The write-ahead log position of that snapshot, where the server tells.
     pub lsn: Option<String>,
+    /// Every snapshot that a table was read under, the oldest first: one, unless the extraction was broken off.
+    #[serde(default)]
+    pub snapshots: Vec<SnapshotUse>,
+    /// Whether all tables show the source at one moment: one snapshot, or several between which nobody wrote.
+    #[serde(default = "yes")]
+    pub one_moment: bool,
+    /// What people are to know when it is more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
     /// Rows of all tables.
     pub rows: u64,
     /// Bytes of all files written.
@@ -45,8 +54,27 @@ pub struct ExtractedTable {
     pub partitions: usize,
     /// Values that are in `raw/_exceptions`.
     pub exceptions: u64,
-    /// Time spent on reading it, over all its slices.
+    /// Time spent on reading it, over all its slices; 0 for a table that an earlier process read.
     pub seconds: f64,
+    /// The id of the snapshot that it was read under.
+    #[serde(default)]
+    pub snapshot: String,
+    /// The server's clock when that was taken, RFC 3339. (A server that was started again gives the same ids again.)
+    #[serde(default)]
+    pub at: String,
+}
+
+/// A snapshot and how much was read under it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotUse {
+    /// Its id.
+    pub id: String,
+    /// The write-ahead log position, where the server tells.
+    pub lsn: Option<String>,
+    /// The server's clock when it was taken, RFC 3339.
+    pub at: String,
+    /// Tables read under it.
+    pub tables: usize,
 }
 
 /// A table that is not read.
@@ -60,27 +88,39 @@ pub struct SkippedTable {
 }
 
 impl ExtractReport {
+    /// The report over `done`; `newest` is the snapshot that was taken last.
     pub(super) fn new(
         run: &str,
-        snapshot: &SnapshotNote,
+        newest: &SnapshotNote,
         elapsed: Duration,
         mut done: Vec<Committed>,
         skipped: Vec<(TableName, String)>,
     ) -> Self {
         done.sort_by(|a, b| a.table.cmp(&b.table));
-        let table = |done: Committed| ExtractedTable {
-            table: done.table,
-            rows: done.manifest.rows,
-            bytes: done.manifest.bytes,
-            files: done.manifest.files.len(),
-            partitions: done.partitions,
-            exceptions: exceptions(&done.manifest.notes),
-            seconds: done.elapsed.as_secs_f64(),
+        let of = |done: &Committed| done.manifest.snapshot.clone().unwrap_or_default();
+        let moments: Vec<(TableName, SnapshotNote)> = done.iter().map(|done| (done.table.clone(), of(done))).collect();
+        let remark = Moments::of(moments.iter().map(|(table, snapshot)| (table, snapshot))).remark(run);
+        let table = |done: Committed| {
+            let snapshot = of(&done);
+            ExtractedTable {
+                table: done.table,
+                rows: done.manifest.rows,
+                bytes: done.manifest.bytes,
+                files: done.manifest.files.len(),
+                partitions: done.partitions,
+                exceptions: exceptions(&done.manifest.notes),
+                seconds: done.elapsed.as_secs_f64(),
+                snapshot: snapshot.id,
+                at: snapshot.at,
+            }
         };
         Self {
             run: run.to_owned(),
-            snapshot: snapshot.id.clone(),
-            lsn: snapshot.lsn.clone(),
+            snapshot: newest.id.clone(),
+            lsn: newest.lsn.clone(),
+            snapshots: uses(moments.into_iter().map(|(_, snapshot)| snapshot)),
+            one_moment: remark.is_none(),
+            remark,
             rows: done.iter().map(|done| done.manifest.rows).sum(),
             bytes: done.iter().map(|done| done.manifest.bytes).sum(),
             seconds: elapsed.as_secs_f64(),
@@ -90,11 +130,30 @@ impl ExtractReport {
     }
 }
 
+/// Each snapshot once, the oldest first.
+fn uses(snapshots: impl Iterator<Item = SnapshotNote>) -> Vec<SnapshotUse> {
+    let mut uses: Vec<SnapshotUse> = Vec::new();
+    for SnapshotNote { id, lsn, at, .. } in snapshots {
+        match uses.iter_mut().find(|known| known.id == id && known.at == at) {
+            Some(known) => known.tables += 1,
+            None => uses.push(SnapshotUse { id, lsn, at, tables: 1 }),
+        }
+    }
+    uses.sort_by(|a, b| a.at.cmp(&b.at));
+    uses
+}
+
+/// Reports of earlier versions are of one moment.
+fn yes() -> bool {
+    true
+}
+
 /// A note's name: what was counted, then the column.
 pub(super) const EXCEPTIONS: &str = "exceptions: ";
 /// See [`EXCEPTIONS`].
 pub(super) const INFINITE: &str = "infinite: ";
 
-fn exceptions(notes: &std::collections::BTreeMap<String, u64>) -> u64 {
+/// The exceptions that a manifest's notes count.
+pub(super) fn exceptions(notes: &std::collections::BTreeMap<String, u64>) -> u64 {
     notes.iter().filter(|(name, _)| name.starts_with(EXCEPTIONS)).map(|(_, count)| count).sum()
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::report::{EXCEPTIONS, ExtractReport, INFINITE};
+use super::exceptions::ExceptionFiles;
+use super::report::{EXCEPTIONS, INFINITE};
 use crate::dataflow::{Partition, Progress, Source, TableMeta, TableName, WriteSummary};
 use crate::error::{Error, Result};
 use crate::source::PostgresSource;
@@ -44,35 +45,33 @@ struct Parts {
 pub(super) struct Work {
     tables: Arc<HashMap<TableName, TableWork>>,
     snapshot: SnapshotNote,
+    committed: Arc<Mutex<Vec<TableName>>>,
 }
 
 impl Work {
-    /// Splits the tables into partitions and clears what other snapshots left; tables committed under this one are done.
+    /// Splits the tables into partitions and clears their places.
     pub(super) async fn plan(
         source: &PostgresSource,
         run: &RunFolder,
         tables: Vec<TableMeta>,
         snapshot: &SnapshotNote,
         progress: &Progress,
-    ) -> Result<(Self, Vec<Committed>)> {
-        refuse_a_mixture(run, &tables).await?;
-        let mut done = Vec::new();
+    ) -> Result<Self> {
         let mut work = HashMap::new();
         for meta in tables {
             let dataset = run.raw(&meta.table);
-            if let Some(manifest) = dataset.manifest().await?
-                && manifest.snapshot.as_ref().is_some_and(|other| other.id == snapshot.id && other.at == snapshot.at)
-            {
-                done.push(Committed::of(meta.table, manifest));
-                continue;
-            }
             dataset.discard().await?;
             progress.expect(meta.rows);
             let partitions = source.partitions(&meta).await?;
             let table = TableWork { meta, dataset, partitions, parts: Mutex::default() };
             work.insert(table.meta.table.clone(), table);
         }
-        Ok((Self { tables: Arc::new(work), snapshot: snapshot.clone() }, done))
+        Ok(Self { tables: Arc::new(work), snapshot: snapshot.clone(), committed: Arc::default() })
+    }
+
+    /// The tables committed so far.
+    pub(super) fn committed(&self) -> Vec<TableName> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All partitions, those of the most bytes first.
@@ -81,6 +80,11 @@ impl Work {
         let mut tables: Vec<_> = self.tables.values().collect();
         tables.sort_by(|a, b| (weight(b), &a.meta.table).cmp(&(weight(a), &b.meta.table)));
         tables.into_iter().flat_map(|table| table.partitions.iter().cloned()).collect()
+    }
+
+    /// How many tables there are to be read.
+    pub(super) fn len(&self) -> usize {
+        self.tables.len()
     }
 
     pub(super) fn table(&self, name: &TableName) -> Result<&TableWork> {
@@ -92,10 +96,11 @@ impl Work {
         })
     }
 
-    /// Takes a written part; with a table's last part its manifest is committed.
+    /// Takes a written part; with a table's last part its exceptions are written and its manifest is committed.
     pub(super) async fn finish(
         &self,
         source: &PostgresSource,
+        exceptions: &ExceptionFiles,
         partition: &Partition,
         written: WriteSummary,
         elapsed: Duration,
@@ -115,44 +120,27 @@ impl Work {
         manifest.key.clone_from(&table.meta.key);
         manifest.snapshot = Some(self.snapshot.clone());
         let noted = source.noted(&table.meta.table);
+        if !noted.exceptional.is_empty() {
+            manifest.exceptions = Some(exceptions.add(&noted.exceptions).await?);
+        }
         for (prefix, counts) in [(EXCEPTIONS, noted.exceptional), (INFINITE, noted.infinite)] {
             manifest.notes.extend(counts.into_iter().map(|(column, count)| (format!("{prefix}{column}"), count)));
         }
         table.dataset.commit(&manifest).await?;
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).push(table.meta.table.clone());
         let partitions = table.partitions.len();
         Ok(Some(Committed { table: table.meta.table.clone(), manifest, partitions, elapsed: parts.elapsed }))
     }
 }
 
 impl Committed {
-    fn of(table: TableName, manifest: Manifest) -> Self {
+    pub(super) fn of(table: TableName, manifest: Manifest) -> Self {
         let partitions = manifest.files.len().max(1);
         Self { table, manifest, partitions, elapsed: Duration::ZERO }
     }
 }
 
-/// The report of an extraction that is already complete: all tables and the exceptions committed under one snapshot.
-pub(super) async fn complete(
-    run: &RunFolder,
-    tables: &[TableMeta],
-    skipped: &[(TableName, String)],
-) -> Result<Option<ExtractReport>> {
-    let Some(snapshot) = run.exceptions().manifest().await?.and_then(|manifest| manifest.snapshot) else {
-        return Ok(None);
-    };
-    let mut done = Vec::new();
-    for table in tables {
-        match run.raw(&table.table).manifest().await? {
-            Some(manifest) if manifest.snapshot.as_ref() == Some(&snapshot) => {
-                done.push(Committed::of(table.table.clone(), manifest));
-            }
-            _ => return Ok(None),
-        }
-    }
-    Ok(Some(ExtractReport::new(run.id(), &snapshot, Duration::ZERO, done, skipped.to_vec())))
-}
-
-/// Reads every manifest once more: each must be the one that this extraction has committed, under its snapshot.
+/// Reads every manifest once more: each must be the one that this extraction has committed or kept.
 pub(super) async fn require_committed(run: &RunFolder, done: &[Committed]) -> Result<()> {
     let looks = stream::iter(done.to_vec()).map(|table| async move {
         let dataset = run.raw(&table.table);
@@ -166,23 +154,4 @@ pub(super) async fn require_committed(run: &RunFolder, done: &[Committed]) -> Re
         Err(Error::Staging { path: dataset.url(), message, cause: None })
     });
     looks.buffer_unordered(LOOKS_AT_ONCE).try_collect().await
-}
-
-/// A run's tables are of one moment: those it holds that are not to be read again would be of another.
-async fn refuse_a_mixture(run: &RunFolder, tables: &[TableMeta]) -> Result<()> {
-    let held = run.raw_tables().await?;
-    let left: Vec<_> = held
-        .iter()
-        .filter(|(name, _)| !tables.iter().any(|table| table.table == *name))
-        .map(|(name, _)| name.to_string())
-        .collect();
-    if left.is_empty() {
-        return Ok(());
-    }
-    Err(Error::preflight(format!(
-        "run {} holds tables that are not selected now and would be of another moment than those that are: {}; select \
-         them too, or start a new run",
-        run.id(),
-        left.join(", ")
-    )))
 }

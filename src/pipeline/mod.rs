@@ -93,7 +93,7 @@ impl Pipeline {
         .await
     }
 
-    /// PostgreSQL into `raw/`, all tables at one moment.
+    /// PostgreSQL into `raw/`, all tables at one moment, unless the run was broken off and has gone on.
     ///
     /// # Errors
     /// When a table cannot be read or written; the same command goes on.
@@ -221,9 +221,10 @@ impl Pipeline {
 
     /// Narrows the source to the tables that were extracted, where some were left out.
     pub fn select_extracted(&mut self, extracted: Option<ExtractReport>) {
-        if let (Some(extracted), Some(source)) = (extracted, self.config.source_mut())
-            && !extracted.skipped.is_empty()
-        {
+        let (Some(extracted), Some(source)) = (extracted, self.config.source_mut()) else { return };
+        // Those that were left out are not among the names.
+        source.materialised_views = true;
+        if !extracted.skipped.is_empty() {
             source.include = extracted.tables.iter().map(|table| globset::escape(&table.table.to_string())).collect();
             source.exclude = Vec::new();
         }
@@ -242,7 +243,7 @@ impl Pipeline {
         &self.run
     }
 
-    /// The settings of the queries; what they call now is the moment of the snapshot unless it was set.
+    /// The settings of the queries; what they call now is the moment of the newest snapshot unless it was set.
     ///
     /// # Errors
     /// When the run's manifests cannot be read.
@@ -250,7 +251,7 @@ impl Pipeline {
         let mut config = self.config.transform.clone();
         if config.now.is_none() {
             let raw = self.run.raw_tables().await?;
-            config.now = raw.into_iter().find_map(|(_, manifest)| Some(manifest.snapshot?.at));
+            config.now = raw.into_iter().filter_map(|(_, manifest)| Some(manifest.snapshot?.at)).max();
         }
         Ok(config)
     }

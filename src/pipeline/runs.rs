@@ -106,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_run_is_the_one_begun_last_whatever_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        let area = StagingArea::open(&StagingConfig { url: format!("file:{}", folder.path().display()) }).unwrap();
+        let area = StagingArea::open(&StagingConfig::at(format!("file:{}", folder.path().display()))).unwrap();
         assert_eq!(latest_run(&area).await.unwrap_err().exit_code(), 2);
         assert!(unfinished_run(&area).await.unwrap().is_none());
         begin_run(&area, Some("smoke")).await.unwrap();
@@ -121,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn a_finished_run_is_not_gone_on_with() {
         let folder = tempfile::tempdir().unwrap();
-        let area = StagingArea::open(&StagingConfig { url: folder.path().display().to_string() }).unwrap();
+        let area = StagingArea::open(&StagingConfig::at(folder.path().display().to_string())).unwrap();
         let run = begin_run(&area, None).await.unwrap();
         assert_eq!(unfinished_run(&area).await.unwrap().unwrap().id(), run.id());
         run.put_json(FILE_NAME, &RunReport { finished: true, ..RunReport::default() }).await.unwrap();
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn an_id_must_be_able_to_name_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let area = StagingArea::open(&StagingConfig { url: folder.path().display().to_string() }).unwrap();
+        let area = StagingArea::open(&StagingConfig::at(folder.path().display().to_string())).unwrap();
         for wrong in ["", "..", "../x", "a/b", "x#1", "a b", &"x".repeat(101)] {
             assert_eq!(named_run(&area, wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }

@@ -69,7 +69,8 @@ impl Outcome for ExtractReport {
         (self.rows, self.rows, self.bytes)
     }
 
-    fn enter(&self, _: &mut RunReport) -> Result<()> {
+    fn enter(&self, report: &mut RunReport) -> Result<()> {
+        report.remarks.extend(self.remark.clone());
         Ok(())
     }
 }

@@ -53,11 +53,13 @@ exit $status
 pub struct ServerOptions {
     /// `max_connections` of the server.
     pub max_connections: u32,
+    /// Whether a standby may follow the server.
+    pub replication: bool,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { max_connections: 50 }
+        Self { max_connections: 50, replication: false }
     }
 }
 
@@ -237,8 +239,8 @@ fn settings(cluster: &Cluster, port: u16, options: ServerOptions) -> Vec<String>
         "fsync=off",
         "synchronous_commit=off",
         "full_page_writes=off",
-        "wal_level=minimal",
-        "max_wal_senders=0",
+        if options.replication { "wal_level=replica" } else { "wal_level=minimal" },
+        if options.replication { "max_wal_senders=4" } else { "max_wal_senders=0" },
         "max_wal_size=4GB",
         "checkpoint_timeout=1h",
         "autovacuum=off",

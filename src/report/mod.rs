@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::memory::PeakMemory;
 pub use self::progress::Display;
-pub use self::table::{Align, Table};
+pub use self::table::{Align, Table, visible};
 use crate::error::{Error, Result};
 
 /// Version of the report's JSON.
@@ -52,6 +52,9 @@ pub struct RunReport {
     pub finished: bool,
     /// Everything that is not clean, a line each.
     pub problems: Vec<String>,
+    /// What people are to know and nothing is wrong for: tables of several moments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// What the load did.
     pub load: BTreeMap<String, u64>,
     /// Content checksums (`rows:sum`) of all tables and queries, by dataset.
@@ -179,6 +182,9 @@ impl RunReport {
         let mut text = String::new();
         for problem in &self.problems {
             text.push_str(&format!("problem: {problem}\n"));
+        }
+        for remark in &self.remarks {
+            text.push_str(&format!("warning: {remark}\n"));
         }
         let load: Vec<String> = self.load.iter().map(|(what, count)| format!("{what} {}", thousands(*count))).collect();
         text.push_str(&format!("load       {}\n", load.join(", ")));

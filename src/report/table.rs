@@ -55,7 +55,7 @@ impl fmt::Display for Table {
 }
 
 /// Names from a source may hold anything: control characters and bidi controls are shown, not obeyed by the terminal.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let hidden = |c: char| c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if hidden(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }

@@ -8,23 +8,24 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Oid;
 
 use super::failure::{answer, value};
-use super::types::{PgType, Reading, Types};
+use super::types::{PG_INFINITY, PgType, Reading, Types};
 use crate::dataflow::{ColumnMeta, PG_TYPE, TableKind, TableMeta, TableName};
 use crate::error::Result;
 
 /// The metadata key of a field whose values are PostgreSQL's text form, because no exact Arrow form is known.
 pub const PG_TEXT: &str = "pg_text";
 
-/// `int2vector` and `oidvector`: arrays by their catalog row, but with a lower bound of 0 and no elements of use.
-const VECTORS: [Oid; 2] = [22, 30];
-
 const TABLES: &str = "
     select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8, c.relispartition,
            pn.nspname::text, pc.relname::text, coalesce(am.amname::text, 'heap') = 'heap',
            case when c.relkind in ('r', 'm') then coalesce(pg_catalog.pg_table_size(c.oid), 0) else 0 end,
-           case when c.relkind = 'r' then coalesce(pg_catalog.pg_relation_size(c.oid), 0) else 0 end,
+           case when c.relkind in ('r', 'm') then coalesce(pg_catalog.pg_relation_size(c.oid), 0) else 0 end,
            pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT'),
-           pg_catalog.row_security_active(c.oid)
+           pg_catalog.row_security_active(c.oid), c.relispopulated,
+           (select e.extname::text from pg_catalog.pg_depend d
+            join pg_catalog.pg_extension e on e.oid = d.refobjid
+            where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.objsubid = 0
+              and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'e' limit 1)
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     left join pg_catalog.pg_am am on am.oid = c.relam
@@ -52,11 +53,15 @@ const KEYS: &str = "
     where i.indisprimary
     order by i.indrelid, k.place";
 
+// A type is an array if it is the one that its element names. `rngmultitypid` is there since PostgreSQL 14; a row as JSON
+// has it or has it not.
 const TYPES: &str = "
-    select t.oid, case when t.typtype = 'b' and t.typcategory = 'A' and t.typlen = -1 then 'a' else t.typtype::text end,
-           t.typbasetype, t.typtypmod, t.typelem, coalesce(r.rngsubtype, 0::oid), t.typrelid
+    select t.oid, case when e.typarray = t.oid then 'a' else t.typtype::text end,
+           t.typbasetype, t.typtypmod, t.typelem, coalesce(r.rngsubtype, m.rngsubtype, 0::oid), t.typrelid
     from pg_catalog.pg_type t
-    left join pg_catalog.pg_range r on r.rngtypid = t.oid";
+    left join pg_catalog.pg_type e on e.oid = t.typelem
+    left join pg_catalog.pg_range r on r.rngtypid = t.oid
+    left join pg_catalog.pg_range m on (pg_catalog.to_jsonb(m) ->> 'rngmultitypid')::oid = t.oid";
 
 /// A column with the way it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +91,10 @@ pub(super) struct CatalogTable {
     pub(super) heap: bool,
     pub(super) readable: bool,
     pub(super) row_security: bool,
+    /// Whether a materialised view has been filled; true of all others.
+    pub(super) populated: bool,
+    /// The extension that it belongs to.
+    pub(super) extension: Option<String>,
     pub(super) columns: Vec<CatalogColumn>,
     pub(super) key: Vec<String>,
 }
@@ -97,6 +106,9 @@ impl CatalogTable {
             let mut metadata = HashMap::from([(PG_TYPE.to_owned(), column.type_name.clone())]);
             if column.reading.fallback {
                 metadata.insert(PG_TEXT.to_owned(), "true".to_owned());
+            }
+            if let Some(infinities) = column.reading.wire.infinities() {
+                metadata.insert(PG_INFINITY.to_owned(), infinities);
             }
             Field::new(&column.name, column.reading.wire.arrow(), true).with_metadata(metadata)
         };
@@ -189,6 +201,8 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
             heap: value(&row, 8)?,
             readable,
             row_security: value(&row, 12)?,
+            populated: value(&row, 13)?,
+            extension: value(&row, 14)?,
             columns: columns.remove(&oid).unwrap_or_default().into_iter().map(column).collect(),
             key: keys.remove(&oid).unwrap_or_default(),
         });
@@ -210,16 +224,14 @@ async fn types(client: &Client) -> Result<Types> {
             range_of: value(&row, 5)?,
             relation: value(&row, 6)?,
         };
-        if !VECTORS.contains(&oid) {
-            types.by_oid.insert(oid, found);
-        }
+        types.by_oid.insert(oid, found);
     }
     Ok(types)
 }
 
 /// The planner's row count: -1 means never counted since PostgreSQL 14; before, 0 may mean that too.
 fn estimate(reltuples: f64, relkind: char, main_bytes: u64) -> Option<u64> {
-    if relkind == 'p' || (relkind == 'r' && main_bytes == 0) {
+    if relkind == 'p' || (matches!(relkind, 'r' | 'm') && main_bytes == 0) {
         return Some(0);
     }
     if reltuples > 0.0 { Some(reltuples as u64) } else { None }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,12 +13,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode as Negotiation;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{answer, failure, value};
+use super::liveness::ask_for_life;
 use super::tap::{Tally, TapTls, Tapped};
-use super::target::{Place, Target};
+use super::target::{Address, Place, Target, Wanted};
 use super::tls::{SslMode, client_config};
 use crate::error::{Error, Result};
 
@@ -39,6 +40,10 @@ pub(super) const PREAMBLE: &str = "
                  ('default_transaction_read_only', 'on'), ('synchronize_seqscans', 'off')) v(name, value)
       on pg_catalog.lower(s.name) = pg_catalog.lower(v.name)";
 
+/// What a server is; asked before the preamble, which makes every session read-only.
+const KIND: &str =
+    "select pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only')::bool";
+
 /// A connection and the task that drives it. Dropping it closes the socket at once, in the middle of a `COPY` too.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -48,8 +53,13 @@ pub(super) struct Session {
     pub(super) peer: Option<(IpAddr, u16)>,
     /// The host or socket folder in the user's words.
     pub(super) place: String,
+    /// Why the connection has ended, once it has.
+    pub(super) ending: Ending,
     driver: JoinHandle<()>,
 }
+
+/// Why a connection has ended: what the server said last (an administrator, a shutdown), or how the network broke.
+pub(super) type Ending = Arc<OnceLock<tokio_postgres::Error>>;
 
 impl Drop for Session {
     fn drop(&mut self) {
@@ -71,26 +81,34 @@ impl Session {
     /// Connects to the first address that answers and applies the preamble.
     pub(super) async fn open(target: &Target) -> Result<Self> {
         let mut last = Error::preflight("the source's URL names no host");
-        for place in &target.places {
-            match Self::open_at(target, place).await {
-                Ok(session) => return Ok(session),
-                Err(error) => last = error,
+        for wanted in target.wanted.rounds() {
+            for place in &target.places {
+                match Self::open_at(target, place, *wanted).await {
+                    Ok(session) => return Ok(session),
+                    Err(error) => last = error,
+                }
             }
         }
         Err(last)
     }
 
-    async fn open_at(target: &Target, place: &Place) -> Result<Self> {
+    async fn open_at(target: &Target, place: &Place, wanted: Wanted) -> Result<Self> {
         let name = place_name(place);
-        let session = match (place, target.mode) {
-            (Place::Unix { .. }, _) | (_, SslMode::Disable) => plain(target, place).await,
-            (Place::Tcp { .. }, SslMode::Prefer) => match secure(target, place).await {
+        let session = match (&place.at, target.tls.mode) {
+            (Address::Unix { .. }, _) | (_, SslMode::Disable) => plain(target, place).await,
+            (Address::Tcp { .. }, SslMode::Prefer) => match secure(target, place).await {
                 Err(error) if offers_no_tls(&error) => plain(target, place).await,
                 opened => opened,
             },
-            (Place::Tcp { .. }, _) => secure(target, place).await,
+            (Address::Tcp { .. }, _) => secure(target, place).await,
         }?;
         let doing = "the session cannot be set up";
+        if wanted != Wanted::Any {
+            let row = answer(&name, doing, session.client.query_one(KIND, &[])).await?;
+            if !wanted.takes(value(&row, 0)?, value(&row, 1)?) {
+                return Err(Error::preflight(format!("{name} is not a server that target_session_attrs asks for")));
+            }
+        }
         answer(&name, doing, session.client.batch_execute(PREAMBLE)).await?;
         let encoding = answer(&name, doing, session.client.query_one("show server_encoding", &[])).await?;
         if value::<&str>(&encoding, 0)? == "SQL_ASCII" {
@@ -101,10 +119,10 @@ impl Session {
     }
 }
 
-fn place_name(place: &Place) -> String {
-    match place {
-        Place::Tcp { name, port, .. } => format!("{name}:{port}"),
-        Place::Unix { folder, port } => format!("{}:{port}", folder.display()),
+pub(super) fn place_name(place: &Place) -> String {
+    match &place.at {
+        Address::Tcp { name, port, .. } => format!("{name}:{port}"),
+        Address::Unix { folder, port } => format!("{}:{port}", folder.display()),
     }
 }
 
@@ -122,33 +140,43 @@ fn offers_no_tls(error: &Error) -> bool {
 async fn plain(target: &Target, place: &Place) -> Result<Session> {
     let (wire, peer) = dial(target, place).await?;
     let tally = Tally::new();
-    let mut config = target.config.clone();
+    let mut config = target.config_for(place);
     config.ssl_mode(Negotiation::Disable);
     let stream = Tapped::new(wire, tally.clone());
     let (client, connection) = greet(target, place, config.connect_raw(stream, NoTls)).await?;
-    let driver = tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(Session { client, tally, peer, place: place_name(place), driver })
+    let (ending, driver) = drive(connection);
+    Ok(Session { client, tally, peer, place: place_name(place), ending, driver })
 }
 
 async fn secure(target: &Target, place: &Place) -> Result<Session> {
     let (wire, peer) = dial(target, place).await?;
     let tally = Tally::new();
-    let mut config = target.config.clone();
+    let mut config = target.config_for(place);
     config.ssl_mode(Negotiation::Require);
-    let name = match place {
-        Place::Tcp { name, .. } => name.trim_matches(['[', ']']),
-        Place::Unix { .. } => "localhost",
+    let name = match &place.at {
+        Address::Tcp { name, .. } => name.as_str(),
+        Address::Unix { .. } => "localhost",
     };
-    let mut maker = MakeRustlsConnect::new(client_config(target.mode, target.roots.as_deref())?);
+    let mut maker = MakeRustlsConnect::new(client_config(&target.tls)?);
     let Ok(inner) = MakeTlsConnect::<Wire>::make_tls_connect(&mut maker, name);
     let tls = TapTls { inner, tally: tally.clone() };
     let (client, connection) = greet(target, place, config.connect_raw(wire, tls)).await?;
+    let (ending, driver) = drive(connection);
+    Ok(Session { client, tally, peer, place: place_name(place), ending, driver })
+}
+
+/// Runs a connection to its end, and keeps why that came.
+fn drive(
+    connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+) -> (Ending, JoinHandle<()>) {
+    let ending = Ending::default();
+    let kept = ending.clone();
     let driver = tokio::spawn(async move {
-        let _ = connection.await;
+        if let Err(cause) = connection.await {
+            let _ = kept.set(cause);
+        }
     });
-    Ok(Session { client, tally, peer, place: place_name(place), driver })
+    (ending, driver)
 }
 
 /// Waits for handshake and sign-in: something may listen that never says a word.
@@ -223,17 +251,16 @@ fn advice(cause: &tokio_postgres::Error) -> Option<&'static str> {
 
 async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u16)>)> {
     let limit = target.config.get_connect_timeout().copied().unwrap_or(DIAL);
-    let dialled = match place {
-        Place::Unix { folder, port } => {
+    let dialled = match &place.at {
+        Address::Unix { folder, port } => {
             let path = folder.join(format!(".s.PGSQL.{port}"));
             timeout(limit, UnixStream::connect(path)).await.map(|stream| stream.map(Wire::Unix))
         }
-        Place::Tcp { address: Some(address), port, .. } => {
-            timeout(limit, tcp((*address, *port))).await.map(|stream| stream.map(Wire::Tcp))
+        Address::Tcp { address: Some(address), port, .. } => {
+            timeout(limit, tcp((*address, *port), &target.config)).await.map(|stream| stream.map(Wire::Tcp))
         }
-        Place::Tcp { name, port, .. } => {
-            let name = name.trim_matches(['[', ']']);
-            timeout(limit, tcp((name, *port))).await.map(|stream| stream.map(Wire::Tcp))
+        Address::Tcp { name, port, .. } => {
+            timeout(limit, tcp((name.as_str(), *port), &target.config)).await.map(|stream| stream.map(Wire::Tcp))
         }
     };
     let wire = dialled
@@ -255,15 +282,14 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
     Ok((wire, peer))
 }
 
-/// Connects to the first address of a name that answers. The socket asks the other end for signs of life, as often as
-/// the system is set to, so that an end that has gone without a word is noticed however long we wait for it.
-async fn tcp(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+/// Connects to the first address of a name that answers.
+async fn tcp(address: impl ToSocketAddrs, config: &Config) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in lookup_host(address).await? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let connecting = async {
             let socket = socket?;
-            socket.set_keepalive(true)?;
+            ask_for_life(&socket, config)?;
             socket.connect(address).await
         };
         match connecting.await {

@@ -3,27 +3,46 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{FutureExt, TryStreamExt};
+use futures::channel::mpsc;
+use futures::{StreamExt, TryStreamExt};
 use tokio::time::timeout;
 use tokio_postgres::CopyOutStream;
 
-use super::catalog::{CatalogTable, quote, quote_table};
-use super::failure::{answer, failure, malformed};
+use super::catalog::{CatalogColumn, CatalogTable, quote, quote_table};
+use super::failure::{answer_within, failure, malformed};
+use super::pace::Pace;
 use super::snapshot::Lease;
 use crate::dataflow::Slice;
 use crate::error::{Error, Result};
 
-/// A read without a byte for so long is taken for a connection whose other end has gone without a word.
-pub(super) const SILENCE: Duration = Duration::from_secs(15 * 60);
+/// A read without a byte for so long is taken for one that will never end: the other end's system answers TCP, and nobody
+/// there sends rows. Longer than a server may rightly think before the first row of a slice.
+pub const SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// The statement that reads a slice. Columns without an exact Arrow form are cast to text by the server.
+/// The columns as they are asked for.
+pub(super) fn wire_columns(table: &CatalogTable) -> Vec<String> {
+    table.columns.iter().map(wire_column).collect()
+}
+
+/// A column as it is asked for. The server gives text for columns without an exact Arrow form: what the output function
+/// prints (a cast may print something else, `inet`'s adds a mask), or the cast's where that is the value itself.
+pub(super) fn wire_column(column: &CatalogColumn) -> String {
+    let name = quote(&column.name);
+    match (column.reading.cast, column.reading.fallback) {
+        (false, _) => name,
+        (true, false) => format!("{name}::pg_catalog.text"),
+        // A composite whose fields are all NULL `is null` too; it is not the NULL that `is distinct from null` asks for.
+        (true, true) => format!("case when {name} is distinct from null then pg_catalog.concat({name}) end"),
+    }
+}
+
+/// The statement that reads a slice.
 pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<String> {
-    let column = |column: &super::catalog::CatalogColumn| {
-        let cast = if column.reading.cast { "::pg_catalog.text" } else { "" };
-        format!("{}{cast}", quote(&column.name))
-    };
-    let columns: Vec<_> = table.columns.iter().map(column).collect();
+    copy_columns(table, &wire_columns(table), slice)
+}
+
+/// The statement that reads these expressions over a slice.
+pub(super) fn copy_columns(table: &CatalogTable, columns: &[String], slice: &Slice) -> Result<String> {
     Ok(format!("copy ({}) to stdout (format binary)", select_statement(table, &columns.join(", "), slice)?))
 }
 
@@ -39,11 +58,14 @@ pub(super) fn select_statement(table: &CatalogTable, columns: &str, slice: &Slic
     Ok(format!("select {columns} from only {}{predicate}", quote_table(&table.table)))
 }
 
-/// A `COPY` under way. Holds the messages that the socket has delivered and reads on only when asked.
+/// A `COPY` under way. Holds a few chunks of what the socket has delivered; more is read only when they are taken.
 pub struct CopyRead {
     table: String,
     lease: Lease,
+    data: mpsc::Receiver<Vec<u8>>,
+    pace: Pace,
     stream: Pin<Box<CopyOutStream>>,
+    silence: Duration,
 }
 
 impl std::fmt::Debug for CopyRead {
@@ -54,27 +76,38 @@ impl std::fmt::Debug for CopyRead {
 
 impl CopyRead {
     /// Starts a statement of [`copy_statement`].
-    pub(super) async fn start(table: String, lease: Lease, statement: &str) -> Result<Self> {
-        lease.session.tally.reset();
-        let stream = answer(&table, "the table cannot be read", lease.session.client.copy_out(statement)).await?;
-        Ok(Self { table, lease, stream: Box::pin(stream) })
+    pub(super) async fn start(
+        table: String,
+        lease: Lease,
+        statement: &str,
+        pace: Pace,
+        silence: Duration,
+    ) -> Result<Self> {
+        let data = lease.session.tally.divert();
+        let begun = lease.session.client.copy_out(statement);
+        let stream = answer_within(silence, &table, "the table cannot be read", begun).await?;
+        Ok(Self { table, lease, data, pace, stream: Box::pin(stream), silence })
     }
 
-    /// The next bytes, or none when the server says that all are sent. Bytes that are here already come without waiting.
+    /// The next bytes, cut without regard to rows, or none when the server says that all are sent.
     ///
     /// # Errors
-    /// When the read broke off, or the server has been silent for a quarter of an hour.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        // A timer is started only when the socket has nothing: there is a chunk a row.
-        let chunk = match self.stream.try_next().now_or_never() {
-            Some(chunk) => chunk,
-            None => timeout(SILENCE, self.stream.try_next()).await.map_err(|_| Error::Source {
-                table: self.table.clone(),
-                message: format!("the server sent nothing for {} minutes", SILENCE.as_secs() / 60),
-                transient: true,
-                cause: None,
-            })?,
+    /// When the read broke off, or the server has been silent for too long ([`SILENCE`]).
+    pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
+        let next = async {
+            match self.data.next().await {
+                Some(chunk) => Ok(Some(chunk)),
+                // The library knows why they ended; data it has none, as they were drawn off before it.
+                None => Ok(self.stream.try_next().await?.map(Vec::from)),
+            }
         };
+        let chunk = timeout(self.silence, next).await.map_err(|_| Error::Source {
+            table: self.table.clone(),
+            message: format!("the server sent nothing for {:?}; what came is discarded", self.silence),
+            transient: true,
+            cause: None,
+        })?;
+        self.pace.take(chunk.as_ref().map_or(0, |chunk| chunk.as_ref().map_or(0, Vec::len))).await;
         chunk.map_err(|cause| failure(&self.table, "the read broke off; what came is discarded", cause))
     }
 
@@ -87,7 +120,7 @@ impl CopyRead {
         drop(self.stream);
         // The answer to a further statement comes after CommandComplete, and is an error if the COPY failed.
         let next = self.lease.session.client.batch_execute("select 1");
-        answer(&self.table, "the read did not complete; what came is discarded", next).await?;
+        answer_within(self.silence, &self.table, "the read did not complete; what came is discarded", next).await?;
         let counted = self.lease.session.tally.copied();
         if !trailer || counted != Some(rows) {
             return Err(Error::Source {

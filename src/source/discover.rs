@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::activity;
 use super::catalog::{CatalogTable, quote_table};
 use super::connect::Session;
 use super::failure::{answer, failure, value};
@@ -22,6 +23,8 @@ pub struct Discovery {
     pub connection: Connection,
     /// Large objects in the database. They are counted, not read.
     pub large_objects: u64,
+    /// What may disturb a migration or be disturbed by it: a standby, a busy server, locks on tables that are to be read.
+    pub warnings: Vec<String>,
     /// Every table, view and foreign table, ordered by name.
     pub listing: Vec<TableFinding>,
 }
@@ -83,7 +86,16 @@ pub struct TableFinding {
 }
 
 /// Asks for all of it. Tables that the planner has never counted are counted.
-pub(super) async fn discover(session: &Session, tables: &[CatalogTable], selection: &Selection) -> Result<Discovery> {
+pub(super) async fn discover(
+    session: &Session,
+    tables: &[CatalogTable],
+    selection: &Selection,
+    connections: usize,
+) -> Result<Discovery> {
+    // Before rows are counted, which may take long and is work of its own.
+    let read: Vec<_> = tables.iter().filter(|table| selection.skips(table).is_none()).collect();
+    let mut warnings = activity::warnings(session, &read, connections).await?;
+    warnings.extend(tables.iter().filter_map(missing_rows));
     let mut listing = Vec::with_capacity(tables.len());
     for table in tables {
         listing.push(finding(session, table, selection).await?);
@@ -99,14 +111,16 @@ pub(super) async fn discover(session: &Session, tables: &[CatalogTable], selecti
         server_version: value(&facts, 1)?,
         connection: connection(session).await?,
         large_objects: u64::try_from(value::<i64>(&facts, 2)?).unwrap_or(0),
+        warnings,
         listing,
     })
 }
 
 async fn finding(session: &Session, table: &CatalogTable, selection: &Selection) -> Result<TableFinding> {
     let skips = selection.skips(table);
+    let has_rows = table.relkind == 'r' || (table.relkind == 'm' && skips.is_none());
     let counted = match table.estimate {
-        None if table.relkind == 'r' && table.readable && !table.row_security => Some(count(session, table).await?),
+        None if has_rows && table.readable && !table.row_security => Some(count(session, table).await?),
         _ => None,
     };
     let rows = counted.or(table.estimate).unwrap_or(0);
@@ -124,13 +138,19 @@ async fn finding(session: &Session, table: &CatalogTable, selection: &Selection)
         kind: kind.into(),
         rows,
         // A parent has no rows of its own, and a table without pages none at all.
-        rows_exact: counted.is_some() || table.relkind == 'p' || (table.relkind == 'r' && table.main_bytes == 0),
+        rows_exact: counted.is_some() || table.relkind == 'p' || (has_rows && table.main_bytes == 0),
         bytes: meta.bytes,
         key: meta.key,
         columns: meta.columns,
-        findings: if matches!(table.relkind, 'r' | 'p') { findings(table, rows) } else { Vec::new() },
+        findings: if table.relkind == 'p' || has_rows { findings(table, rows) } else { Vec::new() },
         usage: skips.map_or(Use::Read, Use::Skipped),
     })
+}
+
+/// That rows of a partitioned table will be missing, because a partition of it is a foreign table.
+fn missing_rows(table: &CatalogTable) -> Option<String> {
+    let parent = table.parent.as_ref().filter(|_| table.relkind == 'f')?;
+    Some(format!("{parent}: its partition {} is a foreign table; the rows that are there are not read", table.table))
 }
 
 async fn count(session: &Session, table: &CatalogTable) -> Result<u64> {
@@ -154,9 +174,10 @@ fn findings(table: &CatalogTable, rows: u64) -> Vec<String> {
     } else if table.key.is_empty() {
         found.push("no primary key".into());
     }
-    if rows == 0 && table.relkind == 'r' {
+    if rows == 0 && table.relkind != 'p' {
         found.push("empty".into());
     }
+    found.extend(table.extension.as_ref().map(|extension| format!("belongs to the extension {extension}")));
     let as_text = table.columns.iter().filter(|column| column.reading.fallback);
     found.extend(
         as_text.map(|column| format!("column {} ({}) is read in its text form", column.name, column.type_name)),
@@ -165,7 +186,7 @@ fn findings(table: &CatalogTable, rows: u64) -> Vec<String> {
 }
 
 /// Why a table cannot be read whole by this user, and what mends it; none if it can.
-pub(super) fn unreadable(table: &CatalogTable) -> Option<String> {
+fn unreadable(table: &CatalogTable) -> Option<String> {
     let name = quote_table(&table.table);
     if !table.readable {
         return Some(format!("{}: no permission (grant usage on its schema, grant select on {name})", table.table));

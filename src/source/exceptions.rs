@@ -6,16 +6,18 @@ use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-/// A value that became NULL (or lost a part: an array's lower bound), as PostgreSQL prints it.
+/// A column's value that is not, or not wholly, in its batch (a part became NULL, an array lost its lower bound).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
     /// `schema.table`.
     pub table: String,
-    /// The primary key's values as text, joined by commas; without a key the row's number in its partition.
+    /// The primary key as PostgreSQL prints it; of several columns, what a composite of them prints as, without its
+    /// parentheses. Without a key the row's number in its partition.
     pub key: String,
     /// The column.
     pub column: String,
-    /// The value's text.
+    /// The whole value as PostgreSQL prints it; if that is no UTF-8 (a database without an encoding), `\\x` and its bytes
+    /// in hex.
     pub text: String,
 }
 

@@ -19,7 +19,8 @@ pub(crate) async fn pause(tries: u32) {
 /// An error of the source while reading `table` (or another named part of it).
 ///
 /// Transient by SQLSTATE: class 08 (connection), 40 (serialisation, deadlock), 53300 (too many connections), 57P01 to
-/// 57P03 (shutdown), 55P03 (lock not to be had in time); and every failure below the protocol.
+/// 57P03 (shutdown), 55P03 (lock not to be had in time); and every failure below the protocol. What is read here is
+/// read only and in one snapshot, so that 40001 is never a serialisation failure but a standby's conflict with recovery.
 /// Source: PostgreSQL's documentation, appendix A.
 pub(super) fn failure(table: &str, doing: &str, cause: tokio_postgres::Error) -> Error {
     let code = cause.code().map(SqlState::code);
@@ -31,11 +32,22 @@ pub(super) fn failure(table: &str, doing: &str, cause: tokio_postgres::Error) ->
                 || matches!(code, "53300" | "57P01" | "57P02" | "57P03" | "55P03")
         }
     };
+    let message = format!("{doing}{}", reason(&cause, doing));
+    Error::Source { table: table.into(), message, transient, cause: Some(cause.into()) }
+}
+
+/// What the server said, and what mends it; begins with a separator. `doing` is what was being done.
+pub(super) fn reason(cause: &tokio_postgres::Error, doing: &str) -> String {
+    let code = cause.code().map(SqlState::code);
     let advice = match code {
         None => "; the connection broke: run the same command again",
         Some("42501") => "; grant SELECT on it to this user, or use a user that row-level security does not apply to",
         Some("28P01" | "28000") => "; check user and password (PGPASSWORD, PGPASSFILE) and the server's pg_hba.conf",
         Some("3D000") => "; check the database's name in the URL",
+        Some("40001") => {
+            "; the standby has replayed a change that this snapshot still needed: set hot_standby_feedback = on there, or \
+             raise max_standby_streaming_delay (and max_standby_archive_delay) above the time that the extraction takes"
+        }
         Some("53300") => "; the server has no connection left: lower source.connections",
         Some("55P03") => "; another session holds or waits for an exclusive lock on it: wait for it to end",
         Some("57P01" | "57P02" | "57P03") => "; the server closed the session: run the same command again",
@@ -43,12 +55,7 @@ pub(super) fn failure(table: &str, doing: &str, cause: tokio_postgres::Error) ->
         Some(_) => "",
     };
     let said = cause.as_db_error().map(|error| format!(": {}", error.message())).unwrap_or_default();
-    Error::Source {
-        table: table.into(),
-        message: format!("{doing}{said}{advice}"),
-        transient,
-        cause: Some(cause.into()),
-    }
+    format!("{said}{advice}")
 }
 
 /// The longest that an answer may take; then the server is taken for gone without a word (a half-open connection). Well
@@ -64,7 +71,8 @@ pub(super) async fn answer<T>(
     answer_within(ANSWER, table, doing, asked).await
 }
 
-async fn answer_within<T>(
+/// Waits for the answer to a statement for so long; see [`failure`].
+pub(super) async fn answer_within<T>(
     limit: Duration,
     table: &str,
     doing: &str,
@@ -79,6 +87,12 @@ async fn answer_within<T>(
             cause: None,
         }),
     }
+}
+
+/// The code that the server gave for an error, if it gave one.
+pub(super) fn sql_state(error: &Error) -> Option<&SqlState> {
+    let cause = std::error::Error::source(error)?.downcast_ref::<tokio_postgres::Error>()?;
+    cause.code()
 }
 
 /// A value of an answer's row. One that cannot be read (a name that is not UTF-8 in a database of encoding SQL_ASCII, a

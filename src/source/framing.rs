@@ -10,6 +10,13 @@ use super::failure::malformed;
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Bit 16 of the flags: rows carry OIDs, which no supported server sends.
 const HAS_OIDS: u32 = 1 << 16;
+/// More bytes than a header's extension has (the server sends none) or than a field can have (PostgreSQL's `MaxAllocSize`):
+/// nothing is waited for that a length promises beyond.
+const MOST_EXTENSION: u32 = 1 << 16;
+const MOST_FIELD: i32 = 0x3FFF_FFFF;
+
+/// Bytes of room that are kept for tuples that span chunks; what a larger one took is given back when it is done.
+const KEPT: usize = 4 << 20;
 
 /// Cuts a binary `COPY` into tuples. Bytes are copied only for a tuple that spans two chunks.
 #[derive(Debug)]
@@ -57,6 +64,9 @@ impl Framing {
             carry.extend_from_slice(chunk);
             let used = self.consume(&carry, &mut row)?;
             carry.drain(..used);
+            if carry.capacity() > KEPT && carry.len() <= KEPT {
+                carry.shrink_to(KEPT);
+            }
             self.carry = carry;
         }
         Ok(())
@@ -83,7 +93,9 @@ impl Framing {
             if usize::try_from(count) != Ok(self.columns) {
                 return Err(self.wrong(format!("a row of {count} fields where {} were asked for", self.columns)));
             }
-            let Some(length) = self.tuple_length(&bytes[used + 2..])? else { return Ok(used) };
+            let length = self.tuple_length(&bytes[used + 2..]);
+            let length = length.map_err(|length| self.wrong(format!("a field of {length} bytes")))?;
+            let Some(length) = length else { return Ok(used) };
             row(&bytes[used + 2..used + 2 + length])?;
             self.rows += 1;
             used += 2 + length;
@@ -97,27 +109,30 @@ impl Framing {
     fn header(&self, bytes: &[u8]) -> Result<Option<usize>> {
         let Some((head, _)) = bytes.split_at_checked(19) else { return Ok(None) };
         let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        if &head[..11] != SIGNATURE || word(11) & HAS_OIDS != 0 {
+        if &head[..11] != SIGNATURE || word(11) & HAS_OIDS != 0 || word(15) > MOST_EXTENSION {
             return Err(self.wrong("no header of a binary COPY".into()));
         }
         let length = 19 + word(15) as usize;
         Ok((bytes.len() >= length).then_some(length))
     }
 
+    /// The length of the tuple that these bytes begin with, none if it has not come whole; a length that none can have
+    /// otherwise.
     #[inline]
-    fn tuple_length(&self, bytes: &[u8]) -> Result<Option<usize>> {
-        let mut at = 0;
+    fn tuple_length(&self, bytes: &[u8]) -> std::result::Result<Option<usize>, i32> {
+        let mut rest = bytes;
         for _ in 0..self.columns {
-            let Some(length) = bytes.get(at..at + 4) else { return Ok(None) };
-            let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
-            at += 4;
-            match usize::try_from(length) {
-                Ok(length) => at += length,
-                Err(_) if length == -1 => {}
-                Err(_) => return Err(self.wrong(format!("a field of {length} bytes"))),
-            }
+            let Some((length, value)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+            rest = match i32::from_be_bytes(*length) {
+                -1 => value,
+                length @ 0..=MOST_FIELD => match value.get(length as usize..) {
+                    Some(rest) => rest,
+                    None => return Ok(None),
+                },
+                length => return Err(length),
+            };
         }
-        Ok((at <= bytes.len()).then_some(at))
+        Ok(Some(bytes.len() - rest.len()))
     }
 
     fn wrong(&self, what: String) -> crate::error::Error {

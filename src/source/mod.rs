@@ -1,26 +1,39 @@
 //! Rows out of PostgreSQL: what is there ([`Discovery`]), one snapshot for all of it, and binary `COPY` into Arrow.
 //!
 //! ```text
-//! target, tls, connect, tap   one session: where, how secured, set up, watched
+//! conninfo, passfile, target  what the user and libpq's files and variables say of the connection
+//! tls, connect, tap           one session: how secured, set up, watched
+//! liveness, failure           whether the other end is there; what an error means
 //! catalog, types, discover    what the database holds and how each column is read
-//! snapshot, partition         the moment of reading; who reads which slice
-//! copy, framing, decode       bytes off the wire, tuples, record batches
+//! activity                    what else goes on in the server
+//! selection, preflight        which tables are read; whether this user may
+//! snapshot, partition, sample the moment of reading; who reads which slice
+//! ranges                      which rows are read again
+//! copy, pace, framing, decode bytes off the wire, tuples, record batches
 //! exceptions                  the values that no Arrow type could take
 //! reader, connectorx          the choice of another reader, and that reader
 //! ```
 
+mod activity;
 mod catalog;
 mod connect;
 #[cfg(feature = "connectorx")]
 mod connectorx;
+mod conninfo;
 mod copy;
 pub mod decode;
 mod discover;
 mod exceptions;
 mod failure;
 pub mod framing;
+mod liveness;
+mod pace;
 mod partition;
+mod passfile;
+mod preflight;
+mod ranges;
 mod reader;
+mod sample;
 mod selection;
 mod snapshot;
 mod tap;
@@ -31,6 +44,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
@@ -43,23 +57,25 @@ use tracing::warn;
 use self::catalog::CatalogTable;
 pub use self::catalog::PG_TEXT;
 use self::connect::Session;
-pub use self::copy::CopyRead;
+pub use self::conninfo::has_password;
+pub use self::copy::{CopyRead, SILENCE};
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
 pub(crate) use self::failure::pause;
 use self::failure::{answer, malformed, value};
+use self::pace::Pace;
 pub use self::partition::{key_slices, page_slices};
+pub use self::ranges::{Bound, KeyOrder, KeyRange, ShapeColumn, TableShape};
 pub use self::reader::Reader;
 pub use self::selection::Exclusion;
 use self::selection::Selection;
 use self::snapshot::Snapshot;
-pub use self::snapshot::SnapshotName;
 use self::target::Target;
-pub use self::target::has_password;
-pub use self::types::{Reading, Wire};
+pub use self::types::{PG_INFINITY, Reading, Wire};
 use crate::dataflow::{Partition, SendableRecordBatchStream, Slice, Source, TableMeta, TableName};
 use crate::error::{Error, Result};
+use crate::staging::SnapshotNote;
 
 /// The oldest server that is read (`server_version_num`).
 const OLDEST: i32 = 100_000;
@@ -84,10 +100,17 @@ pub struct SourceConfig {
     pub batch_bytes: usize,
     /// A table of more bytes than this is read in slices of about this size.
     pub partition_bytes: u64,
+    /// Million bytes a second that all connections together take off the wire; none for as many as come.
+    pub max_mbps: Option<usize>,
+    /// Whether materialised views are read, like tables.
+    pub materialised_views: bool,
     /// Whether a remote host may be reached without TLS.
     pub allow_insecure: bool,
     /// By which reader rows become batches.
     pub reader: Reader,
+    /// How long a read may go without a byte before its connection is taken for dead; [`SILENCE`] unless a test is in a
+    /// hurry. A peer that is gone altogether is noticed sooner, by TCP itself.
+    pub silence: Duration,
 }
 
 /// A PostgreSQL database, read under one snapshot. Cheap to clone; clones share connections and snapshot.
@@ -100,6 +123,7 @@ struct Inner {
     config: SourceConfig,
     target: Target,
     selection: Selection,
+    pace: Pace,
     control: Session,
     version: i32,
     catalog: OnceCell<Arc<Vec<CatalogTable>>>,
@@ -122,7 +146,7 @@ impl PostgresSource {
     pub async fn connect(config: &SourceConfig) -> Result<Self> {
         let target = Target::parse(&config.url, config.allow_insecure)?;
         config.reader.require_reach(&target)?;
-        let selection = Selection::new(&config.include, &config.exclude)?;
+        let selection = Selection::new(&config.include, &config.exclude, config.materialised_views)?;
         let control = Session::first(&target).await?;
         let asked = control.client.query_one("select pg_catalog.current_setting('server_version_num')::int", &[]);
         let version = answer("catalog", "the server's version cannot be read", asked).await?;
@@ -134,6 +158,7 @@ impl PostgresSource {
             config: config.clone(),
             target,
             selection,
+            pace: Pace::new(config.max_mbps),
             control,
             version,
             catalog: OnceCell::new(),
@@ -151,10 +176,11 @@ impl PostgresSource {
     /// What is in the source, what will be read, and what not and why.
     ///
     /// # Errors
-    /// When the catalog cannot be read.
+    /// When the catalog cannot be read, or a glob of tables to be read matches none.
     pub async fn discover(&self) -> Result<Discovery> {
         let tables = self.catalog().await?;
-        discover::discover(&self.inner.control, &tables, &self.inner.selection).await
+        self.inner.selection.require_matches(&tables)?;
+        discover::discover(&self.inner.control, &tables, &self.inner.selection, self.connections()).await
     }
 
     /// The tables that are not read, with the reason of each, ordered by name.
@@ -170,7 +196,7 @@ impl PostgresSource {
     ///
     /// # Errors
     /// When a table is unreadable, cannot be locked, or has changed since the catalog was read.
-    pub async fn snapshot(&self) -> Result<SnapshotName> {
+    pub async fn snapshot(&self) -> Result<SnapshotNote> {
         Ok(self.open_snapshot().await?.name.clone())
     }
 
@@ -218,7 +244,11 @@ impl PostgresSource {
         let table = self.selected(&tables, &partition.table)?;
         let statement = copy::copy_statement(table, &partition.slice)?;
         let lease = self.open_snapshot().await?.lease().await?;
-        CopyRead::start(partition.table.to_string(), lease, &statement).await
+        let name = partition.table.to_string();
+        if partition::is_by_key(self.inner.version, table) {
+            partition::prefer_index(&lease.session.client, &name, &partition.slice).await?;
+        }
+        CopyRead::start(name, lease, &statement, self.inner.pace.clone(), self.inner.config.silence).await
     }
 
     async fn catalog(&self) -> Result<Arc<Vec<CatalogTable>>> {
@@ -241,15 +271,9 @@ impl PostgresSource {
         }
     }
 
-    /// The tables to be read. All that this user may not read whole are named in one error, as are globs for nothing.
-    fn readable<'a>(&self, tables: &'a [CatalogTable]) -> Result<Vec<&'a CatalogTable>> {
-        self.inner.selection.require_matches(tables)?;
-        let read: Vec<_> = tables.iter().filter(|table| self.inner.selection.skips(table).is_none()).collect();
-        let unreadable: Vec<_> = read.iter().filter_map(|table| discover::unreadable(table)).collect();
-        if unreadable.is_empty() {
-            return Ok(read);
-        }
-        Err(Error::preflight(format!("{} tables cannot be read:\n  {}", unreadable.len(), unreadable.join("\n  "))))
+    /// The tables to be read; see [`preflight::readable`].
+    async fn readable<'a>(&self, tables: &'a [CatalogTable]) -> Result<Vec<&'a CatalogTable>> {
+        preflight::readable(&self.inner.control.client, &self.inner.selection, tables).await
     }
 
     async fn open_snapshot(&self) -> Result<Arc<Snapshot>> {
@@ -258,12 +282,11 @@ impl PostgresSource {
             return Ok(snapshot.clone());
         }
         let tables = self.catalog().await?;
-        let read = self.readable(&tables)?;
-        let names: Vec<_> = read.iter().map(|table| table.table.clone()).collect();
+        let read = self.readable(&tables).await?;
         let inner = &self.inner;
-        let snapshot = Snapshot::open(&inner.target, &inner.control.client, &names, self.connections()).await?;
+        let snapshot = Snapshot::open(&inner.target, &inner.control.client, &read, self.connections()).await?;
         // The locks keep the tables as they are from here on; were they so when the catalog was read?
-        let now = catalog::read(&inner.control.client).await?;
+        let now = snapshot.catalog().await?;
         let changed = read.iter().find(|table| !now.iter().any(|other| other.same_shape(table)));
         if let Some(table) = changed {
             return Err(Error::preflight(format!("{} was altered while the run began; start it again", table.table)));
@@ -313,14 +336,28 @@ impl PostgresSource {
 impl Source for PostgresSource {
     async fn tables(&self) -> Result<Vec<TableMeta>> {
         let tables = self.catalog().await?;
-        Ok(self.readable(&tables)?.into_iter().map(CatalogTable::meta).collect())
+        Ok(self.readable(&tables).await?.into_iter().map(CatalogTable::meta).collect())
     }
 
     async fn partitions(&self, table: &TableMeta) -> Result<Vec<Partition>> {
         let tables = self.catalog().await?;
         let found = self.selected(&tables, &table.table)?;
-        let inner = &self.inner;
-        Ok(partition::plan(&inner.control.client, inner.version, found, inner.config.partition_bytes).await)
+        let (version, bytes) = (self.inner.version, self.inner.config.partition_bytes);
+        if partition::is_whole(found, bytes) {
+            return Ok(vec![whole(&table.table)]);
+        }
+        let lease = self.open_snapshot().await?.lease().await?;
+        let slices = match partition::plan(&lease.session.client, version, found, bytes).await {
+            Ok(slices) => {
+                lease.give_back();
+                slices
+            }
+            Err(error) => {
+                warn!(table = %table.table, %error, "cut without a sample of its rows");
+                partition::without_sample(version, found, bytes)
+            }
+        };
+        Ok(partition::numbered(&table.table, slices))
     }
 
     async fn scan(&self, partition: &Partition) -> Result<SendableRecordBatchStream> {

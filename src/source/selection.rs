@@ -24,6 +24,7 @@ pub struct Exclusion {
 pub(super) struct Selection {
     include: Vec<Pattern>,
     exclude: Vec<(Pattern, String)>,
+    materialised_views: bool,
 }
 
 #[derive(Debug)]
@@ -40,16 +41,23 @@ impl Pattern {
     }
 
     /// The names most like this glob, the most alike first.
-    fn nearest(&self, tables: &[CatalogTable]) -> Vec<String> {
+    fn nearest<'a>(&self, tables: impl Iterator<Item = &'a CatalogTable>) -> Vec<String> {
         let wanted = self.glob.replace(['*', '?'], "").to_lowercase();
         let alike = |table: &CatalogTable| {
             let name = if self.qualified { table.table.to_string() } else { table.table.name.clone() };
             (strsim::jaro_winkler(&wanted, &name.to_lowercase()), table.table.to_string())
         };
-        let mut names: Vec<_> = tables.iter().filter(|table| is_table(table)).map(alike).collect();
+        let mut names: Vec<_> = tables.map(alike).collect();
         names.retain(|(likeness, _)| *likeness >= ALIKE);
         names.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         names.into_iter().take(NEAREST).map(|(_, name)| name).collect()
+    }
+
+    /// The schema that the glob names in so many letters, if nothing is in it.
+    fn missing_schema(&self, tables: &[CatalogTable]) -> Option<&str> {
+        let (schema, _) = self.glob.split_once('.')?;
+        let plain = !schema.contains(['*', '?', '[', '{', '\\']);
+        (plain && !tables.iter().any(|table| table.table.schema == schema)).then_some(schema)
     }
 
     fn matches(&self, table: &CatalogTable) -> bool {
@@ -62,32 +70,39 @@ impl Pattern {
 }
 
 impl Selection {
-    pub(super) fn new(include: &[String], exclude: &[Exclusion]) -> Result<Self> {
+    pub(super) fn new(include: &[String], exclude: &[Exclusion], materialised_views: bool) -> Result<Self> {
         let include = include.iter().map(|glob| Pattern::new(glob)).collect::<Result<_>>()?;
         let pair = |exclusion: &Exclusion| Ok((Pattern::new(&exclusion.glob)?, exclusion.reason.clone()));
-        Ok(Self { include, exclude: exclude.iter().map(pair).collect::<Result<_>>()? })
+        Ok(Self { include, exclude: exclude.iter().map(pair).collect::<Result<_>>()?, materialised_views })
     }
 
-    /// Each include glob that selects nothing, with the names that may be meant: a table that is misspelt would not be
-    /// missed by anybody.
-    ///
-    /// # Errors
-    /// [`Error::Preflight`] naming all such globs.
-    pub(super) fn require_matches(&self, tables: &[CatalogTable]) -> Result<()> {
+    /// A line for each include glob that selects nothing, with the names that may be meant: a table that is misspelt would
+    /// not be missed by anybody.
+    pub(super) fn idle_includes(&self, tables: &[CatalogTable]) -> Vec<String> {
         let problem = |pattern: &Pattern| {
             let matched: Vec<_> = tables.iter().filter(|table| pattern.matches(table)).collect();
-            if matched.iter().any(|table| is_table(table)) {
+            if matched.iter().any(|table| self.is_table(table)) {
                 return None;
             }
-            let nearest = pattern.nearest(tables);
+            let nearest = pattern.nearest(tables.iter().filter(|table| self.is_table(table)));
             let hint = match matched.first() {
                 Some(other) => format!("only {} ({})", other.table, self.skips(other).unwrap_or_default()),
                 None if nearest.is_empty() => "and no name is like it (telecine discover lists the tables)".into(),
                 None => format!("the nearest names are {}", nearest.join(", ")),
             };
-            Some(format!("source.include: {:?} matches no table; {hint}", pattern.glob))
+            let schema =
+                pattern.missing_schema(tables).map(|schema| format!("there is no schema {schema} with tables, "));
+            Some(format!("source.include: {:?} matches no table; {}{hint}", pattern.glob, schema.unwrap_or_default()))
         };
-        let problems: Vec<_> = self.include.iter().filter_map(problem).collect();
+        self.include.iter().filter_map(problem).collect()
+    }
+
+    /// Nothing, if every include glob selects a table.
+    ///
+    /// # Errors
+    /// [`Error::Preflight`] with all lines of [`Selection::idle_includes`].
+    pub(super) fn require_matches(&self, tables: &[CatalogTable]) -> Result<()> {
+        let problems = self.idle_includes(tables);
         if problems.is_empty() { Ok(()) } else { Err(Error::preflight(problems.join("\n  "))) }
     }
 
@@ -99,10 +114,23 @@ impl Selection {
 
     /// Why a relation is not read; none if it is.
     pub(super) fn skips(&self, table: &CatalogTable) -> Option<String> {
-        match table.relkind {
-            'v' => return Some("a view: its rows are those of other tables".into()),
-            'm' => return Some("a materialised view: its rows are those of other tables".into()),
-            'f' => return Some("a foreign table: its rows are in another system".into()),
+        match (table.relkind, &table.parent) {
+            ('v', _) => return Some("a view: its rows are those of other tables".into()),
+            ('m', _) if !self.materialised_views => {
+                let reason = "a materialised view: its rows are made from other tables (source.materialised_views = true \
+                              reads it)";
+                return Some(reason.into());
+            }
+            ('m', _) if !table.populated => {
+                return Some("a materialised view that holds nothing yet (REFRESH MATERIALIZED VIEW fills it)".into());
+            }
+            ('f', Some(parent)) => {
+                return Some(format!(
+                    "a foreign table: its rows are in another system. It is a partition of {parent}, whose rows there \
+                     are MISSING from what is read: read that system, too"
+                ));
+            }
+            ('f', None) => return Some("a foreign table: its rows are in another system".into()),
             _ => {}
         }
         if !self.include.is_empty() && !self.include.iter().any(|pattern| pattern.matches(table)) {
@@ -110,9 +138,9 @@ impl Selection {
         }
         self.exclude.iter().find(|(pattern, _)| pattern.matches(table)).map(|(_, reason)| reason.clone())
     }
-}
 
-/// Whether a relation has rows of its own or in its partitions, not a view or a foreign table.
-fn is_table(table: &CatalogTable) -> bool {
-    matches!(table.relkind, 'r' | 'p')
+    /// Whether a relation has rows of its own or in its partitions: no view or foreign table.
+    fn is_table(&self, table: &CatalogTable) -> bool {
+        matches!(table.relkind, 'r' | 'p') || (table.relkind == 'm' && self.materialised_views && table.populated)
+    }
 }

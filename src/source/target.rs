@@ -1,279 +1,362 @@
-//! Where the source is and how to sign in: the connection URL, completed from libpq's environment and password file.
+//! Where the source is, how it is secured and how to sign in: from connection parameters to what a session needs.
 
-use std::env;
-use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{ChannelBinding, TargetSessionAttrs};
 
-use super::tls::SslMode;
+use super::conninfo::{Environment, Parameters};
+use super::passfile;
+use super::tls::{Identity, SslMode, TlsOptions};
 use crate::error::{Error, Result};
 
 /// One address to try.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) struct Place {
+    pub(super) at: Address,
+    /// Its own password: that of one server is not shown to another.
+    password: Option<SecretString>,
+}
+
+/// Where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
     /// A host by name; `address` is dialled in its stead where `hostaddr` is given.
     Tcp { name: String, address: Option<IpAddr>, port: u16 },
     /// The folder of a Unix socket.
     Unix { folder: PathBuf, port: u16 },
 }
 
-impl Place {
+impl Address {
+    /// Whether it is this machine that is named: what is named otherwise must prove it, also at the end of a tunnel.
+    fn is_named_local(&self) -> bool {
+        match self {
+            Self::Unix { .. } => true,
+            Self::Tcp { name, .. } => {
+                name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+            }
+        }
+    }
+
+    /// Whether what is sent there stays on this machine.
     fn is_local(&self) -> bool {
         match self {
             Self::Unix { .. } => true,
             Self::Tcp { name, address, .. } => {
-                let address = address.or_else(|| name.trim_matches(['[', ']']).parse().ok());
+                let address = address.or_else(|| name.parse().ok());
                 address.map_or(name == "localhost", |address| address.is_loopback())
             }
         }
     }
 }
 
-/// A parsed connection URL. Its password is held by tokio-postgres' `Config`, whose `Debug` masks it.
+/// Which servers are wanted: libpq's `target_session_attrs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Any,
+    ReadWrite,
+    ReadOnly,
+    Primary,
+    Standby,
+    PreferStandby,
+}
+
+impl Wanted {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "any" => Self::Any,
+            "read-write" => Self::ReadWrite,
+            "read-only" => Self::ReadOnly,
+            "primary" => Self::Primary,
+            "standby" => Self::Standby,
+            "prefer-standby" => Self::PreferStandby,
+            _ => return None,
+        })
+    }
+
+    /// What is looked for in each round over all places.
+    pub(super) fn rounds(self) -> &'static [Self] {
+        match self {
+            Self::Any => &[Self::Any],
+            Self::ReadWrite => &[Self::ReadWrite],
+            Self::ReadOnly => &[Self::ReadOnly],
+            Self::Primary => &[Self::Primary],
+            Self::Standby => &[Self::Standby],
+            Self::PreferStandby => &[Self::Standby, Self::Any],
+        }
+    }
+
+    /// Whether a server is one of these; `read_only` is what its sessions are unless they say otherwise.
+    pub(super) fn takes(self, in_recovery: bool, read_only: bool) -> bool {
+        match self {
+            Self::Any | Self::PreferStandby => true,
+            Self::ReadWrite => !in_recovery && !read_only,
+            Self::ReadOnly => in_recovery || read_only,
+            Self::Primary => !in_recovery,
+            Self::Standby => in_recovery,
+        }
+    }
+}
+
+/// A source to connect to.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
+    /// Without hosts and password, which the places have.
     pub(super) config: Config,
     pub(super) places: Vec<Place>,
-    pub(super) mode: SslMode,
-    pub(super) roots: Option<PathBuf>,
+    pub(super) tls: TlsOptions,
+    pub(super) wanted: Wanted,
 }
 
 impl Target {
-    /// Reads a URL or a `key=value` string, then PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGPASSFILE, PGSSLMODE
-    /// and PGSSLROOTCERT for what it leaves out. Without an `sslmode` a remote host must prove its name (`verify-full`).
+    /// Reads a URL or a `key=value` string and completes it from service file and environment (see `conninfo`). Without
+    /// an `sslmode` a remote host must prove its name (`verify-full`).
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a parameter is unusable; [`Error::Preflight`] when the password or a key could be seen by
+    /// others, in a file or on the way.
     pub(super) fn parse(url: &SecretString, allow_insecure: bool) -> Result<Self> {
-        let (rest, mode, roots) = take_ssl(url.expose_secret());
-        // The parser's own error may quote a piece of a password, so it is not passed on.
-        let mut config: Config = rest.parse().map_err(|_| {
-            Error::config("source.url: not a PostgreSQL connection URL (postgres://user@host:5432/database)")
-        })?;
-        from_environment(&mut config)?;
-        let places = places(&config)?;
-        let mode = match mode.or_else(|| env::var("PGSSLMODE").ok()) {
-            Some(text) => SslMode::parse(&text).ok_or_else(|| {
-                Error::config("source.url: sslmode is one of disable, prefer, require, verify-ca, verify-full")
-            })?,
-            None if places.iter().all(Place::is_local) => SslMode::Prefer,
-            None => SslMode::VerifyFull,
-        };
+        Self::parse_in(url.expose_secret(), allow_insecure, &Environment(&|name| std::env::var(name).ok()))
+    }
+
+    fn parse_in(given: &str, allow_insecure: bool, environment: &Environment<'_>) -> Result<Self> {
+        let found = Parameters::gather(given, environment)?;
+        let mut config = config(&found)?;
+        let user = found.get("user").map(str::to_owned).or_else(|| environment.variable("USER")).unwrap_or_default();
+        config.user(&user);
+        let addresses = addresses(&found)?;
+        let tls = tls(&found, environment, &addresses)?;
         if !allow_insecure
-            && matches!(mode, SslMode::Disable | SslMode::Prefer)
-            && let Some(Place::Tcp { name, .. }) = places.iter().find(|place| !place.is_local())
+            && matches!(tls.mode, SslMode::Disable | SslMode::Prefer)
+            && let Some(Address::Tcp { name, .. }) = addresses.iter().find(|address| !address.is_local())
         {
             return Err(Error::preflight(format!(
-                "{name} is not this machine, and sslmode disable or prefer may send the password in clear text; \
-                 use sslmode=verify-full, or allow insecure connections in so many words"
+                "{name} is not this machine, and sslmode disable or prefer may send the password in clear text; use \
+                 sslmode=verify-full, or permit it by name: --allow-insecure or source.allow_insecure = true \
+                 (--against-allow-insecure or against.allow_insecure = true for a database that is compared with)"
             )));
         }
-        let roots = roots.or_else(|| env::var("PGSSLROOTCERT").ok()).filter(|path| path != "system");
-        find_password(&mut config, &places)?;
-        Ok(Self { config, places, mode, roots: roots.map(PathBuf::from) })
+        let database = found.get("dbname").unwrap_or(&user).to_owned();
+        let passwords = passfile::Passwords::find(&found, environment)?;
+        let place = |at: Address| Place { password: passwords.of(&at, &database, &user), at };
+        let places = addresses.into_iter().map(place).collect();
+        let attributes = "one of any, read-write, read-only, primary, standby, prefer-standby";
+        let wanted = found.parsed("target_session_attrs", attributes, Wanted::parse)?.unwrap_or(Wanted::Any);
+        Ok(Self { config, places, tls, wanted })
+    }
+
+    /// What a session with this place is asked for with, and its password.
+    pub(super) fn config_for(&self, place: &Place) -> Config {
+        let mut config = self.config.clone();
+        if let Some(password) = &place.password {
+            config.password(password.expose_secret());
+        }
+        config
     }
 }
 
-/// Whether a connection URL or `key=value` string holds a password, in whatever place. A string that cannot be read is
-/// taken to hold one when it looks so: it is not to be committed to a file either way.
-pub fn has_password(url: &str) -> bool {
-    match take_ssl(url).0.parse::<Config>() {
-        Ok(config) => config.get_password().is_some_and(|password| !password.is_empty()),
-        Err(_) => {
-            let authority = url.split_once("://").map_or("", |(_, rest)| rest);
-            let signed_in = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
-            signed_in || url.to_ascii_lowercase().contains("password")
-        }
+fn config(found: &Parameters) -> Result<Config> {
+    let mut config = Config::new();
+    let seconds = |name| found.parsed(name, "a whole number of seconds", |text| text.parse::<i64>().ok());
+    let truth = |text: &str| text.parse::<u8>().ok().map(|number| number != 0);
+    // Ours is the only meaning of `any`: the check is made by the session.
+    config.target_session_attrs(TargetSessionAttrs::Any);
+    config.application_name(found.get("application_name").unwrap_or("telecine"));
+    if let Some(name) = found.get("dbname") {
+        config.dbname(name);
     }
-}
-
-/// Takes `sslmode` and `sslrootcert` out of the string: tokio-postgres knows only some modes and no root file.
-fn take_ssl(url: &str) -> (String, Option<String>, Option<String>) {
-    let (mut mode, mut roots) = (None, None);
-    let mut keep = |part: &&str| match part.split_once('=') {
-        Some(("sslmode", value)) => {
-            mode = Some(value.to_owned());
-            false
-        }
-        Some(("sslrootcert", value)) => {
-            roots = Some(percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned());
-            false
-        }
-        _ => true,
+    if let Some(options) = found.get("options") {
+        config.options(options);
+    }
+    let positive =
+        |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0);
+    if let Some(limit) = positive(seconds("connect_timeout")?) {
+        config.connect_timeout(Duration::from_secs(limit));
+    }
+    if let Some(limit) =
+        positive(found.parsed("tcp_user_timeout", "a number of milliseconds", |text| text.parse().ok())?)
+    {
+        config.tcp_user_timeout(Duration::from_millis(limit));
+    }
+    if let Some(on) = found.parsed("keepalives", "0 or 1", truth)? {
+        config.keepalives(on);
+    }
+    if let Some(idle) = positive(seconds("keepalives_idle")?) {
+        config.keepalives_idle(Duration::from_secs(idle));
+    }
+    if let Some(interval) = positive(seconds("keepalives_interval")?) {
+        config.keepalives_interval(Duration::from_secs(interval));
+    }
+    let binding = |text: &str| {
+        Some(match text {
+            "disable" => ChannelBinding::Disable,
+            "prefer" => ChannelBinding::Prefer,
+            "require" => ChannelBinding::Require,
+            _ => return None,
+        })
     };
-    let rest = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        match url.split_once('?') {
-            None => url.to_owned(),
-            Some((base, query)) => {
-                let kept: Vec<&str> = query.split('&').filter(|part| keep(part)).collect();
-                if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
-            }
-        }
-    } else {
-        url.split(' ').filter(|part| keep(part)).collect::<Vec<_>>().join(" ")
-    };
-    (rest, mode, roots)
+    if let Some(binding) = found.parsed("channel_binding", "one of disable, prefer, require", binding)? {
+        config.channel_binding(binding);
+    }
+    Ok(config)
 }
 
-fn from_environment(config: &mut Config) -> Result<()> {
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        config.host(env::var("PGHOST").unwrap_or_else(|_| "localhost".into()));
+/// Hosts, addresses and ports of a comma-separated list each: as many of one as of the other, or one port for all.
+fn addresses(found: &Parameters) -> Result<Vec<Address>> {
+    let list =
+        |name| found.get(name).map(|text| text.split(',').map(str::trim).collect::<Vec<_>>()).unwrap_or_default();
+    let (mut hosts, addresses, ports) = (list("host"), list("hostaddr"), list("port"));
+    if hosts.is_empty() && addresses.is_empty() {
+        hosts.push("localhost");
     }
-    if config.get_ports().is_empty()
-        && let Ok(port) = env::var("PGPORT")
-    {
-        config.port(port.parse().map_err(|_| Error::config("PGPORT is not a port number"))?);
-    }
-    if config.get_user().is_none()
-        && let Ok(user) = env::var("PGUSER").or_else(|_| env::var("USER"))
-    {
-        config.user(user);
-    }
-    if config.get_dbname().is_none()
-        && let Ok(database) = env::var("PGDATABASE")
-    {
-        config.dbname(database);
-    }
-    if config.get_application_name().is_none() {
-        config.application_name("telecine");
-    }
-    Ok(())
-}
-
-fn places(config: &Config) -> Result<Vec<Place>> {
-    let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
     let count = hosts.len().max(addresses.len());
     if !(hosts.is_empty() || addresses.is_empty() || hosts.len() == addresses.len()) {
         return Err(Error::config("source.url: as many hostaddr as host are needed"));
     }
-    let place = |index: usize| {
-        let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-        let address = addresses.get(index).copied();
-        match hosts.get(index) {
-            Some(Host::Unix(folder)) => Place::Unix { folder: folder.clone(), port },
-            Some(Host::Tcp(name)) => Place::Tcp { name: name.clone(), address, port },
-            None => Place::Tcp { name: address.map(|ip| ip.to_string()).unwrap_or_default(), address, port },
-        }
+    if ports.len() > 1 && ports.len() != count {
+        return Err(Error::config("source.url: as many ports as hosts are needed, or one for all"));
+    }
+    let port = |index: usize| match ports.get(index).or(ports.first()) {
+        None | Some(&"") => Ok(5432),
+        Some(text) => text.parse().ok().filter(|port| *port > 0).ok_or(()),
     };
-    Ok((0..count).map(place).collect())
-}
-
-/// Looks a missing password up in PGPASSWORD and the password file.
-fn find_password(config: &mut Config, places: &[Place]) -> Result<()> {
-    if config.get_password().is_some() {
-        return Ok(());
-    }
-    if let Ok(password) = env::var("PGPASSWORD") {
-        config.password(password);
-        return Ok(());
-    }
-    let path = env::var_os("PGPASSFILE")
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".pgpass")));
-    let Some((path, metadata)) = path.and_then(|path| fs::metadata(&path).ok().map(|metadata| (path, metadata))) else {
-        return Ok(());
+    let address = |index: usize| {
+        let port = port(index).map_err(|()| Error::config("source.url: port: a port number is wanted"))?;
+        let host = hosts.get(index).copied().unwrap_or_default();
+        let host = if host.is_empty() && addresses.get(index).is_none() { "localhost" } else { host };
+        if host.starts_with('/') {
+            return Ok(Address::Unix { folder: PathBuf::from(host), port });
+        }
+        let text = addresses.get(index).copied().filter(|text| !text.is_empty());
+        let address = text.map(str::parse::<IpAddr>).transpose();
+        let address = address.map_err(|_| Error::config("source.url: hostaddr: a numeric address is wanted"))?;
+        let name = if host.is_empty() { address.map(|ip| ip.to_string()).unwrap_or_default() } else { host.to_owned() };
+        Ok(Address::Tcp { name, address, port })
     };
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(Error::preflight(format!(
-            "the password file {} can be read by others; run: chmod 600 {}",
-            path.display(),
-            path.display()
-        )));
-    }
-    let text = fs::read_to_string(&path).map_err(|cause| Error::Preflight {
-        message: format!("the password file {} cannot be read", path.display()),
-        cause: Some(cause.into()),
-    })?;
-    let user = config.get_user().unwrap_or_default().to_owned();
-    let database = config.get_dbname().unwrap_or(&user).to_owned();
-    for place in places {
-        let (host, port) = match place {
-            Place::Tcp { name, port, .. } => (name.clone(), port),
-            Place::Unix { port, .. } => ("localhost".to_owned(), port),
-        };
-        if let Some(password) = password_for(&text, [&host, &port.to_string(), &database, &user]) {
-            config.password(password);
-            return Ok(());
-        }
-    }
-    Ok(())
+    (0..count).map(address).collect()
 }
 
-/// The password of the first line whose host, port, database and user match (libpq's `.pgpass` format).
-fn password_for(text: &str, wanted: [&str; 4]) -> Option<String> {
-    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
-        let fields = pgpass_fields(line);
-        let (password, pattern) = fields.split_last()?;
-        let matches =
-            pattern.len() == 4 && pattern.iter().zip(wanted).all(|(field, want)| field == "*" || field == want);
-        matches.then(|| password.clone())
-    })
-}
-
-fn pgpass_fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            ':' if fields.len() < 5 => fields.push(String::new()),
-            '\\' => fields.last_mut().into_iter().for_each(|field| field.extend(characters.next())),
-            other => fields.last_mut().into_iter().for_each(|field| field.push(other)),
-        }
+/// Mode, roots and client certificate. The files of `~/.postgresql` are used where they are there, as by libpq.
+fn tls(found: &Parameters, environment: &Environment<'_>, addresses: &[Address]) -> Result<TlsOptions> {
+    let modes = "one of disable, prefer, require, verify-ca, verify-full";
+    let given = found.parsed("sslmode", modes, SslMode::parse)?;
+    let system = found.get("sslrootcert") == Some("system");
+    let local = addresses.iter().all(|address| address.is_local() && address.is_named_local());
+    let mode = given.unwrap_or(match local && !system {
+        true => SslMode::Prefer,
+        false => SslMode::VerifyFull,
+    });
+    if system && mode != SslMode::VerifyFull {
+        // As in libpq: whoever has a certificate for any name would be believed.
+        return Err(Error::config("source.url: sslrootcert=system is of use with sslmode=verify-full only"));
     }
-    fields
+    let beside = |name: &str| environment.in_home(&format!(".postgresql/{name}")).filter(|path| path.is_file());
+    let file = |name: &str, default: &str| found.get(name).map(PathBuf::from).or_else(|| beside(default));
+    let roots = if system { None } else { file("sslrootcert", "root.crt") };
+    let identity = match (file("sslcert", "postgresql.crt"), file("sslkey", "postgresql.key")) {
+        (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
+        (Some(_), None) if found.get("sslcert").is_some() => {
+            return Err(Error::config("source.url: sslcert needs its key: give sslkey or PGSSLKEY"));
+        }
+        _ => None,
+    };
+    Ok(TlsOptions { mode, roots, identity })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn target(given: &str, variables: &[(&str, &str)]) -> Result<Target> {
+        let variable =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Target::parse_in(given, false, &Environment(&variable))
+    }
+
     #[test]
     fn a_remote_host_must_prove_its_name_unless_told_otherwise() {
-        let target = |url: &str| Target::parse(&SecretString::from(url), false);
-        assert_eq!(target("postgres://u@db.example.com/d").unwrap().mode, SslMode::VerifyFull);
-        assert_eq!(target("postgres://u@127.0.0.1/d").unwrap().mode, SslMode::Prefer);
-        assert_eq!(target("postgres://u@%2Ftmp%2Fpg/d").unwrap().mode, SslMode::Prefer);
-        assert!(target("postgres://u:secret@db.example.com/d?sslmode=prefer").is_err());
-        let given = target("postgres://u@db.example.com/d?sslmode=verify-ca&sslrootcert=%2Fa%20b.pem").unwrap();
-        assert_eq!((given.mode, given.roots), (SslMode::VerifyCa, Some(PathBuf::from("/a b.pem"))));
+        let mode = |given: &str| target(given, &[]).map(|target| target.tls.mode);
+        assert_eq!(mode("postgres://u@db.example.com/d").unwrap(), SslMode::VerifyFull);
+        assert_eq!(mode("postgres://u@127.0.0.1/d").unwrap(), SslMode::Prefer);
+        assert_eq!(mode("postgres://u@[::1]/d").unwrap(), SslMode::Prefer);
+        assert_eq!(mode("postgres://u@%2Ftmp%2Fpg/d").unwrap(), SslMode::Prefer);
+        assert_eq!(mode("postgres://u@127.0.0.1/d?sslrootcert=system").unwrap(), SslMode::VerifyFull);
+        for refused in [
+            "db.example.com/d?sslmode=prefer",
+            "db.example.com/d?sslmode=disable",
+            "localhost,db.example.com/d?sslmode=allow",
+        ] {
+            let error = target(&format!("postgres://u:secret@{refused}"), &[]).unwrap_err().to_string();
+            assert!(
+                error.contains("db.example.com is not this machine") && error.contains("--allow-insecure"),
+                "{error}"
+            );
+        }
+        assert_eq!(mode("host=db.example.com hostaddr=127.0.0.1").unwrap(), SslMode::VerifyFull);
+        // A name for this machine with an address that is another one is not this machine.
+        assert!(target("host=localhost hostaddr=10.0.0.1 sslmode=disable", &[]).is_err());
+        assert!(target("host=h sslmode=require sslrootcert=system", &[]).is_err());
+        let allowed = Target::parse(&SecretString::from("postgres://u@db.example.com/d?sslmode=disable"), true);
+        assert_eq!(allowed.unwrap().tls.mode, SslMode::Disable);
+        let given = target("postgres://u@db.example.com/d?sslmode=verify-ca&sslrootcert=%2Fa%20b.pem", &[]).unwrap();
+        assert_eq!((given.tls.mode, given.tls.roots), (SslMode::VerifyCa, Some(PathBuf::from("/a b.pem"))));
+    }
+
+    #[test]
+    fn variables_stand_for_what_the_url_leaves_out() {
+        let variables = [
+            ("PGHOST", "h1,h2"),
+            ("PGHOSTADDR", "10.0.0.1,::1"),
+            ("PGPORT", "6000"),
+            ("PGUSER", "u"),
+            ("PGPASSWORD", "s3cret"),
+            ("PGAPPNAME", "named"),
+            ("PGCONNECT_TIMEOUT", "7"),
+            ("PGOPTIONS", "-c a=b"),
+            ("PGTARGETSESSIONATTRS", "prefer-standby"),
+            ("PGSSLROOTCERT", "/roots.pem"),
+            ("PGSSLCERT", "/c.pem"),
+            ("PGSSLKEY", "/k.pem"),
+        ];
+        let found = target("postgresql://", &variables).unwrap();
+        assert_eq!(found.places[1].at, Address::Tcp { name: "h2".into(), address: "::1".parse().ok(), port: 6000 });
+        assert_eq!((found.config.get_user(), found.config.get_application_name()), (Some("u"), Some("named")));
+        assert_eq!(found.config.get_connect_timeout(), Some(&Duration::from_secs(7)));
+        assert_eq!((found.config.get_options(), found.wanted.rounds().len()), (Some("-c a=b"), 2));
+        assert_eq!(found.config_for(&found.places[0]).get_password(), Some(&b"s3cret"[..]));
+        assert_eq!((found.tls.mode, found.tls.identity.is_some()), (SslMode::VerifyFull, true));
+        for (wrong, name) in
+            [("port=x", "port"), ("connect_timeout=soon", "connect_timeout"), ("target_session_attrs=x", "target")]
+        {
+            assert!(target(wrong, &[]).unwrap_err().to_string().contains(name), "{wrong}");
+        }
+        assert!(target("sslcert=/c.pem", &[]).unwrap_err().to_string().contains("sslkey"));
+    }
+
+    #[test]
+    fn servers_are_told_apart_by_what_they_are() {
+        for (wanted, primary, closed, standby) in [
+            (Wanted::Any, true, true, true),
+            (Wanted::ReadWrite, true, false, false),
+            (Wanted::ReadOnly, false, true, true),
+            (Wanted::Primary, true, true, false),
+            (Wanted::Standby, false, false, true),
+        ] {
+            let takes = (wanted.takes(false, false), wanted.takes(false, true), wanted.takes(true, true));
+            assert_eq!(takes, (primary, closed, standby), "{wanted:?}");
+        }
     }
 
     #[test]
     fn no_error_and_no_debug_output_holds_the_password() {
         for url in ["postgres://u:s3cret@h:not-a-port/d", "postgres://u:x@h/d?s3cret=1", "host=h sslmode=s3cret"] {
-            let error = Target::parse(&SecretString::from(url), false).unwrap_err();
+            let error = target(url, &[]).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
         }
-        let target = Target::parse(&SecretString::from("postgres://u:s3cret@localhost/d"), false).unwrap();
-        assert!(!format!("{target:?}").contains("s3cret"));
-    }
-
-    #[test]
-    fn a_password_is_found_wherever_the_connection_string_holds_it() {
-        for url in [
-            "postgres://u:s3cret@h/d",
-            "postgres://u@h/d?password=s3cret",
-            "postgres://u@h/d?sslmode=verify-ca&password=s3cret",
-            "host=h user=u password=s3cret",
-            "host=h password = 's 3'",
-            "postgres://u:s3cret@h:no-port/d",
-            "postgres://u@h/d?password=s3cret&sslcert=x",
-        ] {
-            assert!(has_password(url), "{url}");
-        }
-        let without =
-            ["postgres://u@h/d", "postgres://u:@h/d", "host=h user=u", "postgres://h:5432/d?sslmode=verify-full"];
-        for url in without {
-            assert!(!has_password(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn password_file_lines_match_by_field() {
-        let text = "# comment\nother:*:*:*:no\n*:5432:my\\:db:*:p:w\\\\1\n";
-        assert_eq!(password_for(text, ["h", "5432", "my:db", "u"]).as_deref(), Some("p:w\\1"));
-        assert_eq!(password_for(text, ["h", "5433", "my:db", "u"]), None);
+        let found = target("postgres://u:s3cret@localhost/d", &[]).unwrap();
+        assert!(!format!("{found:?}").contains("s3cret"));
     }
 }

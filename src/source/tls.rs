@@ -1,13 +1,14 @@
 //! TLS to the source by rustls: which certificates are believed under which `sslmode` (the meanings are libpq's).
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::{Error, Result};
@@ -40,22 +41,65 @@ impl SslMode {
     }
 }
 
-/// The TLS settings for a mode and the file of root certificates, if one is given.
-pub(super) fn client_config(mode: SslMode, roots: Option<&Path>) -> Result<ClientConfig> {
+/// How a connection is secured.
+#[derive(Debug, Clone)]
+pub(super) struct TlsOptions {
+    pub(super) mode: SslMode,
+    /// The file of root certificates; those of the system without one.
+    pub(super) roots: Option<PathBuf>,
+    /// The certificate by which the user is known to the server, if it asks for one.
+    pub(super) identity: Option<Identity>,
+}
+
+/// A client certificate and its key, PEM files both.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+/// The TLS settings of a connection.
+pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
+    let TlsOptions { mode, roots, identity } = options;
+    let (mode, roots) = (*mode, roots.as_deref());
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|cause| Error::Preflight { message: "TLS cannot be set up".into(), cause: Some(cause.into()) })?;
     let unchecked = matches!(mode, SslMode::Prefer) || (mode == SslMode::Require && roots.is_none());
     let chain = if unchecked { None } else { Some(verifier(roots, provider.clone())?) };
-    let config = match (mode, chain) {
-        (SslMode::VerifyFull, Some(chain)) => builder.with_webpki_verifier(chain).with_no_client_auth(),
-        (_, chain) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyHost { chain, provider }))
-            .with_no_client_auth(),
+    let builder = match (mode, chain) {
+        (SslMode::VerifyFull, Some(chain)) => builder.with_webpki_verifier(chain),
+        (_, chain) => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyHost { chain, provider })),
     };
-    Ok(config)
+    let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
+    let (certificates, key) = identity.read()?;
+    builder.with_client_auth_cert(certificates, key).map_err(|cause| Error::Preflight {
+        message: format!("{} is not the key of {}", identity.key.display(), identity.certificate.display()),
+        cause: Some(cause.into()),
+    })
+}
+
+impl Identity {
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+        let unreadable = |path: &Path, cause: &dyn std::fmt::Display| Error::Preflight {
+            message: format!("the client certificate or key in {} cannot be read", path.display()),
+            cause: Some(cause.to_string().into()),
+        };
+        let metadata = std::fs::metadata(&self.key).map_err(|cause| unreadable(&self.key, &cause))?;
+        // libpq's rule: nobody else may read it, but for a group if the file is root's.
+        let allowed = if metadata.uid() == 0 { 0o640 } else { 0o600 };
+        if metadata.mode() & 0o777 & !allowed != 0 {
+            return Err(Error::preflight(format!(
+                "the key file {0} can be read by others; run: chmod 600 {0}",
+                self.key.display()
+            )));
+        }
+        let certificates = CertificateDer::pem_file_iter(&self.certificate).and_then(Iterator::collect);
+        let certificates = certificates.map_err(|cause| unreadable(&self.certificate, &cause))?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|cause| unreadable(&self.key, &cause))?;
+        Ok((certificates, key))
+    }
 }
 
 fn verifier(roots: Option<&Path>, provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>> {

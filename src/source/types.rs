@@ -1,4 +1,40 @@
 //! From PostgreSQL's types to the way their binary form is read and the Arrow type that holds them.
+//!
+//! | PostgreSQL | binary form read | Arrow | Parquet | what it cannot hold, and where that goes |
+//! |---|---|---|---|---|
+//! | `boolean` | 1 byte | Boolean | BOOLEAN | |
+//! | `smallint`, `integer`, `bigint` | big-endian | Int16, Int32, Int64 | INT32, INT32, INT64 | |
+//! | `oid` | big-endian | UInt32 | INT32 (unsigned) | |
+//! | `real`, `double precision` | IEEE 754 | Float32, Float64 | FLOAT, DOUBLE | NaN, infinities and -0 are kept |
+//! | `numeric(p, s)`, p to 38 | `numeric_send` | Decimal128(p, s) | decimal | NaN, or a value wider than the catalog says: NULL and an exception |
+//! | `numeric(p, s)`, p to 76 | `numeric_send` | Decimal256(p, s) | decimal | the same |
+//! | `numeric`, p over 76 | `numeric_send` | Utf8, all digits | string | |
+//! | `text`, `varchar`, `char(n)`, `name`, enums, `json` | the text | Utf8, byte for byte | string | bytes that are no UTF-8: NULL and an exception with the bytes in hex |
+//! | `jsonb` | version, text | Utf8 | string | the same |
+//! | `uuid` | 16 bytes | Utf8, canonical | string | |
+//! | `bytea` | the bytes | Binary | BYTE_ARRAY | |
+//! | `date` | days since 2000 | Date32 | date | infinities are the extremes, see below |
+//! | `timestamp`, `timestamptz` | microseconds since 2000 | Timestamp(us), with UTC | timestamp(us) | the same; from 294247-01-10 04:00:54.775807 on: NULL and an exception |
+//! | `time` | microseconds | Time64(us) | time(us) | 24:00:00: NULL and an exception |
+//! | arrays | `array_send` | List | LIST | several dimensions: NULL and an exception; a lower bound other than 1: the elements and an exception |
+//! | composites, row types of tables | `record_send` | Struct, a field each | group | |
+//! | ranges | `range_send` | Struct{lower, upper, lower_inc, upper_inc, empty} | group | a bound that is not held is NULL, and an exception tells it from an infinite one |
+//! | multiranges | `multirange_send` | List of the range's Struct | LIST | the same |
+//! | domains | as their base | as their base | as their base | as their base |
+//! | `xml`, `"char"` | asked for as `::text` | Utf8, byte for byte | string | as `text` |
+//! | every other base type (`interval`, `timetz`, `inet`, `money`, `bit`, geometry, `tsvector`, `reg*`, `hstore`, `citext`, …), whatever has a part of such a type, composites without fields, row types of the system catalogs | asked for as text | Utf8, what the output function prints | string | as `text`; the field's metadata has `pg_text` |
+//!
+//! **Exceptions.** A value that its column cannot hold, wholly or in a part, is one row of `raw/_exceptions` (table, key,
+//! column, text), counted in manifest and report. The text is the *whole* value of the column as PostgreSQL prints it, so
+//! that `text::type` is the value again; a part that is not held is NULL in the column, all others are there. A text that
+//! is no UTF-8 (only a database without an encoding has such) is `\x` and its bytes in hex; no other exception begins so.
+//!
+//! **Infinities.** `-infinity` and `infinity` are -2147483647 and 2147483647 in a Date32, -9223372036854775807 and
+//! 9223372036854775807 in a Timestamp: what DuckDB too reads as the two infinities, and no finite value of PostgreSQL. The
+//! metadata of every field with a date or a timestamp in it says so ([`PG_INFINITY`]); the manifest counts them.
+//!
+//! Text forms are those under `DateStyle = ISO`, `IntervalStyle = postgres`, `TimeZone = UTC`, `lc_monetary = C`; a `reg*`
+//! name is qualified where the user's `search_path` does not find it.
 
 use std::collections::HashMap;
 
@@ -48,13 +84,24 @@ pub enum Wire {
     },
     /// `time`: microseconds since midnight. Holds no 24:00:00.
     Time,
-    /// An array of one dimension.
+    /// An array of at most one dimension.
     List(Box<Wire>),
     /// A composite: its fields by name.
     Struct(Vec<(String, Wire)>),
     /// A range over a type: Struct{lower, upper, lower_inc, upper_inc, empty}.
     Range(Box<Wire>),
+    /// A multirange over a type: a List of its ranges.
+    Multirange(Box<Wire>),
 }
+
+/// The metadata key of a field with dates or timestamps in it: which values stand for `-infinity` and `infinity`, as
+/// `date: MIN, MAX`, `timestamp: MIN, MAX`, or both with `; ` between them.
+pub const PG_INFINITY: &str = "pg_infinity";
+
+/// The day that stands for `-infinity`; [`i32::MAX`] stands for `infinity`.
+pub(super) const DATE_MINUS_INFINITY: i32 = -i32::MAX;
+/// The microsecond that stands for `-infinity`; [`i64::MAX`] stands for `infinity`.
+pub(super) const TIMESTAMP_MINUS_INFINITY: i64 = -i64::MAX;
 
 impl Wire {
     /// The Arrow type that holds the values.
@@ -80,7 +127,35 @@ impl Wire {
                 DataType::Struct(fields.iter().map(|(name, wire)| Field::new(name, wire.arrow(), true)).collect())
             }
             Self::Range(bound) => DataType::Struct(range_fields(&bound.arrow())),
+            Self::Multirange(bound) => {
+                let range = DataType::Struct(range_fields(&bound.arrow()));
+                DataType::List(Field::new_list_field(range, true).into())
+            }
         }
+    }
+
+    /// The value of [`PG_INFINITY`], if there are dates or timestamps in this form.
+    pub(super) fn infinities(&self) -> Option<String> {
+        let date = self.holds(&|wire| *wire == Self::Date);
+        let timestamp = self.holds(&|wire| matches!(wire, Self::Timestamp { .. }));
+        let mut said = Vec::new();
+        if date {
+            said.push(format!("date: {DATE_MINUS_INFINITY}, {}", i32::MAX));
+        }
+        if timestamp {
+            said.push(format!("timestamp: {TIMESTAMP_MINUS_INFINITY}, {}", i64::MAX));
+        }
+        (!said.is_empty()).then(|| said.join("; "))
+    }
+
+    /// Whether this form or one within it is such a one.
+    fn holds(&self, such: &impl Fn(&Self) -> bool) -> bool {
+        such(self)
+            || match self {
+                Self::List(inner) | Self::Range(inner) | Self::Multirange(inner) => inner.holds(such),
+                Self::Struct(fields) => fields.iter().any(|(_, wire)| wire.holds(such)),
+                _ => false,
+            }
     }
 }
 
@@ -100,13 +175,13 @@ pub(super) fn range_fields(bound: &DataType) -> Fields {
 pub struct Reading {
     /// The form in which its values arrive.
     pub wire: Wire,
-    /// Whether the server is asked for the text form (`::text`).
+    /// Whether the server is asked for text: by the output function, or by `::text` where that is the value itself.
     pub cast: bool,
     /// Whether that is because no exact Arrow form is known for the type.
     pub fallback: bool,
 }
 
-/// A row of `pg_type`, with the parts of composites and ranges.
+/// A row of `pg_type`. Its kind is `typtype`, or `a` for an array; `range_of` is what a range's or multirange's bounds are.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PgType {
     pub(super) kind: char,
@@ -184,6 +259,7 @@ impl Types {
             'd' => self.wire(found.base, if typmod >= 0 { typmod } else { found.typmod }, depth)?,
             'a' => Wire::List(Box::new(self.wire(found.element, typmod, depth)?)),
             'r' => Wire::Range(Box::new(self.wire(found.range_of, -1, depth)?)),
+            'm' => Wire::Multirange(Box::new(self.wire(found.range_of, -1, depth)?)),
             'c' => {
                 let attributes = self.attributes.get(&found.relation).filter(|all| !all.is_empty())?;
                 let field =

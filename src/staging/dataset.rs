@@ -61,7 +61,7 @@ impl Dataset {
     /// # Errors
     /// When the manifest cannot be read or understood.
     pub async fn manifest(&self) -> Result<Option<Manifest>> {
-        let key = self.path.clone().join(FILE_NAME);
+        let key = self.manifest_path();
         let Some(read) = object::read_json::<serde_json::Value>(&self.area, &key).await? else { return Ok(None) };
         let version = read.get("manifest_version").and_then(serde_json::Value::as_u64);
         if version != Some(VERSION.into()) {
@@ -76,8 +76,13 @@ impl Dataset {
 
     /// The sink of part `number`: one Parquet file. Nothing refers to it until [`Dataset::commit`].
     pub fn parquet_part(&self, number: usize, schema: SchemaRef) -> ParquetPart {
-        let name = format!("part-{number:05}.parquet");
+        let name = part_name(number);
         ParquetPart::new(self.area.clone(), self.path.clone().join(name.as_str()), name, schema)
+    }
+
+    /// The place of the manifest.
+    pub(super) fn manifest_path(&self) -> Path {
+        self.path.clone().join(FILE_NAME)
     }
 
     /// Makes the dataset exist, by conditional create of its manifest.
@@ -85,7 +90,7 @@ impl Dataset {
     /// # Errors
     /// When the manifest cannot be written or another process has committed something else.
     pub async fn commit(&self, manifest: &Manifest) -> Result<()> {
-        let key = self.path.clone().join(FILE_NAME);
+        let key = self.manifest_path();
         let bytes = serde_json::to_vec_pretty(manifest)
             .map_err(|cause| Error::staging(self.area.url_of(&key), "the manifest gives no JSON", cause))?;
         object::create_new(&self.area, &key, bytes.into()).await
@@ -96,12 +101,20 @@ impl Dataset {
     /// # Errors
     /// When an object cannot be deleted.
     pub async fn discard(&self) -> Result<()> {
-        let key = self.path.clone().join(FILE_NAME);
-        match self.area.store().delete(&key).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(cause) => return Err(Error::staging(self.area.url_of(&key), "cannot be deleted", cause)),
-        }
+        self.withdraw().await?;
         self.area.delete_prefix(&self.path).await
+    }
+
+    /// Removes the manifest alone: the dataset is no longer committed, its files stay.
+    ///
+    /// # Errors
+    /// When the manifest cannot be deleted.
+    pub async fn withdraw(&self) -> Result<()> {
+        let key = self.manifest_path();
+        match self.area.store().delete(&key).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(cause) => Err(Error::staging(self.area.url_of(&key), "cannot be deleted", cause)),
+        }
     }
 
     /// What the store tells of the manifest's files, in their order. No row is read.
@@ -174,6 +187,11 @@ impl Dataset {
             cause: None,
         })
     }
+}
+
+/// The name of part `number` of a dataset.
+pub fn part_name(number: usize) -> String {
+    format!("part-{number:05}.parquet")
 }
 
 fn require_size(url: String, bytes: u64, file: &WrittenFile) -> Result<()> {

@@ -202,7 +202,7 @@ mod tests {
     use crate::staging::StagingConfig;
 
     fn run(folder: &tempfile::TempDir) -> RunFolder {
-        StagingArea::open(&StagingConfig { url: folder.path().display().to_string() }).unwrap().run("r1")
+        StagingArea::open(&StagingConfig::at(folder.path().display().to_string())).unwrap().run("r1")
     }
 
     #[tokio::test]

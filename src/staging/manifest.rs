@@ -46,6 +46,19 @@ pub struct Manifest {
     /// Counted remarks, by name (infinities kept, values that went to `raw/_exceptions`).
     #[serde(default)]
     pub notes: BTreeMap<String, u64>,
+    /// The table's rows of `raw/_exceptions`, for a dataset of `raw/` that has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exceptions: Option<ExceptionsNote>,
+}
+
+/// A table's own file in `raw/_exceptions`: durable before the table's manifest, so that a table that is kept when an
+/// extraction goes on keeps its exceptions, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionsNote {
+    /// The file.
+    pub file: WrittenFile,
+    /// Order-free checksum over its rows.
+    pub checksum: ContentChecksum,
 }
 
 /// A field of a dataset's schema.
@@ -63,8 +76,8 @@ pub struct FieldNote {
     pub nullable: bool,
 }
 
-/// The one moment at which tables were read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The snapshot under which tables were read: one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotNote {
     /// PostgreSQL's name of the exported snapshot.
     pub id: String,
@@ -72,6 +85,34 @@ pub struct SnapshotNote {
     pub lsn: Option<String>,
     /// The server's clock when it was taken, RFC 3339.
     pub at: String,
+    /// What tells whether another snapshot shows the same rows, where the server tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<ServerState>,
+}
+
+/// What the rows that a snapshot shows depend on: which transactions of which server it sees. Two snapshots of equal
+/// states show the same rows, as no transaction has written in between: they are one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerState {
+    /// The transactions seen, as `txid_current_snapshot()` prints them: the first that may be unseen, the first that was
+    /// not yet given out, and those between that had not ended.
+    pub transactions: String,
+    /// The cluster's identifier (`pg_control_system()`); a physical copy has that of its original.
+    pub system: String,
+    /// The cluster's timeline, which a promotion changes.
+    pub timeline: i32,
+    /// The database, by its oid.
+    pub database: u32,
+    /// Since when the server's counters run. They begin anew after a crash, which may lose commits that nobody had waited
+    /// for, give their numbers out again, and empties unlogged tables; a clean restart keeps them.
+    pub counting_since: String,
+}
+
+impl SnapshotNote {
+    /// Whether both show the same rows: they are the same snapshot, or it is known that nobody wrote in between.
+    pub fn is_moment_of(&self, other: &Self) -> bool {
+        self == other || (self.state.is_some() && self.state == other.state)
+    }
 }
 
 impl Manifest {
@@ -90,6 +131,7 @@ impl Manifest {
             inputs: BTreeMap::new(),
             snapshot: None,
             notes: BTreeMap::new(),
+            exceptions: None,
         };
         for part in parts {
             manifest.rows += part.rows;
@@ -111,7 +153,8 @@ impl Manifest {
 }
 
 impl FieldNote {
-    fn of(field: &arrow::datatypes::Field) -> Self {
+    /// What a manifest says of a field.
+    pub fn of(field: &arrow::datatypes::Field) -> Self {
         Self {
             name: field.name().clone(),
             type_name: field.data_type().to_string(),

@@ -12,18 +12,22 @@
 //! {staging}/ledger/{target}/…                                     copies of the ledger
 //! ```
 //!
-//! Data files come first, then one manifest by conditional create; readers trust manifests only.
+//! Data files come first, then one manifest by conditional create; readers trust manifests only. What a process left behind
+//! when it was killed is swept by the next one that writes the run's raw tables.
 
 mod dataset;
 mod documents;
+mod encoding;
 pub mod json;
 mod layout;
 mod lease;
 mod manifest;
+mod moments;
 mod object;
 mod parquet;
 mod raw;
 mod reader;
+mod sweep;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -32,7 +36,7 @@ mod uploads;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -41,21 +45,56 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-pub use self::dataset::Dataset;
+pub use self::dataset::{Dataset, part_name};
 pub use self::documents::Documents;
-pub use self::layout::safe_name;
+pub use self::layout::{raw_folder, safe_name};
 pub use self::lease::Lease;
-pub use self::manifest::{FieldNote, Manifest, SnapshotNote};
+pub use self::manifest::{ExceptionsNote, FieldNote, Manifest, ServerState, SnapshotNote};
+pub use self::moments::Moments;
 pub use self::parquet::ParquetPart;
 pub use self::raw::RawTables;
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
+
+/// Manifests read at the same time.
+const LOOKS_AT_ONCE: usize = 16;
 
 /// Where the staging area is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagingConfig {
     /// `file:PATH`, a plain path, or `s3://bucket/prefix` (with the `AWS_*` variables, `AWS_ENDPOINT_URL` among them).
     pub url: String,
+    /// How the pages of Parquet files are compressed.
+    pub compression: Compression,
+}
+
+impl StagingConfig {
+    /// The area at `url`, with the defaults for the rest.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: url.into(), compression: Compression::default() }
+    }
+}
+
+/// How the pages of Parquet files are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// zstd level 1: about a third smaller.
+    #[default]
+    Zstd,
+    /// Snappy: about half the time.
+    Snappy,
+}
+
+impl std::str::FromStr for Compression {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "zstd" => Ok(Self::Zstd),
+            "snappy" => Ok(Self::Snappy),
+            other => Err(format!("{other:?} is neither zstd nor snappy")),
+        }
+    }
 }
 
 /// Object storage of all runs. Cheap to clone.
@@ -65,6 +104,7 @@ pub struct StagingArea {
     store_url: Url,
     root: Path,
     local: bool,
+    compression: Compression,
 }
 
 impl StagingArea {
@@ -73,7 +113,7 @@ impl StagingArea {
     /// # Errors
     /// When the URL cannot be understood, the folder cannot be made, or the S3 settings are unusable.
     pub fn open(config: &StagingConfig) -> Result<Self> {
-        match Url::parse(&config.url) {
+        let area = match Url::parse(&config.url) {
             Ok(url) if url.scheme() == "s3" => Self::open_s3(&url),
             Ok(url) if url.scheme() == "file" => Self::open_folder(config.url.trim_start_matches("file:")),
             Ok(url) if url.scheme().len() > 1 => Err(Error::config(format!(
@@ -81,7 +121,12 @@ impl StagingArea {
                 url.scheme()
             ))),
             _ => Self::open_folder(&config.url),
-        }
+        }?;
+        Ok(Self { compression: config.compression, ..area })
+    }
+
+    pub(in crate::staging) fn compression(&self) -> Compression {
+        self.compression
     }
 
     fn open_folder(text: &str) -> Result<Self> {
@@ -95,7 +140,13 @@ impl StagingArea {
         let root = Path::from_absolute_path(&absolute)
             .map_err(|cause| Error::staging(absolute.display().to_string(), "the path cannot be used", cause))?;
         let store_url = Url::parse("file:///").map_err(|cause| Error::staging("file:///", "no URL", cause))?;
-        Ok(Self { store: Arc::new(LocalFileSystem::new()), store_url, root, local: true })
+        Ok(Self {
+            store: Arc::new(LocalFileSystem::new()),
+            store_url,
+            root,
+            local: true,
+            compression: Compression::default(),
+        })
     }
 
     fn open_s3(url: &Url) -> Result<Self> {
@@ -116,7 +167,7 @@ impl StagingArea {
         let store_url = Url::parse(&format!("s3://{bucket}"))
             .map_err(|cause| Error::staging(url.to_string(), "the bucket's name gives no URL", cause))?;
         let root = Path::from(url.path());
-        Ok(Self { store: Arc::new(store), store_url, root, local: false })
+        Ok(Self { store: Arc::new(store), store_url, root, local: false, compression: Compression::default() })
     }
 
     /// The object store, to be registered under [`StagingArea::store_url`].
@@ -204,7 +255,7 @@ impl RunFolder {
 
     /// The dataset of a source table.
     pub fn raw(&self, table: &TableName) -> Dataset {
-        let folder = layout::raw_folder(table);
+        let folder = raw_folder(table);
         Dataset::new(&self.area, format!("raw/{folder}"), self.path.clone().join("raw").join(folder))
     }
 
@@ -234,14 +285,11 @@ impl RunFolder {
     /// # Errors
     /// When the folder cannot be listed or a manifest cannot be read.
     pub async fn raw_tables(&self) -> Result<Vec<(TableName, Manifest)>> {
-        let mut tables = Vec::new();
-        for dataset in self.datasets_in(&self.path.clone().join("raw"), "raw/").await? {
-            if let Some(manifest) = dataset.manifest().await?
-                && let Some(table) = manifest.table.clone()
-            {
-                tables.push((table, manifest));
-            }
-        }
+        let datasets = self.datasets_in(&self.path.clone().join("raw"), "raw/").await?;
+        let looks = futures::stream::iter(datasets).map(|dataset| async move { dataset.manifest().await });
+        let manifests: Vec<_> = looks.buffered(LOOKS_AT_ONCE).try_collect().await?;
+        let named = manifests.into_iter().flatten().filter_map(|manifest| Some((manifest.table.clone()?, manifest)));
+        let mut tables: Vec<_> = named.collect();
         tables.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(tables)
     }

@@ -227,6 +227,11 @@ fn temporary_name(place: &FilePath) -> PathBuf {
     place.with_file_name(format!(".{name}.{}.{serial}.{random:016x}.tmp", std::process::id()))
 }
 
+/// Whether an object's name is one that [`temporary_name`] gives.
+pub(super) fn is_temporary(key: &Path) -> bool {
+    key.filename().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp"))
+}
+
 async fn open_new(path: &FilePath) -> std::io::Result<tokio::fs::File> {
     if let Some(folder) = path.parent() {
         tokio::fs::create_dir_all(folder).await?;

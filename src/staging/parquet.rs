@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use ::parquet::arrow::AsyncArrowWriter;
-use ::parquet::basic::{Compression, ZstdLevel};
-use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -12,15 +10,12 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 
 use super::StagingArea;
+use super::encoding::writer_properties;
 use super::object::ObjectWriter;
 use crate::dataflow::{ContentChecksum, Progress, SendableRecordBatchStream, Sink, WriteSummary, WrittenFile};
 use crate::error::{Error, Result};
 
-/// Bytes of a row group at most: what a writer holds in memory before it writes. Eight writers at once stay below
-/// 256 MiB.
-const ROW_GROUP_BYTES: usize = 16 << 20;
-
-/// One Parquet file of a dataset: zstd level 1, statistics a row group, dictionaries.
+/// One Parquet file of a dataset, encoded as its first batch suggests.
 #[derive(Debug)]
 pub struct ParquetPart {
     area: StagingArea,
@@ -77,11 +72,14 @@ impl ParquetPart {
         object: &mut ObjectWriter,
         checksum: &mut ContentChecksum,
     ) -> Result<()> {
-        let mut writer = AsyncArrowWriter::try_new(object, Arc::clone(&self.schema), Some(writer_properties()?))
+        let mut next = batches.try_next().await.map_err(Error::from_datafusion)?;
+        let properties = writer_properties(self.area.compression(), next.as_ref())?;
+        let mut writer = AsyncArrowWriter::try_new(object, Arc::clone(&self.schema), Some(properties))
             .map_err(|cause| self.failed(cause))?;
-        while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
+        while let Some(batch) = next {
             checksum.update(&batch)?;
             writer.write(&self.conform(batch)?).await.map_err(|cause| self.failed(cause))?;
+            next = batches.try_next().await.map_err(Error::from_datafusion)?;
         }
         writer.close().await.map(drop).map_err(|cause| self.failed(cause))
     }
@@ -94,17 +92,4 @@ impl ParquetPart {
         }
         RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec()).map_err(|cause| self.failed(cause))
     }
-}
-
-/// zstd 1, statistics a chunk, dictionaries, row groups bounded by bytes. `coerce_types` stays off so that Arrow types
-/// come back as they went in.
-fn writer_properties() -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(1).map_err(|cause| Error::staging("parquet", "zstd level 1", cause))?;
-    Ok(WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_dictionary_enabled(true)
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .set_created_by(concat!("telecine ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build())
 }

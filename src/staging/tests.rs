@@ -35,7 +35,7 @@ async fn committed(run: &RunFolder, table: &TableName) -> Manifest {
 }
 
 fn area(folder: &tempfile::TempDir) -> StagingArea {
-    StagingArea::open(&StagingConfig { url: format!("file:{}", folder.path().display()) }).unwrap()
+    StagingArea::open(&StagingConfig::at(format!("file:{}", folder.path().display()))).unwrap()
 }
 
 #[tokio::test]

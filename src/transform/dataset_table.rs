@@ -111,7 +111,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_goes_after_its_table_was_registered_fails_where_it_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        let area = StagingArea::open(&StagingConfig { url: folder.path().display().to_string() }).unwrap();
+        let area = StagingArea::open(&StagingConfig::at(folder.path().display().to_string())).unwrap();
         let dataset = area.run("r").query("q");
         let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
         let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();

@@ -28,6 +28,9 @@ pub struct TransformReport {
     pub balance: Option<Balance>,
     /// Everything that is not clean, one entry a finding. Empty in a run that is.
     pub problems: Vec<String>,
+    /// What people are to know and no row is wrong for: raw tables of several moments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// What one query did.

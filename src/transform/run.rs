@@ -21,7 +21,7 @@ use super::report::{CheckReport, QueryReport, REPORT_FILE, TransformReport};
 use super::{Transform, deep, diagnose, documents, session, shape, tables};
 use crate::dataflow::{Progress, Sink, TableName};
 use crate::error::{Error, Result};
-use crate::staging::{Dataset, Manifest, RunFolder, SnapshotNote, json};
+use crate::staging::{Dataset, Manifest, Moments, RunFolder, SnapshotNote, json};
 
 /// Rows a check or a broken key shows.
 pub(super) const SHOWN: usize = 5;
@@ -60,8 +60,9 @@ impl Transform {
             let lease = folder.lease("transform").await?;
             let done = async {
                 let mut work = Work::open(&transform, &folder, &progress).await?;
-                work.require_one_moment()?;
-                let report = work.run(&definitions, &select).await?;
+                let remark = work.require_whole_extraction().await?;
+                let mut report = work.run(&definitions, &select).await?;
+                report.remarks.extend(remark);
                 folder.put_json(REPORT_FILE, &report).await?;
                 Ok(report)
             };
@@ -128,7 +129,7 @@ struct Work<'a> {
     progress: &'a Progress,
     context: SessionContext,
     raw: Vec<TableName>,
-    /// The moments the raw tables are of, each with one of its tables.
+    /// The snapshots that the raw tables were read under.
     moments: Vec<(SnapshotNote, TableName)>,
     /// Everything registered, by name.
     made: BTreeMap<String, Made>,
@@ -156,11 +157,7 @@ impl<'a> Work<'a> {
         while let Some((table, manifest, provider)) = opened.try_next().await? {
             tables::register_source(&work.context, &table, provider)?;
             work.made.insert(table.to_string(), Made::of(&manifest));
-            if let Some(snapshot) = manifest.snapshot
-                && !work.moments.iter().any(|(known, _)| *known == snapshot)
-            {
-                work.moments.push((snapshot, table.clone()));
-            }
+            work.moments.extend(manifest.snapshot.map(|snapshot| (snapshot, table.clone())));
             work.raw.push(table);
         }
         tables::register_mappings(&work.context, &transform.mappings)?;
@@ -171,18 +168,16 @@ impl<'a> Work<'a> {
         Ok(work)
     }
 
-    /// Rows of two moments do not belong together: the second extraction has not ended, or two have met.
-    fn require_one_moment(&self) -> Result<()> {
-        let [(one, table), (other, second), ..] = &self.moments[..] else { return Ok(()) };
-        Err(Error::preflight(format!(
-            "the raw tables are of several moments: {table} of snapshot {} ({}), {second} of snapshot {} ({}); run \
-             `telecine extract --run {}` to its end",
-            one.id,
-            one.at,
-            other.id,
-            other.at,
-            self.run.id()
-        )))
+    /// Tables of several moments are an extraction that has not ended, or one that was broken off and has gone on while
+    /// others wrote: the first is refused, the second is remarked on.
+    async fn require_whole_extraction(&self) -> Result<Option<String>> {
+        let moments = Moments::of(self.moments.iter().map(|(snapshot, table)| (table, snapshot)));
+        let Some(remark) = moments.remark(self.run.id()) else { return Ok(None) };
+        if self.run.exceptions().manifest().await?.is_some() {
+            tracing::warn!("{remark}");
+            return Ok(Some(remark));
+        }
+        Err(Error::preflight(format!("{remark}; or run `telecine extract --run {}` to its end", self.run.id())))
     }
 
     async fn run(&mut self, definitions: &BTreeMap<String, String>, select: &[String]) -> Result<TransformReport> {

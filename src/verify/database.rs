@@ -1,84 +1,16 @@
-//! The content checksum of a table in a database, and of two databases side by side.
+//! The content checksum of a table in a database.
 
-use std::time::Instant;
-
-use futures::{StreamExt, TryStreamExt, stream};
-use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{VerifiedTable, VerifyReport, wire};
+use super::wire;
 use crate::dataflow::checksum::RowHash;
-use crate::dataflow::{ContentChecksum, Progress, Source, TableName};
+use crate::dataflow::{ContentChecksum, Progress, TableName};
 use crate::error::{Error, Result};
 use crate::source::framing::{Fields, Framing};
 use crate::source::{PostgresSource, Wire, pause, whole};
 
 /// Tries to read a table whose read broke off for a passing reason.
 const TRIES: u32 = 3;
-
-/// Compares two databases, table by table, each read under one snapshot of its own: an original and its restored copy.
-/// In the report the other database stands where `raw/` does otherwise, and `same_snapshot` is false.
-///
-/// # Errors
-/// When one of them cannot be read, or `cancel` stops the work. Differences are in the report.
-pub async fn against(
-    source: &PostgresSource,
-    other: &PostgresSource,
-    progress: &Progress,
-    cancel: &CancellationToken,
-) -> Result<VerifyReport> {
-    let begun = Instant::now();
-    let mut tables = Vec::new();
-    for meta in source.tables().await? {
-        progress.expect(meta.rows);
-        tables.push((meta.table, true));
-    }
-    let elsewhere: Vec<_> = other.tables().await?.into_iter().map(|meta| meta.table).collect();
-    let only_elsewhere: Vec<_> =
-        elsewhere.iter().filter(|table| !tables.iter().any(|(known, _)| known == *table)).cloned().collect();
-    tables.extend(only_elsewhere.into_iter().map(|table| (table, false)));
-    let compared = stream::iter(tables).map(|(table, here)| {
-        let there = elsewhere.contains(&table);
-        compare(source, other, table, (here, there), progress)
-    });
-    let mut tables: Vec<_> = tokio::select! {
-        compared = compared.buffer_unordered(source.connections().min(other.connections())).try_collect() => compared?,
-        () = cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
-    };
-    tables.sort_by(|a: &VerifiedTable, b| a.table.cmp(&b.table));
-    Ok(VerifyReport { tables, same_snapshot: false, seconds: begun.elapsed().as_secs_f64() })
-}
-
-async fn compare(
-    source: &PostgresSource,
-    other: &PostgresSource,
-    table: TableName,
-    (here, there): (bool, bool),
-    progress: &Progress,
-) -> Result<VerifiedTable> {
-    let side = async |database: &PostgresSource, present: bool, progress: &Progress| {
-        if present { checksum(database, &table, progress).await } else { Ok(ContentChecksum::default()) }
-    };
-    let unseen = Progress::default();
-    let (left, right) = tokio::try_join!(side(source, here, progress), side(other, there, &unseen))?;
-    let problem = match (here, there) {
-        (true, false) => Some("it is not in the other database".to_owned()),
-        (false, true) => Some("it is only in the other database".to_owned()),
-        _ if source.wires(&table).await? != other.wires(&table).await? => Some("its columns differ in type".to_owned()),
-        _ if left.rows != right.rows => Some(format!("{} rows here, {} in the other database", left.rows, right.rows)),
-        _ if left != right => Some(format!("the contents of its {} rows differ", left.rows)),
-        _ => None,
-    };
-    Ok(VerifiedTable {
-        table,
-        source_rows: left.rows,
-        raw_rows: right.rows,
-        source_checksum: left.to_string(),
-        raw_checksum: right.to_string(),
-        equal: problem.is_none(),
-        problem,
-    })
-}
 
 /// The checksum of a table's rows under the database's snapshot, from their binary form.
 pub(super) async fn checksum(

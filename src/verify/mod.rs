@@ -2,9 +2,11 @@
 //!
 //! The source is read a second time, whole, and hashed from its binary form by code of its own (`wire`); `raw/` is
 //! hashed from its Parquet files. A file that is missing or changed is named and does not keep the others from being
-//! looked at.
+//! looked at. Two databases are compared by a method of their own: see [`against`](mod@against).
 
+pub mod against;
 mod database;
+mod exact;
 mod wire;
 
 use std::time::Instant;
@@ -14,12 +16,13 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::database::{WireChecksum, against};
+pub use self::against::{AgainstReport, against};
+pub use self::database::WireChecksum;
 use crate::dataflow::checksum::RowHash;
 use crate::dataflow::{ContentChecksum, Progress, Source, TableName};
 use crate::error::{Error, Result};
 use crate::source::PostgresSource;
-use crate::staging::{Manifest, RunFolder};
+use crate::staging::{Manifest, Moments, RunFolder};
 
 /// Problems of one table that are spelled out.
 const SPELLED: usize = 10;
@@ -29,8 +32,13 @@ const SPELLED: usize = 10;
 pub struct VerifyReport {
     /// Every table that is selected in the source or is in `raw/`, ordered by name.
     pub tables: Vec<VerifiedTable>,
-    /// Whether the source was read under the snapshot of the extraction. If not, rows changed since show as differences.
+    /// Whether the source was read at the one moment of the extraction: under its snapshot, or with nobody having written
+    /// since. If not, rows changed since show as differences.
     pub same_snapshot: bool,
+    /// What people are to know when the tables of the run are of several moments: then no reading of the source shows all
+    /// of them as they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
     /// Wall time.
     pub seconds: f64,
 }
@@ -75,7 +83,11 @@ impl VerifyReport {
         if lines.is_empty() {
             return Ok(());
         }
-        let since = if self.same_snapshot { "" } else { " (the source was read anew; rows may have changed since)" };
+        let since = match (&self.remark, self.same_snapshot) {
+            (Some(remark), _) => format!(" ({remark})"),
+            (None, true) => String::new(),
+            (None, false) => " (the source was read anew; rows may have changed since)".to_owned(),
+        };
         let message =
             format!("{} of {} tables differ{since}:\n  {}", lines.len(), self.tables.len(), lines.join("\n  "));
         Err(Error::Mismatch { what: "source and raw".into(), message })
@@ -96,10 +108,10 @@ pub async fn run(
     let mut tables: Vec<(TableName, u64, Option<Manifest>, bool)> = Vec::new();
     let mut raw: std::collections::BTreeMap<_, _> = run.raw_tables().await?.into_iter().collect();
     let snapshot = source.snapshot().await?;
-    let of_snapshot = |manifest: &Manifest| {
-        manifest.snapshot.as_ref().is_some_and(|note| note.id == snapshot.id && note.at == snapshot.at)
-    };
-    let same_snapshot = !raw.is_empty() && raw.values().all(of_snapshot);
+    let of_moment = |manifest: &Manifest| manifest.snapshot.as_ref().is_some_and(|note| note.is_moment_of(&snapshot));
+    let same_snapshot = !raw.is_empty() && raw.values().all(of_moment);
+    let moments = raw.iter().filter_map(|(table, manifest)| Some((table, manifest.snapshot.as_ref()?)));
+    let remark = Moments::of(moments).remark(run.id());
     for meta in source.tables().await? {
         let manifest = raw.remove(&meta.table);
         progress.expect(manifest.as_ref().map_or(meta.rows, |manifest| manifest.rows));
@@ -130,7 +142,7 @@ pub async fn run(
         () = cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
     };
     tables.sort_by(|a, b| a.table.cmp(&b.table));
-    Ok(VerifyReport { tables, same_snapshot, seconds: begun.elapsed().as_secs_f64() })
+    Ok(VerifyReport { tables, same_snapshot, remark, seconds: begun.elapsed().as_secs_f64() })
 }
 
 /// One table to be compared.

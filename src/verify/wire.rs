@@ -5,13 +5,13 @@
 //! |---|---|
 //! | integers, oid, booleans, text, bytea | as sent (they are big-endian, or bytes) |
 //! | floats | as sent, every NaN the quiet NaN |
-//! | date, timestamp | shifted from 2000-01-01 to 1970-01-01; infinities as they are |
+//! | date, timestamp | shifted from 2000-01-01 to 1970-01-01; infinity as it is, -infinity as its negative |
 //! | time | as sent |
 //! | numeric(p, s) | the unscaled integer, by way of its decimal digits |
 //! | numeric | its text |
 //! | jsonb | the text after the version byte |
 //! | uuid | its text |
-//! | arrays, composites, ranges | their members |
+//! | arrays, composites, ranges, multiranges | their members |
 
 use arrow::datatypes::i256;
 use uuid::Uuid;
@@ -36,19 +36,24 @@ pub(super) fn canonical(wire: &Wire, value: &[u8], out: &mut Vec<u8>) -> Result<
         }
         Wire::Date => {
             let days = i32::from_be_bytes(array(value)?);
-            let infinite = matches!(days, i32::MIN | i32::MAX);
-            out.extend_from_slice(&if infinite { days } else { days.wrapping_add(10_957) }.to_be_bytes());
+            let since_1970 = match days {
+                i32::MAX => i32::MAX,
+                i32::MIN => -i32::MAX,
+                _ => days.checked_add(10_957).ok_or("a date out of range")?,
+            };
+            out.extend_from_slice(&since_1970.to_be_bytes());
         }
         Wire::Timestamp { .. } => return timestamp(value, out),
         Wire::Time => {
             out.extend_from_slice(value);
-            return Ok(i64::from_be_bytes(array(value)?) != 86_400_000_000);
+            return Ok(i64::from_be_bytes(array(value)?) < 86_400_000_000);
         }
         Wire::Decimal { precision, scale } => return Digits::read(value)?.decimal(*precision, *scale, out),
         Wire::Numeric => Digits::read(value)?.text(out),
         Wire::List(item) => return list(item, value, out),
         Wire::Struct(fields) => composite(fields, value, out)?,
         Wire::Range(bound) => range(bound, value, out)?,
+        Wire::Multirange(bound) => multirange(bound, value, out)?,
     }
     Ok(true)
 }
@@ -66,7 +71,8 @@ fn utf8(value: &[u8], out: &mut Vec<u8>) -> bool {
 fn timestamp(value: &[u8], out: &mut Vec<u8>) -> Result<bool, &'static str> {
     let since_2000 = i64::from_be_bytes(array(value)?);
     if matches!(since_2000, i64::MIN | i64::MAX) {
-        out.extend_from_slice(value);
+        let infinite = if since_2000 < 0 { -i64::MAX } else { i64::MAX };
+        out.extend_from_slice(&infinite.to_be_bytes());
         return Ok(true);
     }
     // 30 years with 7 leap days; i64::MAX itself stands for infinity.
@@ -100,9 +106,15 @@ impl Digits {
         if usize::from(count) * 2 != groups.len() {
             return Err("a numeric of another length");
         }
+        if !matches!(sign, 0 | 0x4000 | 0xC000 | 0xD000 | 0xF000) {
+            return Err("a numeric of no known sign");
+        }
         let mut all = Vec::with_capacity(groups.len() * 2 + 8);
         for group in groups.chunks_exact(2) {
             let group = u32::from(u16::from_be_bytes([group[0], group[1]]));
+            if group > 9999 {
+                return Err("a numeric with more than four digits in a group");
+            }
             all.extend([1000, 100, 10, 1].map(|place| b'0' + (group / place % 10) as u8));
         }
         // The number of digits before the point; negative when the first digits sent stand after it.
@@ -131,6 +143,9 @@ impl Digits {
         }
         self.fraction.resize(scale, b'0');
         let digits = self.whole.iter().chain(&self.fraction).skip_while(|digit| **digit == b'0');
+        if digits.clone().count() > usize::from(precision) {
+            return Ok(false);
+        }
         if precision <= 38 {
             let grow = |sum: i128, digit: &u8| sum.checked_mul(10)?.checked_add(i128::from(digit - b'0'));
             let mut digits = digits;
@@ -203,22 +218,45 @@ fn list(item: &Wire, mut rest: &[u8], out: &mut Vec<u8>) -> Result<bool, &'stati
             let _lower_bound = word(&mut rest)?;
             count
         }
-        _ => return Ok(false),
+        2..=6 => return Ok(false),
+        _ => return Err("an array of another number of dimensions"),
     };
+    if count < 0 {
+        return Err("an array of negative length");
+    }
     out.extend_from_slice(&count.to_be_bytes());
     for _ in 0..count {
         member(item, counted(&mut rest)?, out)?;
     }
+    end(rest)?;
     Ok(true)
 }
 
+/// A count, then ranges with their lengths.
+fn multirange(bound: &Wire, mut rest: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    let count = u32::try_from(word(&mut rest)?).map_err(|_| "a multirange of negative length")?;
+    out.extend_from_slice(&count.to_be_bytes());
+    for _ in 0..count {
+        let mut bytes = Vec::new();
+        range(bound, counted(&mut rest)?.ok_or("a multirange with a NULL in it")?, &mut bytes)?;
+        push_member(out, Some(&bytes));
+    }
+    end(rest)
+}
+
+fn end(rest: &[u8]) -> Result<(), &'static str> {
+    if rest.is_empty() { Ok(()) } else { Err("bytes after a nested value") }
+}
+
 fn composite(fields: &[(String, Wire)], mut rest: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
-    let _count = word(&mut rest)?;
+    if usize::try_from(word(&mut rest)?) != Ok(fields.len()) {
+        return Err("a composite of another number of fields");
+    }
     for (_, wire) in fields {
         let _type = word(&mut rest)?;
         member(wire, counted(&mut rest)?, out)?;
     }
-    Ok(())
+    end(rest)
 }
 
 /// A range's flags are: 1 empty, 2 and 4 lower and upper bound inclusive, 8 and 16 lower and upper bound infinite.
@@ -231,7 +269,7 @@ fn range(bound: &Wire, value: &[u8], out: &mut Vec<u8>) -> Result<(), &'static s
     for flag in [2, 4, 1] {
         push_member(out, Some(&[u8::from(flags & flag != 0)]));
     }
-    Ok(())
+    end(rest)
 }
 
 #[cfg(test)]
@@ -264,7 +302,9 @@ mod tests {
     fn moments_shift_and_extremes_stay() {
         let utc = Wire::Timestamp { utc: true };
         assert_eq!(bytes(&utc, &0_i64.to_be_bytes()).unwrap(), 946_684_800_000_000_i64.to_be_bytes());
-        assert_eq!(bytes(&utc, &i64::MIN.to_be_bytes()).unwrap(), i64::MIN.to_be_bytes());
+        assert_eq!(bytes(&utc, &i64::MIN.to_be_bytes()).unwrap(), (-i64::MAX).to_be_bytes());
+        assert_eq!(bytes(&utc, &i64::MAX.to_be_bytes()).unwrap(), i64::MAX.to_be_bytes());
+        assert_eq!(bytes(&Wire::Date, &i32::MIN.to_be_bytes()).unwrap(), (-i32::MAX).to_be_bytes());
         assert_eq!(bytes(&utc, &9_223_371_331_199_999_999_i64.to_be_bytes()), None);
         assert_eq!(bytes(&Wire::Time, &86_400_000_000_i64.to_be_bytes()), None);
     }

@@ -37,11 +37,14 @@ macro_rules! over_readers {
 }
 
 over_readers! {
-    crate::source::every_type_arrives_as_postgresql_prints_it as every_type_arrives_as_postgresql_prints_it,
+    crate::types::every::a_column_of_every_type_of_the_server_comes_back as a_column_of_every_type_of_the_server_comes_back,
+    crate::types::every::odd_values_of_common_types_come_back as odd_values_of_common_types_come_back,
+    crate::source::values_that_no_column_can_hold_are_noted as values_that_no_column_can_hold_are_noted,
     crate::source::numbers_of_every_size_are_the_servers_own_text as numbers_of_every_size_are_the_servers_own_text,
     crate::source::floats_in_exceptions_are_the_servers_own_text as floats_in_exceptions_are_the_servers_own_text,
     crate::source::a_read_is_whole_or_an_error_and_slices_add_up as a_read_is_whole_or_an_error_and_slices_add_up,
     crate::source::bytes_that_are_no_text_are_set_aside_with_their_row as bytes_that_are_no_text_are_set_aside,
+    crate::shapes::server::readers_together_stay_below_the_rate as readers_together_stay_below_the_rate,
     super::checksums_are_those_of_the_servers_bytes as checksums_are_those_of_the_servers_bytes,
     super::tables_of_every_shape_arrive as tables_of_every_shape_arrive,
     super::all_is_of_one_moment as all_is_of_one_moment,
@@ -147,7 +150,7 @@ async fn tables_of_every_shape_arrive(reader: Reader) {
 
     // The same rows, extracted: the raw tables are a source, too, and hold to the same.
     let folder = tempfile::tempdir().unwrap();
-    let area = StagingArea::open(&StagingConfig { url: folder.path().display().to_string() }).unwrap();
+    let area = StagingArea::open(&StagingConfig::at(folder.path().display().to_string())).unwrap();
     let run = area.run("first");
     extract::run(&source, &run, &Progress::default(), &CancellationToken::new()).await.unwrap();
     let raw = RawTables::new(&run);

@@ -1,22 +1,29 @@
 //! The one integration-test binary: real servers on loopback, none of them shared between tests. What belongs where:
 //!
+//! - `against`: two databases side by side: what differs is found, and little is read twice
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
 //! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
 //! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
+//! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
 //! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
+//! - `faults`: extraction while sessions, servers and networks fail, and while others write (`proxy` and `cluster` are
+//!   what these share)
 //! - `flex_server`: the local Flex over real HTTP
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
 //! - `reconcile`: reading Flex back
+//! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
+//! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
 //!
 //! Through the binary, as users and scripts call it (`support` is what these share):
 //!
 //! - `cli`: exit codes, messages, settings, secrets, results
+//! - `kills`: extractions killed at random, stopped by signals and short of disk, files and threads, and then resumed
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
@@ -24,24 +31,32 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod against;
 mod architecture;
 mod cli;
+mod cluster;
 mod conformance;
+mod connection;
 #[cfg(feature = "connectorx")]
 mod connectorx;
 mod dependencies;
 mod extract;
+mod faults;
 mod flex_client;
 mod flex_server;
+mod kills;
 mod library;
 mod load;
 mod mapped;
 mod migration;
 mod outside;
+mod proxy;
 mod reconcile;
 mod rehearsal;
 mod resume;
 mod s3;
+mod shapes;
 mod source;
 mod support;
 mod transform;
+mod types;

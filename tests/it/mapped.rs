@@ -160,7 +160,7 @@ pub async fn write_report(run: &RunFolder, problems: &[&str]) {
 
 pub fn run_of(folder: &Path, id: &str) -> RunFolder {
     let url = folder.join("staging").display().to_string();
-    StagingArea::open(&StagingConfig { url }).unwrap().run(id)
+    StagingArea::open(&StagingConfig::at(url)).unwrap().run(id)
 }
 
 pub fn config(folder: &Path) -> LoadConfig {

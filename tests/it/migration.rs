@@ -27,7 +27,7 @@ struct Rehearsed {
 async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
     let folder = TempDir::new().unwrap();
     let url = folder.path().to_str().unwrap().to_owned();
-    let run = StagingArea::open(&StagingConfig { url }).unwrap().run("r1");
+    let run = StagingArea::open(&StagingConfig::at(url)).unwrap().run("r1");
     let database = format!("dirt{dirt}");
     server.create_database(&database).await.unwrap();
     let options = LibraryOptions { scale: 0.0001, dirt, ..LibraryOptions::default() };
@@ -42,8 +42,11 @@ async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
         batch_rows: 8192,
         batch_bytes: 8 << 20,
         partition_bytes: 64 << 20,
+        max_mbps: None,
+        materialised_views: false,
         allow_insecure: false,
         reader: Reader::default(),
+        silence: telecine::source::SILENCE,
     };
     let source = PostgresSource::connect(&config).await.unwrap();
     telecine::extract::run(&source, &run, &progress, &cancel).await.unwrap();

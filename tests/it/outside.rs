@@ -105,7 +105,7 @@ async fn ask_postgresql(client: &tokio_postgres::Client, manifest: &Value, expec
 }
 
 /// Lets both readers look; their last line is a summary.
-async fn look(python: &Path, folder: &Path, datasets: &[Value]) -> (Option<i32>, Value, String) {
+pub(crate) async fn look(python: &Path, folder: &Path, datasets: &[Value]) -> (Option<i32>, Value, String) {
     let expected = folder.join("expected.json");
     fs::write(&expected, json!({ "datasets": datasets }).to_string()).unwrap();
     let mut command = Command::new(python);

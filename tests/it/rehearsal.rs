@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use telecine::dataflow::TableName;
 use telecine::rehearsal::library::{Library, LibraryOptions};
-use telecine::staging::safe_name;
+use telecine::staging::{raw_folder, safe_name};
 use tempfile::TempDir;
 use tokio::process::Command;
 use uuid::Uuid;
@@ -238,7 +239,7 @@ fn manifests_agree_with_the_library(folder: &Path, dirt: f64) {
     let library = Library::new(LibraryOptions { scale: SCALE, dirt, ..LibraryOptions::default() }).unwrap();
     assert_eq!(library.tables().len(), 227);
     for table in library.tables() {
-        let dataset = format!("raw/{}.{}", safe_name(table.schema, false), safe_name(table.name, false));
+        let dataset = format!("raw/{}", raw_folder(&TableName::new(table.schema, table.name)));
         let manifest = read_json(&folder.join(dataset).join("_manifest.json"));
         assert_eq!(manifest["table"], json!({"schema": table.schema, "name": table.name}));
         // A partitioned table's rows are in its partitions: it has none of its own.

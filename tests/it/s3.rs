@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use telecine::dataflow::TableName;
 use telecine::rehearsal::library::LibraryOptions;
+use telecine::staging::raw_folder;
 use tokio::process::{Child, Command};
 
 use crate::support::{
@@ -89,12 +91,11 @@ async fn a_run_in_s3_is_the_run_on_disk() {
     // By content: snapshots differ, rows do not.
     let mut compared = 0;
     let raw = in_s3[0]["tables"].as_array().unwrap().iter();
-    let raw = raw.map(|table| format!("raw/{}.{}", table["schema"].as_str().unwrap(), table["name"].as_str().unwrap()));
+    let raw = raw.map(|table| format!("raw/{}", folder(table)));
     let queries = in_s3[1]["queries"].as_array().unwrap().iter();
     let queries = queries.filter(|query| query["bytes"].as_u64() > Some(0));
     let queries = queries.map(|query| query["name"].as_str().unwrap().to_owned());
     for dataset in raw.chain(queries).chain(["rejected".to_owned()]) {
-        let dataset = dataset.replace(' ', "!20");
         let (there, here) =
             (store.manifest(&dataset).await, disk.run_folder("r").join(&dataset).join("_manifest.json"));
         let here = read_json(&here);
@@ -164,10 +165,14 @@ async fn two_at_once_do_not_mix(shelf: &Workplace, store: &Store, rows: &Value) 
     assert_eq!(&report["rows"], rows);
     let mut tables = BTreeMap::new();
     for table in report["tables"].as_array().unwrap() {
-        let name = format!("{}.{}", table["schema"].as_str().unwrap(), table["name"].as_str().unwrap());
-        let key = format!("runs/twice/raw/{}/_manifest.json", name.replace(' ', "!20"));
+        let key = format!("runs/twice/raw/{}/_manifest.json", folder(table));
         let manifest: Value = serde_json::from_slice(&store.get(&key).await.unwrap()).unwrap();
         *tables.entry(manifest["snapshot"]["id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
     }
     assert_eq!(json!(tables), json!({ report["snapshot"].as_str().unwrap(): 227 }));
+}
+
+/// The folder of a table of a report.
+fn folder(table: &Value) -> String {
+    raw_folder(&TableName::new(table["schema"].as_str().unwrap(), table["name"].as_str().unwrap()))
 }

@@ -29,7 +29,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         // A blank and a percent sign in the path: URLs must name exactly these objects.
         let url = folder.path().join("staging 100%").display().to_string();
-        let run = StagingArea::open(&StagingConfig { url }).unwrap().run("r1");
+        let run = StagingArea::open(&StagingConfig::at(url)).unwrap().run("r1");
         let config = TransformConfig {
             project: folder.path().join("queries"),
             memory: 64 << 20,
@@ -258,21 +258,32 @@ async fn a_run_of_two_moments_or_in_other_hands_is_refused() {
     for (table, id) in [("asset", "1-1"), ("Legacy Metadata", "2-1")] {
         let dataset = bench.run.raw(&TableName::new("public", table));
         let mut manifest = dataset.manifest().await.unwrap().unwrap();
-        manifest.snapshot = Some(SnapshotNote { id: id.into(), lsn: None, at: "2026-01-31T12:00:00Z".into() });
+        manifest.snapshot = Some(SnapshotNote {
+            id: id.into(),
+            at: format!("2026-01-31T12:00:0{}Z", &id[..1]),
+            ..SnapshotNote::default()
+        });
         let place = bench.path().join("staging 100%/runs/r1").join(dataset.name()).join("_manifest.json");
         fs::write(place, serde_json::to_vec(&manifest).unwrap()).unwrap();
     }
     let error = bench.run().await.unwrap_err();
     assert_eq!(error.exit_code(), 2);
     let text = error.to_string();
-    assert!(text.contains("public.asset of snapshot 1-1") && text.contains("of snapshot 2-1"), "{text}");
+    assert!(text.contains("public.asset of 2026-01-31T12:00:01Z") && text.contains("telecine extract"), "{text}");
     let lease = bench.run.lease("extract").await.unwrap();
     let error = bench.run().await.unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains(&format!("process {} on ", std::process::id())), "{error}");
     lease.release().await;
-    assert!(bench.run().await.unwrap_err().to_string().contains("of several moments"));
+    assert!(bench.run().await.unwrap_err().to_string().contains("of 2 moments"));
     assert!(bench.run.query("candidates").manifest().await.unwrap().is_none());
+
+    // An extraction that went on and came to its end is worked with, and what it is is said.
+    let exceptions = bench.run.exceptions();
+    let whole = Manifest::new(&exceptions, &telecine::source::exceptions_schema(), []);
+    exceptions.commit(&whole).await.unwrap();
+    let report = bench.run().await.unwrap();
+    assert!(report.remarks[0].contains("2 moments: public.asset of 2026-01-31T12:00:01Z"), "{:?}", report.remarks);
 }
 
 #[tokio::test]

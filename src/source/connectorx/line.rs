@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,9 +22,10 @@ use tokio_postgres::{Config, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::either::Either;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::source::liveness::limited;
 use crate::source::tap::{Tally, Tapped};
-use crate::source::target::Target;
+use crate::source::target::{Address, Place, Target};
 use crate::source::tls::client_config;
 
 /// How long a TLS handshake may take.
@@ -65,18 +67,36 @@ impl Watch {
     }
 }
 
-/// The settings and the connector for one session, by TLS or without it as the session that asked the catalog.
-pub(super) fn line(target: &Target, by_tls: bool) -> Result<(Config, Line)> {
-    let mut config = target.config.clone();
+/// The settings and the connector for one session with a place, at this address of it if there is one: a snapshot is known
+/// to one server alone. By TLS or without it as the session that asked the catalog.
+pub(super) fn line(target: &Target, place: &Place, peer: Option<IpAddr>, by_tls: bool) -> Result<(Config, Line)> {
+    let mut config = limited(target.config_for(place));
+    match &place.at {
+        Address::Tcp { name, address, port } => {
+            config.host(name).port(*port);
+            if let Some(address) = peer.or(*address) {
+                config.hostaddr(address);
+            }
+        }
+        Address::Unix { .. } => return Err(out_of_reach()),
+    }
     config.ssl_mode(Negotiation::Require);
     let tls = if by_tls {
-        Some(MakeRustlsConnect::new(client_config(target.mode, target.roots.as_deref())?))
+        Some(MakeRustlsConnect::new(client_config(&target.tls)?))
     } else {
         // `Direct` negotiates nothing and goes straight to the connector, which then adds no TLS to the stream.
         config.ssl_negotiation(SslNegotiation::Direct);
         None
     };
     Ok((config, Line { tls, watch: Watch::new() }))
+}
+
+/// There is nowhere to watch the connection from.
+pub(super) fn out_of_reach() -> Error {
+    Error::preflight(
+        "the reader connectorx reads over TCP only, and the source's URL names the folder of a Unix socket; name a host \
+         (localhost), or read with --reader copy",
+    )
 }
 
 /// Makes the stream of a session.

@@ -22,7 +22,9 @@
 //! # How it keeps the seam's promises
 //! - *Values*: `plan`. What connectorx would change or panic on is found before anything is read.
 //! - *No copying*: `bridge`. connectorx builds arrays of arrow 56; ours share their buffers.
-//! - *One moment*: each session enters the exported snapshot by connectorx' pre-execution queries, after the settings that
+//! - *A cap on the rate*: the thread waits before it asks for more, as long as the bytes that have come cost; all readers
+//!   share one account.
+//! - *One moment*: each session goes to the server of the snapshot's holder and enters the exported snapshot by connectorx' pre-execution queries, after the settings that
 //!   every session of ours has. The locks are those of the snapshot's holder; a session that comes while another waits for
 //!   an exclusive lock on the table has to wait behind that one, and fails after ten seconds with an error that says so.
 //! - *Bounded memory*: connectorx' own iterator puts all batches of a partition into a channel without an end, so it is not
@@ -48,6 +50,7 @@ mod line;
 mod plan;
 mod read;
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -58,28 +61,22 @@ use futures::stream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use self::line::{Watch, line};
+use self::line::{Watch, line, out_of_reach};
 use self::plan::Plan;
 use self::read::{Order, read};
 use super::PostgresSource;
-use super::connect::PREAMBLE;
-use super::copy::SILENCE;
+use super::connect::{PREAMBLE, Session, place_name};
 use super::decode::Noted;
 use super::failure::malformed;
-use super::target::{Place, Target};
+use super::partition::{is_by_key, way};
+use super::target::{Address, Place, Target};
 use crate::dataflow::{Partition, SendableRecordBatchStream};
 use crate::error::{Error, Result};
 
 /// Whether the source can be reached: connectorx' connection is watched where TLS would be, which a Unix socket has not.
 pub(super) fn require_reach(target: &Target) -> Result<()> {
-    let unix = target.places.iter().any(|place| matches!(place, Place::Unix { .. }));
-    if unix {
-        return Err(Error::preflight(
-            "the reader connectorx reads over TCP only, and the source's URL names the folder of a Unix socket; name a \
-             host (localhost), or read with --reader copy",
-        ));
-    }
-    Ok(())
+    let unix = target.places.iter().any(|place| matches!(place.at, Address::Unix { .. }));
+    if unix { Err(out_of_reach()) } else { Ok(()) }
 }
 
 /// What the thread says.
@@ -97,23 +94,37 @@ pub(super) async fn scan(source: &PostgresSource, partition: &Partition) -> Resu
     let tables = source.catalog().await?;
     let table = source.selected(&tables, &partition.table)?;
     let plan = Plan::of(&inner.control.client, table, &partition.slice).await?;
-    let snapshot = source.open_snapshot().await?.name.id.replace('\'', "''");
+    let snapshot = source.open_snapshot().await?;
     let mut before = Vec::new();
     if plan.ascii {
         before.push("set client_encoding = 'SQL_ASCII'".to_owned());
     }
     before.push(PREAMBLE.to_owned());
     before.push("begin isolation level repeatable read read only".to_owned());
-    before.push(format!("set transaction snapshot '{snapshot}'"));
-    let (config, line) = line(&inner.target, plan.by_tls)?;
+    before.push(format!("set transaction snapshot '{}'", snapshot.name.id.replace('\'', "''")));
+    if is_by_key(inner.version, table) {
+        before.push(way(&partition.slice).to_owned());
+    }
+    let (place, peer) = seat(&inner.target, snapshot.holder())?;
+    let (config, line) = line(&inner.target, place, peer, plan.by_tls)?;
     let scan =
         Scan { words: None, brake: Stop(line.watch.clone()), source: source.clone(), partition: partition.clone() };
-    let scan = scan.start(Order { config, line, before, plan, layout })?;
+    let scan = scan.start(Order { config, line, before, plan, layout, pace: inner.pace.clone() })?;
     let batches = stream::try_unfold(scan, |mut scan| async move {
         let batch = scan.next().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(batch.map(|batch| (batch, scan)))
     });
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+}
+
+/// Where the snapshot's holder is: no other server knows the snapshot.
+fn seat<'a>(target: &'a Target, holder: &Session) -> Result<(&'a Place, Option<IpAddr>)> {
+    let peer = holder.peer.map(|(address, _)| address);
+    let here = |place: &&Place| {
+        let address = if let Address::Tcp { address, .. } = &place.at { *address } else { None };
+        place_name(place) == holder.place && (address.is_none() || address == peer)
+    };
+    Ok((target.places.iter().find(here).ok_or_else(out_of_reach)?, peer))
 }
 
 /// Ends the connection, and so the thread, when the stream goes.
@@ -158,16 +169,17 @@ impl Scan {
 
     /// The next batch; none when the whole slice was read and is accepted.
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let silence = self.source.inner.config.silence;
         let Some(words) = &mut self.words else { return Ok(None) };
         let word = loop {
             let received = self.brake.0.received();
-            match timeout(SILENCE, words.recv()).await {
+            match timeout(silence, words.recv()).await {
                 Ok(word) => break word,
                 Err(_) if self.brake.0.received() > received => {}
                 Err(_) => {
                     return Err(Error::Source {
                         table: self.partition.table.to_string(),
-                        message: format!("the server sent nothing for {} minutes", SILENCE.as_secs() / 60),
+                        message: format!("the server sent nothing for {silence:?}; what came is discarded"),
                         transient: true,
                         cause: None,
                     });

@@ -2,9 +2,9 @@
 //!
 //! connectorx gives thirteen types exactly as they are. Of every other it would change values (numerics are rounded, JSON
 //! is written anew, infinite dates become other dates, 24:00:00 becomes midnight), or it panics. Those are found here, from
-//! the catalog, before anything is read: where text is what is wanted, the server makes it (`::text`); where another Arrow
-//! type is wanted, the value comes as the bytes of its own binary form, from the type's send function, and is decoded by
-//! the columns that decode it for the native reader. So no text has to be parsed, and there is one decoder for each type.
+//! the catalog, before anything is read: where the native reader has the server make text, so does this one, by the same
+//! expression; every other value comes as the bytes of its own binary form, from the type's send function, and is decoded
+//! by the columns that decode it for the native reader. So no text has to be parsed, and there is one decoder for each type.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use tokio_postgres::Client;
 use crate::dataflow::Slice;
 use crate::error::Result;
 use crate::source::catalog::{CatalogColumn, CatalogTable, quote};
-use crate::source::copy::select_statement;
+use crate::source::copy::{select_statement, wire_column};
 use crate::source::decode::Form;
 use crate::source::failure::{answer, malformed, value};
-use crate::source::types::Wire;
+use crate::source::types::{Reading, Wire};
 
 /// The types whose values connectorx gives as they are, in the Arrow type that is wanted, by their send functions.
 const EXACT: [(&str, &str); 13] = [
@@ -83,8 +83,7 @@ impl Plan {
             }
         }
         let column = |column: &CatalogColumn| {
-            let reading = &column.reading;
-            let asked = asked(&quote(&column.name), &reading.wire, reading.cast, sends.get(&column.name), ascii);
+            let asked = asked(wire_column(column), &column.reading, sends.get(&column.name), ascii);
             asked.ok_or_else(|| malformed(&name, format!("column {}: its type has no binary form", column.name)))
         };
         let columns = table.columns.iter().map(column).collect::<Result<Vec<_>>>()?;
@@ -122,20 +121,18 @@ struct Asked {
     form: Form,
 }
 
-/// What is asked for in place of a column; none for a type without a binary form, of which the catalog asks for the text.
-fn asked(column: &str, wire: &Wire, cast: bool, send: Option<&SendFunction>, ascii: bool) -> Option<Asked> {
+/// What is asked for in place of what the native reader asks for (`wire_column`); none for a type without a binary form, of
+/// which the catalog asks for the text.
+fn asked(expression: String, reading: &Reading, send: Option<&SendFunction>, ascii: bool) -> Option<Asked> {
     let sent = |expression: String| Asked { expression, kind: "bytea", form: Form::Sent };
-    let text = Asked { expression: format!("{column}::pg_catalog.text"), kind: "text", form: Form::Values };
     let builtin = send.filter(|send| send.schema == "pg_catalog");
     let exact = EXACT.iter().find(|(function, _)| builtin.is_some_and(|send| send.function == *function));
-    Some(match (wire, exact) {
+    Some(match exact {
         // connectorx takes text for UTF-8 and stops at what is not; the native columns set such values aside.
-        _ if ascii && cast => sent(format!("pg_catalog.textsend({})", text.expression)),
-        (Wire::Text, _) if ascii => sent(send?.of(column)),
-        _ if cast => text,
-        (_, Some((_, kind))) => Asked { expression: column.to_owned(), kind, form: Form::Values },
-        (Wire::Text | Wire::Jsonb | Wire::Numeric, None) => text,
-        _ => sent(send?.of(column)),
+        _ if ascii && reading.cast => sent(format!("pg_catalog.textsend({expression})")),
+        _ if reading.cast => Asked { expression, kind: "text", form: Form::Values },
+        Some((_, kind)) if !(ascii && reading.wire == Wire::Text) => Asked { expression, kind, form: Form::Values },
+        _ => sent(send?.of(&expression)),
     })
 }
 
@@ -146,7 +143,9 @@ mod tests {
     fn ask(wire: &Wire, cast: bool, function: &str, ascii: bool) -> (String, &'static str, Form) {
         let (schema, function) = function.split_once('.').unwrap_or(("pg_catalog", function));
         let send = SendFunction { schema: schema.into(), function: function.into() };
-        let asked = asked("\"c\"", wire, cast, Some(&send), ascii).unwrap();
+        let reading = Reading { wire: wire.clone(), cast, fallback: cast };
+        let expression = if cast { "pg_catalog.concat(\"c\")" } else { "\"c\"" };
+        let asked = asked(expression.to_owned(), &reading, Some(&send), ascii).unwrap();
         (asked.expression, asked.kind, asked.form)
     }
 
@@ -157,19 +156,17 @@ mod tests {
         {
             assert_eq!(ask(&wire, false, send, false), ("\"c\"".into(), kind, Form::Values));
         }
-        for (wire, cast, send) in [
-            (Wire::Text, false, "json_send"),
-            (Wire::Text, false, "enum_send"),
-            (Wire::Jsonb, false, "jsonb_send"),
-            (Wire::Numeric, false, "numeric_send"),
-            (Wire::Text, true, "interval_send"),
-            (Wire::Text, true, "int4send"),
-            (Wire::Text, false, "mine.textsend"),
-        ] {
-            let text = ("\"c\"::pg_catalog.text".to_owned(), "text", Form::Values);
-            assert_eq!(ask(&wire, cast, send, false), text, "{send}");
+        for send in ["interval_send", "int4send", "mine.textsend"] {
+            let text = ("pg_catalog.concat(\"c\")".to_owned(), "text", Form::Values);
+            assert_eq!(ask(&Wire::Text, true, send, false), text, "{send}");
         }
+        let own = ("\"mine\".\"textsend\"(\"c\")".to_owned(), "bytea", Form::Sent);
+        assert_eq!(ask(&Wire::Text, false, "mine.textsend", false), own);
         for (wire, send) in [
+            (Wire::Text, "json_send"),
+            (Wire::Text, "enum_send"),
+            (Wire::Jsonb, "jsonb_send"),
+            (Wire::Numeric, "numeric_send"),
             (Wire::Date, "date_send"),
             (Wire::Time, "time_send"),
             (Wire::Timestamp { utc: true }, "timestamptz_send"),
@@ -177,18 +174,20 @@ mod tests {
             (Wire::List(Box::new(Wire::Int32)), "array_send"),
             (Wire::Struct(vec![("a".into(), Wire::Int32)]), "record_send"),
             (Wire::Range(Box::new(Wire::Int32)), "range_send"),
+            (Wire::Multirange(Box::new(Wire::Int32)), "multirange_send"),
         ] {
             let wanted = format!("\"pg_catalog\".\"{send}\"(\"c\")");
             assert_eq!(ask(&wire, false, send, false), (wanted, "bytea", Form::Sent));
         }
-        assert_eq!(asked("c", &Wire::Date, false, None, false), None);
+        let date = Reading { wire: Wire::Date, cast: false, fallback: false };
+        assert_eq!(asked("c".into(), &date, None, false), None);
     }
 
     #[test]
     fn text_of_no_declared_encoding_comes_as_bytes() {
         let sent = |text: &str| (text.to_owned(), "bytea", Form::Sent);
         assert_eq!(ask(&Wire::Text, false, "textsend", true), sent("\"pg_catalog\".\"textsend\"(\"c\")"));
-        assert_eq!(ask(&Wire::Text, true, "xml_send", true), sent("pg_catalog.textsend(\"c\"::pg_catalog.text)"));
+        assert_eq!(ask(&Wire::Text, true, "xml_send", true), sent("pg_catalog.textsend(pg_catalog.concat(\"c\"))"));
         assert_eq!(ask(&Wire::Int32, false, "int4send", true), ("\"c\"".into(), "int4", Form::Values));
     }
 }

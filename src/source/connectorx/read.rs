@@ -17,6 +17,7 @@ use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::source::decode::{ArrayDecoder, Layout, Noted};
 use crate::source::failure::{failure, malformed};
+use crate::source::pace::Pace;
 
 /// connectorx' conversions of values; they are the same for every kind of connection.
 type Conversions = PostgresArrowTransport<BinaryProtocol, NoTls>;
@@ -29,12 +30,13 @@ pub(super) struct Order {
     pub(super) before: Vec<String>,
     pub(super) plan: Plan,
     pub(super) layout: Layout,
+    pub(super) pace: Pace,
 }
 
 /// Reads a slice and hands each batch to `send`, which says whether anybody still wants them. What it returns is good only
 /// when the whole slice was read and the server has counted as many rows.
 pub(super) fn read(order: Order, mut send: impl FnMut(RecordBatch) -> bool) -> Result<Noted> {
-    let Order { config, line, before, plan, layout } = order;
+    let Order { config, line, before, plan, layout, pace } = order;
     let (table, columns) = (layout.table.clone(), plan.forms.len());
     let (batch_rows, batch_bytes) = (layout.batch_rows, layout.batch_bytes as u64);
     let labels: Vec<String> = layout.schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -59,8 +61,14 @@ pub(super) fn read(order: Order, mut send: impl FnMut(RecordBatch) -> bool) -> R
     let mut brake = Brake { watch: &watch, armed: true };
     let mut parser = partition.parser().map_err(refused)?;
     let (mut rows, mut cut_at) = (0_u64, watch.received());
+    let (mut paid, mut batches) = (cut_at, Vec::new());
     loop {
         let fetched = parser.fetch_next();
+        let received = watch.received();
+        if let Some(wait) = pace.charge(usize::try_from(received - paid).unwrap_or(usize::MAX)) {
+            std::thread::sleep(wait);
+        }
+        paid = received;
         let (count, last) =
             fetched.map_err(|cause| broken(&table, "the read broke off; what came is discarded", cause))?;
         for _ in 0..count {
@@ -77,7 +85,8 @@ pub(super) fn read(order: Order, mut send: impl FnMut(RecordBatch) -> bool) -> R
         for batch in finished(&mut destination).map_err(|cause| told(&table, "", cause))? {
             let arrays = batch.columns().iter().take(columns).map(|array| hand_over(array.as_ref()));
             let arrays = arrays.collect::<std::result::Result<Vec<_>, _>>().map_err(|cause| told(&table, "", cause))?;
-            if !send(decoder.batch(batch.num_rows(), &arrays)?) {
+            decoder.push(batch.num_rows(), &arrays, &mut batches)?;
+            if !batches.drain(..).all(&mut send) {
                 return Err(malformed(&table, "nobody waits for these rows any longer"));
             }
         }
@@ -198,14 +207,14 @@ mod tests {
             batch_bytes: 1,
         };
         let mut decoder = ArrayDecoder::new(layout, Vec::new());
-        decoder.batch(rows, &[]).unwrap();
+        decoder.push(rows, &[], &mut Vec::new()).unwrap();
         decoder
     }
 
     #[tokio::test]
     async fn a_read_is_accepted_only_with_the_servers_own_count() {
         let target = Target::parse(&SecretString::from("postgres://u@127.0.0.1/d"), false).unwrap();
-        let (_, line) = line(&target, false).unwrap();
+        let (_, line) = line(&target, &target.places[0], None, false).unwrap();
         let silent = whole("public.t", &line.watch, 2, decoder(2)).unwrap_err();
         assert!(silent.is_transient() && silent.to_string().contains("the server says nothing"), "{silent}");
         let mut said = Tapped::new(&b"C\0\0\0\x0bCOPY 2\0"[..], line.watch.tally.clone());

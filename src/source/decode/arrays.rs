@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, LargeBinaryArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, LargeBinaryArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
@@ -36,31 +36,46 @@ impl ArrayDecoder {
         self.rows.before
     }
 
-    /// The batch of so many rows.
+    /// Appends the batches of so many rows to `out`: one, or several where what is decoded takes up more bytes than a batch
+    /// may have.
     ///
     /// # Errors
     /// When an array is not of its column's type, or holds what is no value of it.
-    pub(in crate::source) fn batch(&mut self, count: usize, arrays: &[ArrayRef]) -> Result<RecordBatch> {
+    pub(in crate::source) fn push(
+        &mut self,
+        count: usize,
+        arrays: &[ArrayRef],
+        out: &mut Vec<RecordBatch>,
+    ) -> Result<()> {
         let rows = &mut self.rows;
-        let mut columns = Vec::with_capacity(arrays.len());
-        for (index, (form, array)) in self.forms.iter().zip(arrays).enumerate() {
-            rows.notes.column = index;
-            columns.push(match (form, array.as_binary_opt::<i64>()) {
-                (Form::Sent, Some(sent)) => decoded(rows, index, sent)?,
-                (Form::Values, Some(bytes)) if *rows.layout.schema.field(index).data_type() == DataType::Binary => {
-                    narrow(bytes).map_err(|what| rows.wrong(index, what))?
-                }
-                (Form::Values, _) => array.clone(),
-                (Form::Sent, None) => return Err(rows.wrong(index, "no bytes")),
-            });
+        let mut sent = Vec::new();
+        for (index, (_, array)) in
+            self.forms.iter().zip(arrays).enumerate().filter(|(_, (form, _))| **form == Form::Sent)
+        {
+            sent.push((index, array.as_binary_opt::<i64>().ok_or_else(|| rows.wrong(index, "no bytes"))?));
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let batch = RecordBatch::try_new_with_options(rows.layout.schema.clone(), columns, &options)
-            .map_err(|cause| malformed(&rows.layout.table, format!("the values do not make a batch: {cause}")))?;
-        rows.settle(&batch);
-        rows.before += count as u64;
-        rows.in_batch = 0;
-        Ok(batch)
+        let mut begin = 0;
+        for row in 0..count {
+            for (index, values) in &sent {
+                rows.notes.column = *index;
+                let value = (!values.is_null(row)).then(|| values.value(row));
+                if let Err(what) = rows.columns[*index].push(value, &mut rows.notes) {
+                    return Err(rows.wrong(*index, what));
+                }
+                if !rows.notes.unheld.is_empty() {
+                    rows.notes.unheld.clear();
+                    rows.keep(*index, value.unwrap_or_default());
+                }
+            }
+            rows.in_batch += 1;
+            rows.bytes += std::mem::take(&mut rows.notes.grown);
+            if row + 1 == count || rows.bytes >= rows.layout.batch_bytes {
+                let arrays: Vec<_> = arrays.iter().map(|array| array.slice(begin, row + 1 - begin)).collect();
+                out.push(cut(rows, &self.forms, &arrays)?);
+                begin = row + 1;
+            }
+        }
+        Ok(())
     }
 
     /// What was noted about all rows.
@@ -69,16 +84,27 @@ impl ArrayDecoder {
     }
 }
 
-/// A column from the binary forms of its values.
-fn decoded(rows: &mut Rows, index: usize, sent: &LargeBinaryArray) -> Result<ArrayRef> {
-    for (row, value) in sent.iter().enumerate() {
-        rows.notes.row = row;
-        if let Err(what) = rows.columns[index].push(value, &mut rows.notes) {
-            rows.in_batch = row;
-            return Err(rows.wrong(index, what));
-        }
+/// The batch of these rows, whose binary forms have been decoded.
+fn cut(rows: &mut Rows, forms: &[Form], arrays: &[ArrayRef]) -> Result<RecordBatch> {
+    let mut columns = Vec::with_capacity(arrays.len());
+    for (index, (form, array)) in forms.iter().zip(arrays).enumerate() {
+        rows.notes.column = index;
+        let column = match (form, array.as_binary_opt::<i64>()) {
+            (Form::Sent, _) => rows.columns[index].finish(&mut rows.notes),
+            (Form::Values, Some(bytes)) if *rows.layout.schema.field(index).data_type() == DataType::Binary => {
+                narrow(bytes)
+            }
+            (Form::Values, _) => Ok(array.clone()),
+        };
+        columns.push(column.map_err(|what| rows.wrong(index, what))?);
     }
-    rows.columns[index].finish(&mut rows.notes).map_err(|what| rows.wrong(index, what))
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.in_batch));
+    let batch = RecordBatch::try_new_with_options(rows.layout.schema.clone(), columns, &options)
+        .map_err(|cause| malformed(&rows.layout.table, format!("the values do not make a batch: {cause}")))?;
+    rows.settle(&batch);
+    rows.before += rows.in_batch as u64;
+    (rows.in_batch, rows.bytes) = (0, 0);
+    Ok(batch)
 }
 
 /// The same bytes behind offsets of 32 bits; the bytes stay where they are.
@@ -120,8 +146,9 @@ mod tests {
         let infinite = i32::MAX.to_be_bytes();
         let days = LargeBinaryArray::from_opt_vec(vec![Some(day.as_slice()), Some(infinite.as_slice()), None]);
         let arrays: [ArrayRef; 3] = [Arc::new(Int32Array::from(vec![1, 2, 3])), Arc::new(days), Arc::new(bytes)];
-        let mut decoder = decoder();
-        let batch = decoder.batch(3, &arrays).unwrap();
+        let (mut decoder, mut batches) = (decoder(), Vec::new());
+        decoder.push(3, &arrays, &mut batches).unwrap();
+        let [batch] = batches.as_slice() else { panic!("{} batches", batches.len()) };
         assert_eq!(batch.column(1).as_primitive::<arrow::datatypes::Date32Type>().value(0), 10_958);
         assert_eq!(batch.column(2).as_binary::<i32>().values().as_ptr(), at, "the bytes were not copied");
         assert_eq!(batch.column(2).as_binary::<i32>().iter().collect::<Vec<_>>(), [Some(&b"ab"[..]), None, Some(b"c")]);
@@ -139,7 +166,7 @@ mod tests {
             ([int.clone(), short.clone(), short.clone()], "wrong width"),
             ([text, Arc::new(LargeBinaryArray::from_opt_vec(vec![None])), short], "do not make a batch"),
         ] {
-            let error = decoder().batch(1, &arrays).unwrap_err();
+            let error = decoder().push(1, &arrays, &mut Vec::new()).unwrap_err();
             assert!(error.to_string().contains(wanted), "{error}");
         }
     }

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, NullBufferBuilder, PrimitiveArray,
-};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, PrimitiveArray};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    Time64MicrosecondType, TimestampMicrosecondType, UInt32Type,
+    Time64MicrosecondType, TimestampMicrosecondType, UInt32Type, i256,
 };
 
 use super::numeric::unscaled;
-use super::{Column, Malformed, Notes, render};
-use crate::source::types::Wire;
+use super::validity::Validity;
+use super::{Column, Malformed, Notes};
+use crate::source::types::{DATE_MINUS_INFINITY, TIMESTAMP_MINUS_INFINITY, Wire};
 
 /// Days from 1970-01-01 (Arrow's epoch) to 2000-01-01 (PostgreSQL's).
 pub(crate) const EPOCH_DAYS: i32 = 10_957;
@@ -24,7 +23,7 @@ pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// A column of one primitive type; `read` turns a value's bytes into it, or into none when it cannot be held.
 struct Fixed<T: ArrowPrimitiveType, R> {
     values: Vec<T::Native>,
-    nulls: NullBufferBuilder,
+    nulls: Validity,
     data_type: DataType,
     read: R,
 }
@@ -34,7 +33,7 @@ where
     T: ArrowPrimitiveType,
     R: Fn(&[u8], &mut Notes) -> Result<Option<T::Native>, Malformed> + Send + 'static,
 {
-    Box::new(Fixed::<T, R> { values: Vec::new(), nulls: NullBufferBuilder::new(0), data_type: wire.arrow(), read })
+    Box::new(Fixed::<T, R> { values: Vec::new(), nulls: Validity::default(), data_type: wire.arrow(), read })
 }
 
 impl<T, R> Column for Fixed<T, R>
@@ -89,13 +88,13 @@ pub(super) fn float64() -> Box<dyn Column> {
     fixed::<Float64Type, _>(&Wire::Float64, |bytes, _| Ok(Some(f64::from_be_bytes(exactly(bytes)?))))
 }
 
-/// Infinity is the extreme of the type on both sides; no finite date of PostgreSQL leaves the range.
+/// An infinity is the last day that is as far on both sides of 1970; no finite date of PostgreSQL comes near.
 pub(super) fn date() -> Box<dyn Column> {
     fixed::<Date32Type, _>(&Wire::Date, |bytes, notes| {
         let days = i32::from_be_bytes(exactly(bytes)?);
         if days == i32::MAX || days == i32::MIN {
             notes.infinity();
-            return Ok(Some(days));
+            return Ok(Some(days.max(DATE_MINUS_INFINITY)));
         }
         days.checked_add(EPOCH_DAYS).map(Some).ok_or("a date out of range")
     })
@@ -103,15 +102,15 @@ pub(super) fn date() -> Box<dyn Column> {
 
 /// As [`date`]; years from 294247 on are beyond microseconds since 1970 and are not held.
 pub(super) fn timestamp(wire: Wire) -> Box<dyn Column> {
-    fixed::<TimestampMicrosecondType, _>(&wire.clone(), move |bytes, notes| {
+    fixed::<TimestampMicrosecondType, _>(&wire, |bytes, notes| {
         let micros = i64::from_be_bytes(exactly(bytes)?);
         if micros == i64::MAX || micros == i64::MIN {
             notes.infinity();
-            return Ok(Some(micros));
+            return Ok(Some(micros.max(TIMESTAMP_MINUS_INFINITY)));
         }
         let held = micros.checked_add(EPOCH_MICROS).filter(|held| *held != i64::MAX);
         if held.is_none() {
-            notes.exception(render(&wire, bytes));
+            notes.unheld();
         }
         Ok(held)
     })
@@ -123,62 +122,65 @@ pub(super) fn time() -> Box<dyn Column> {
         let micros = i64::from_be_bytes(exactly(bytes)?);
         let held = Some(micros).filter(|micros| *micros < DAY_MICROS);
         if held.is_none() {
-            notes.exception(render(&Wire::Time, bytes));
+            notes.unheld();
         }
         Ok(held)
     })
 }
 
 pub(super) fn decimal128(wire: Wire) -> Box<dyn Column> {
-    let scale = scale_of(&wire);
-    fixed::<Decimal128Type, _>(&wire.clone(), move |bytes, notes| {
-        let held = unscaled(bytes, scale)?;
+    let (precision, scale) = bounds_of(&wire);
+    let limit = 10_i128.checked_pow(precision).unwrap_or(i128::MAX);
+    fixed::<Decimal128Type, _>(&wire, move |bytes, notes| {
+        let held = unscaled::<i128>(bytes, scale)?.filter(|held| (-limit < *held) & (*held < limit));
         if held.is_none() {
-            notes.exception(render(&wire, bytes));
+            notes.unheld();
         }
         Ok(held)
     })
 }
 
 pub(super) fn decimal256(wire: Wire) -> Box<dyn Column> {
-    let scale = scale_of(&wire);
-    fixed::<Decimal256Type, _>(&wire.clone(), move |bytes, notes| {
-        let held = unscaled(bytes, scale)?;
+    let (precision, scale) = bounds_of(&wire);
+    let limit = i256::from_i128(10).checked_pow(precision).unwrap_or(i256::MAX);
+    fixed::<Decimal256Type, _>(&wire, move |bytes, notes| {
+        let held = unscaled::<i256>(bytes, scale)?.filter(|held| (limit.wrapping_neg() < *held) & (*held < limit));
         if held.is_none() {
-            notes.exception(render(&wire, bytes));
+            notes.unheld();
         }
         Ok(held)
     })
 }
 
-fn scale_of(wire: &Wire) -> i32 {
+/// Precision and scale. A column's type can be narrower than its values, when only the catalog was changed.
+fn bounds_of(wire: &Wire) -> (u32, i32) {
     match wire {
-        Wire::Decimal { scale, .. } => i32::from(*scale),
-        _ => 0,
+        Wire::Decimal { precision, scale } => (u32::from(*precision), i32::from(*scale)),
+        _ => (0, 0),
     }
 }
 
 /// A column of booleans.
 pub(super) struct Bools {
     values: BooleanBufferBuilder,
-    nulls: NullBufferBuilder,
+    nulls: Validity,
 }
 
 impl Default for Bools {
     fn default() -> Self {
-        Self { values: BooleanBufferBuilder::new(0), nulls: NullBufferBuilder::new(0) }
+        Self { values: BooleanBufferBuilder::new(0), nulls: Validity::default() }
     }
 }
 
 impl Column for Bools {
     #[inline]
     fn push(&mut self, value: Option<&[u8]>, _: &mut Notes) -> Result<(), Malformed> {
-        self.nulls.append(value.is_some());
         match value {
             None | Some([0]) => self.values.append(false),
             Some([1]) => self.values.append(true),
             Some(_) => return Err("a boolean that is neither 0 nor 1"),
         }
+        self.nulls.append(value.is_some());
         Ok(())
     }
 

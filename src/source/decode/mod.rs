@@ -2,17 +2,18 @@
 
 #[cfg(feature = "connectorx")]
 mod arrays;
+mod checked;
 mod fixed;
 mod nested;
 mod numeric;
 mod render;
 mod text;
+mod validity;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
-use arrow::util::display::array_value_to_string;
 
 #[cfg(feature = "connectorx")]
 pub(in crate::source) use self::arrays::{ArrayDecoder, Form};
@@ -57,7 +58,7 @@ fn column(wire: &Wire) -> Box<dyn Column> {
         Wire::Jsonb => text::jsonb(),
         Wire::Uuid => text::uuid(),
         Wire::Bytes => Box::new(text::Blobs::default()),
-        Wire::List(item) => Box::new(nested::Lists::new(item)),
+        Wire::List(_) | Wire::Multirange(_) => Box::new(nested::Lists::new(wire)),
         Wire::Struct(fields) => Box::new(nested::Structs::new(fields)),
         Wire::Range(bound) => Box::new(nested::Ranges::new(bound)),
     }
@@ -66,10 +67,14 @@ fn column(wire: &Wire) -> Box<dyn Column> {
 /// What a batch's values could not be, or were in an odd way: noted while they are read.
 #[derive(Debug, Default)]
 struct Notes {
-    row: usize,
+    /// The column at hand.
     column: usize,
+    /// The columns of the row at hand whose values cannot be held, or only in part; ascending, each once.
+    unheld: Vec<usize>,
     found: Vec<Found>,
     infinite: Vec<u64>,
+    /// Bytes that the row's values take up beyond those on the wire, where that may be many.
+    grown: usize,
 }
 
 #[derive(Debug)]
@@ -80,10 +85,12 @@ struct Found {
 }
 
 impl Notes {
-    /// The value at hand cannot be held (or only in part); `text` is its PostgreSQL text.
+    /// The value at hand, or a part of it, cannot be held.
     #[cold]
-    fn exception(&mut self, text: String) {
-        self.found.push(Found { row: self.row, column: self.column, text });
+    fn unheld(&mut self) {
+        if self.unheld.last() != Some(&self.column) {
+            self.unheld.push(self.column);
+        }
     }
 
     /// The value at hand is infinite and is held as the type's extreme.
@@ -194,29 +201,52 @@ impl TupleDecoder {
 impl Rows {
     #[inline]
     fn push(&mut self, tuple: &[u8], out: &mut Vec<RecordBatch>) -> Result<()> {
-        self.notes.row = self.in_batch;
         for (index, (column, value)) in self.columns.iter_mut().zip(Fields::new(tuple)).enumerate() {
             self.notes.column = index;
             if let Err(what) = column.push(value, &mut self.notes) {
                 return Err(self.wrong(index, what));
             }
         }
+        if !self.notes.unheld.is_empty() {
+            self.set_aside(tuple);
+        }
         self.in_batch += 1;
-        self.bytes += tuple.len();
+        self.bytes += tuple.len() + std::mem::take(&mut self.notes.grown);
         if self.in_batch >= self.layout.batch_rows || self.bytes >= self.layout.batch_bytes {
             self.flush(out)?;
         }
         Ok(())
     }
 
-    /// The name of a row of this batch: its key as text, or its place when there is no key.
+    /// Notes the text of the row's values that are not, or not wholly, in the columns.
     #[cold]
-    fn key(&self, batch: &RecordBatch, row: usize) -> String {
-        if self.layout.key.is_empty() {
-            return format!("row {} of partition {}", self.before + row as u64, self.layout.partition);
+    fn set_aside(&mut self, tuple: &[u8]) {
+        for column in std::mem::take(&mut self.notes.unheld) {
+            if let Some(Some(value)) = Fields::new(tuple).nth(column) {
+                self.keep(column, value);
+            }
         }
-        let part = |index: &usize| array_value_to_string(batch.column(*index), row).unwrap_or_default();
-        self.layout.key.iter().map(part).collect::<Vec<_>>().join(",")
+    }
+
+    /// Notes the text of a value of the row at hand.
+    fn keep(&mut self, column: usize, value: &[u8]) {
+        let text = render(&self.layout.wires[column], value);
+        self.notes.grown += text.len();
+        self.notes.found.push(Found { row: self.in_batch, column, text });
+    }
+
+    /// The name of a row of this batch: its key as text, or its place when there is no key. `unheld` has the texts of key
+    /// values that are not in the batch.
+    fn key(&self, batch: &RecordBatch, row: usize, unheld: &HashMap<(usize, usize), String>) -> String {
+        let part = |index: &usize| match unheld.get(&(row, *index)) {
+            Some(text) => text.clone(),
+            None => render::held(&self.layout.wires[*index], batch.column(*index), row),
+        };
+        match self.layout.key.as_slice() {
+            [] => format!("row {} of partition {}", self.before + row as u64, self.layout.partition),
+            [only] => part(only),
+            several => render::joined(several.iter().map(part)),
+        }
     }
 
     fn flush(&mut self, out: &mut Vec<RecordBatch>) -> Result<()> {
@@ -247,13 +277,16 @@ impl Rows {
         for (index, count) in self.notes.infinite.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
             *self.noted.infinite.entry(schema.field(index).name().clone()).or_default() += std::mem::take(count);
         }
-        for found in std::mem::take(&mut self.notes.found) {
+        let all = std::mem::take(&mut self.notes.found);
+        let in_key = all.iter().filter(|found| self.layout.key.contains(&found.column));
+        let in_key = in_key.map(|found| ((found.row, found.column), found.text.clone())).collect();
+        for found in all {
             let column = schema.field(found.column).name().clone();
             *self.noted.exceptional.entry(column.clone()).or_default() += 1;
             if self.listed_bytes >= LISTED_BYTES {
                 continue;
             }
-            let key = self.key(batch, found.row);
+            let key = self.key(batch, found.row, &in_key);
             let exception = Exception { table: self.layout.table.clone(), key, column, text: found.text };
             self.listed_bytes += exception.size();
             self.noted.exceptions.push(exception);

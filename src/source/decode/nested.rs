@@ -6,7 +6,8 @@ use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, ListArray, Null
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 
-use super::{Column, Malformed, Notes, column, render};
+use super::checked::Checked;
+use super::{Column, Malformed, Notes, column};
 use crate::source::types::{Wire, range_fields};
 
 /// Reads big-endian words and counted values from a value's bytes.
@@ -26,25 +27,49 @@ impl<'a> Cursor<'a> {
         self.0 = rest;
         Ok(Some(value))
     }
+
+    /// Nothing is left over: else a length or count before was not what was meant.
+    pub(super) fn end(&self) -> Result<(), Malformed> {
+        if self.0.is_empty() { Ok(()) } else { Err("bytes after a nested value") }
+    }
 }
 
-/// An array's header (`array_send`): how many elements there are, if it has at most one dimension.
-pub(super) struct Dimensions {
-    pub(super) count: usize,
-    pub(super) lower: i32,
-    pub(super) dimensions: i32,
-}
-
-pub(super) fn dimensions(cursor: &mut Cursor<'_>) -> Result<Dimensions, Malformed> {
-    let dimensions = cursor.word()?;
+/// An array's header (`array_send`): each dimension's length and lower bound. There is none in an empty array, and none
+/// is empty in any other; every element takes four bytes at least.
+pub(super) fn dimensions(cursor: &mut Cursor<'_>) -> Result<Vec<(usize, i32)>, Malformed> {
+    let count = cursor.word()?;
     let (_has_nulls, _element) = (cursor.word()?, cursor.word()?);
-    let (count, lower) = if dimensions == 1 { (cursor.word()?, cursor.word()?) } else { (0, 1) };
-    Ok(Dimensions { count: usize::try_from(count).map_err(|_| "an array of negative length")?, lower, dimensions })
+    if !(0..=MOST_DIMENSIONS).contains(&count) {
+        return Err("an array of more dimensions than there are");
+    }
+    let mut sizes = Vec::new();
+    for _ in 0..count {
+        let size = usize::try_from(cursor.word()?).ok().filter(|size| *size > 0);
+        sizes.push((size.ok_or("an array with an empty dimension")?, cursor.word()?));
+    }
+    let elements = sizes.iter().try_fold(1_usize, |product, (size, _)| product.checked_mul(*size));
+    if !sizes.is_empty() && elements.is_none_or(|elements| elements > cursor.0.len() / 4) {
+        return Err("an array cut short");
+    }
+    Ok(sizes)
 }
 
-/// A column of arrays. Arrow has no lower bounds and no second dimension.
+/// PostgreSQL's `MAXDIM`.
+const MOST_DIMENSIONS: i32 = 6;
+
+/// The builder for values within another. Text is looked at value by value: one that cannot be held shows while all of
+/// the column's value is at hand.
+fn member(wire: &Wire) -> Box<dyn Column> {
+    match wire {
+        Wire::Text => Box::new(Checked::text()),
+        Wire::Jsonb => Box::new(Checked::jsonb()),
+        _ => column(wire),
+    }
+}
+
+/// A column of arrays, or of multiranges. Arrow has no lower bounds and no second dimension.
 pub(super) struct Lists {
-    wire: Wire,
+    multirange: bool,
     items: Box<dyn Column>,
     field: FieldRef,
     ends: Vec<i32>,
@@ -53,10 +78,15 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub(super) fn new(item: &Wire) -> Self {
+    pub(super) fn new(wire: &Wire) -> Self {
+        let item = match wire {
+            Wire::List(item) => (**item).clone(),
+            Wire::Multirange(bound) => Wire::Range(bound.clone()),
+            other => other.clone(),
+        };
         Self {
-            wire: Wire::List(Box::new(item.clone())),
-            items: column(item),
+            multirange: matches!(wire, Wire::Multirange(_)),
+            items: member(&item),
             field: Field::new_list_field(item.arrow(), true).into(),
             ends: vec![0],
             length: 0,
@@ -66,18 +96,32 @@ impl Lists {
 
     fn items(&mut self, value: &[u8], notes: &mut Notes) -> Result<bool, Malformed> {
         let mut cursor = Cursor(value);
-        let found = dimensions(&mut cursor)?;
-        if found.dimensions > 1 {
-            notes.exception(render(&self.wire, value));
-            return Ok(false);
+        let count = if self.multirange {
+            usize::try_from(cursor.word()?).map_err(|_| "a multirange of negative length")?
+        } else {
+            match dimensions(&mut cursor)?.as_slice() {
+                [] => 0,
+                [(count, lower)] => {
+                    if *lower != 1 {
+                        notes.unheld();
+                    }
+                    *count
+                }
+                _ => {
+                    notes.unheld();
+                    return Ok(false);
+                }
+            }
+        };
+        for _ in 0..count {
+            let item = cursor.value()?;
+            if self.multirange && item.is_none() {
+                return Err("a multirange with a NULL in it");
+            }
+            self.items.push(item, notes)?;
         }
-        if found.lower != 1 {
-            notes.exception(render(&self.wire, value));
-        }
-        for _ in 0..found.count {
-            self.items.push(cursor.value()?, notes)?;
-        }
-        self.length += found.count;
+        self.length += count;
+        cursor.end()?;
         Ok(true)
     }
 }
@@ -96,12 +140,7 @@ impl Column for Lists {
     fn finish(&mut self, notes: &mut Notes) -> Result<ArrayRef, Malformed> {
         let ends = std::mem::replace(&mut self.ends, vec![0]);
         self.length = 0;
-        let before = notes.found.len();
         let items = self.items.finish(notes)?;
-        // What the elements noted names an element; it is the row whose array holds it that is wanted.
-        for found in &mut notes.found[before..] {
-            found.row = ends.partition_point(|end| usize::try_from(*end).is_ok_and(|end| end <= found.row)) - 1;
-        }
         let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
         let array = ListArray::try_new(self.field.clone(), ends, items, self.nulls.finish());
         Ok(Arc::new(array.map_err(|_| "array elements of another type")?))
@@ -118,7 +157,7 @@ pub(super) struct Structs {
 impl Structs {
     pub(super) fn new(fields: &[(String, Wire)]) -> Self {
         Self {
-            members: fields.iter().map(|(_, wire)| column(wire)).collect(),
+            members: fields.iter().map(|(_, wire)| member(wire)).collect(),
             fields: fields.iter().map(|(name, wire)| Field::new(name, wire.arrow(), true)).collect(),
             nulls: NullBufferBuilder::new(0),
         }
@@ -129,6 +168,8 @@ impl Column for Structs {
     fn push(&mut self, value: Option<&[u8]>, notes: &mut Notes) -> Result<(), Malformed> {
         self.nulls.append(value.is_some());
         let Some(value) = value else {
+            // Four bytes on the wire, in an array of composites, are a place in every field.
+            notes.grown += 8 * self.members.len();
             return self.members.iter_mut().try_for_each(|member| member.push(None, notes));
         };
         let mut cursor = Cursor(value);
@@ -139,7 +180,7 @@ impl Column for Structs {
             let _type = cursor.word()?;
             member.push(cursor.value()?, notes)?;
         }
-        Ok(())
+        cursor.end()
     }
 
     fn finish(&mut self, notes: &mut Notes) -> Result<ArrayRef, Malformed> {
@@ -162,8 +203,9 @@ pub(super) fn bounds(value: &[u8]) -> Result<Bounds<'_>, Malformed> {
     let (flags, rest) = value.split_first().ok_or("a range without flags")?;
     let mut cursor = Cursor(rest);
     let mut bound = |absent: u8| if flags & (EMPTY | absent) == 0 { cursor.value() } else { Ok(None) };
-    let lower = bound(LOWER_INFINITE)?;
-    Ok((*flags, lower, bound(UPPER_INFINITE)?))
+    let (lower, upper) = (bound(LOWER_INFINITE)?, bound(UPPER_INFINITE)?);
+    cursor.end()?;
+    Ok((*flags, lower, upper))
 }
 
 /// A column of ranges.
@@ -179,8 +221,8 @@ impl Ranges {
     pub(super) fn new(bound: &Wire) -> Self {
         let bound_type: DataType = bound.arrow();
         Self {
-            lower: column(bound),
-            upper: column(bound),
+            lower: member(bound),
+            upper: member(bound),
             flags: [(); 3].map(|()| BooleanBufferBuilder::new(0)),
             fields: range_fields(&bound_type),
             nulls: NullBufferBuilder::new(0),

@@ -22,6 +22,12 @@ fn header(bytes: &[u8]) -> Result<Header<'_>, Malformed> {
     if digits.len() != usize::from(word(0)) * 2 {
         return Err("a numeric whose digit count is wrong");
     }
+    if !matches!(word(4), 0 | NEGATIVE | NAN | INFINITY | MINUS_INFINITY) {
+        return Err("a numeric with an unknown sign");
+    }
+    if digits.chunks_exact(2).any(|digit| u16::from_be_bytes([digit[0], digit[1]]) > 9999) {
+        return Err("a numeric with a digit beyond 9999");
+    }
     let weight = i32::from(i16::from_be_bytes([head[2], head[3]]));
     Ok(Header { weight, sign: word(4), display_scale: usize::from(word(6)), digits })
 }
@@ -107,22 +113,21 @@ pub fn numeric_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str>
         NEGATIVE => b"-",
         NAN => b"NaN",
         INFINITY => b"Infinity",
-        MINUS_INFINITY => b"-Infinity",
-        _ => return Err("a numeric with an unknown sign"),
+        _ => b"-Infinity",
     };
     out.extend_from_slice(sign);
     if header.sign > NEGATIVE {
         return Ok(());
     }
     let mut digits = header.digits();
-    if header.weight < 0 {
+    let start = out.len();
+    for _ in 0..=header.weight {
+        let digit = four(digits.next().unwrap_or(0));
+        let leading = if out.len() == start { digit.iter().take_while(|byte| **byte == b'0').count() } else { 0 };
+        out.extend_from_slice(&digit[leading..]);
+    }
+    if out.len() == start {
         out.push(b'0');
-    } else {
-        for place in 0..=header.weight {
-            let digit = four(digits.next().unwrap_or(0));
-            let leading = if place == 0 { digit.iter().take(3).take_while(|byte| **byte == b'0').count() } else { 0 };
-            out.extend_from_slice(&digit[leading..]);
-        }
     }
     if header.display_scale > 0 {
         out.push(b'.');

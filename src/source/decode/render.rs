@@ -1,23 +1,79 @@
 //! A binary value as PostgreSQL prints it, for the few values that end in `raw/_exceptions`. Speed does not matter here.
 
-use super::fixed::{DAY_MICROS, EPOCH_DAYS};
-use super::nested::{Bounds, Cursor, EMPTY, LOWER_INCLUSIVE, UPPER_INCLUSIVE, bounds};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{Date32Type, Float32Type, Float64Type, Time64MicrosecondType, TimestampMicrosecondType};
+use arrow::util::display::array_value_to_string;
+
+use super::fixed::{DAY_MICROS, EPOCH_DAYS, EPOCH_MICROS};
+use super::nested::{Bounds, Cursor, EMPTY, LOWER_INCLUSIVE, UPPER_INCLUSIVE, bounds, dimensions};
 use super::numeric::numeric_text;
 use super::text::{hex, uuid_text};
-use crate::source::types::Wire;
+use crate::source::types::{DATE_MINUS_INFINITY, TIMESTAMP_MINUS_INFINITY, Wire};
 
-/// The text of a value, under `DateStyle = ISO` and `TimeZone = UTC`; its bytes in hex if they are no such value.
+/// The text of a value, under `DateStyle = ISO` and `TimeZone = UTC`; that text's bytes in hex if it is no UTF-8, and the
+/// value's if they are no such value.
 pub fn render(wire: &Wire, value: &[u8]) -> String {
-    known(wire, value).unwrap_or_else(|| hex(value))
+    let mut text = Vec::new();
+    match write(wire, value, &mut text) {
+        Some(()) => String::from_utf8(text).unwrap_or_else(|error| hex(error.as_bytes())),
+        None => hex(value),
+    }
 }
 
-fn known(wire: &Wire, value: &[u8]) -> Option<String> {
-    let written = |write: fn(&[u8], &mut Vec<u8>) -> Result<(), &'static str>| {
-        let mut out = Vec::new();
-        write(value, &mut out).ok()?;
-        String::from_utf8(out).ok()
-    };
-    Some(match wire {
+/// The text of a value that a column holds, as [`render`] gives it; Arrow's own for arrays, composites and ranges.
+pub(super) fn held(wire: &Wire, array: &ArrayRef, row: usize) -> String {
+    if array.is_null(row) {
+        return String::new();
+    }
+    match wire {
+        Wire::Bool => if array.as_boolean().value(row) { "t" } else { "f" }.to_owned(),
+        Wire::Float32 => float32(array.as_primitive::<Float32Type>().value(row)),
+        Wire::Float64 => float64(array.as_primitive::<Float64Type>().value(row)),
+        Wire::Bytes => hex(array.as_binary::<i32>().value(row)),
+        Wire::Date => match array.as_primitive::<Date32Type>().value(row) {
+            DATE_MINUS_INFINITY => date(i32::MIN),
+            i32::MAX => date(i32::MAX),
+            days => date(days.saturating_sub(EPOCH_DAYS)),
+        },
+        Wire::Timestamp { utc } => match array.as_primitive::<TimestampMicrosecondType>().value(row) {
+            TIMESTAMP_MINUS_INFINITY => timestamp(i64::MIN, *utc),
+            i64::MAX => timestamp(i64::MAX, *utc),
+            micros => timestamp(micros.saturating_sub(EPOCH_MICROS), *utc),
+        },
+        Wire::Time => time(array.as_primitive::<Time64MicrosecondType>().value(row)),
+        _ => array_value_to_string(array, row).unwrap_or_default(),
+    }
+}
+
+/// Texts as a composite joins them, without its parentheses.
+pub(super) fn joined(texts: impl Iterator<Item = String>) -> String {
+    let mut out = Vec::new();
+    for (index, text) in texts.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        quote(text.as_bytes(), COMPOSITE, b'"', &mut out);
+    }
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Appends the text, or returns none if the bytes are no such value.
+fn write(wire: &Wire, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let text = match wire {
+        Wire::Text => {
+            out.extend_from_slice(value);
+            return Some(());
+        }
+        Wire::Jsonb => {
+            out.extend_from_slice(value.get(1..)?);
+            return Some(());
+        }
+        Wire::Decimal { .. } | Wire::Numeric => return numeric_text(value, out).ok(),
+        Wire::Uuid => return uuid_text(value, out).ok(),
+        Wire::List(item) => return list(item, value, out),
+        Wire::Struct(fields) => return composite(fields, value, out),
+        Wire::Range(bound) => return range(bound, bounds(value).ok()?, out),
+        Wire::Multirange(bound) => return multirange(bound, value, out),
         Wire::Bool => if value == [1] { "t" } else { "f" }.to_owned(),
         Wire::Int16 => i16::from_be_bytes(value.try_into().ok()?).to_string(),
         Wire::Int32 => i32::from_be_bytes(value.try_into().ok()?).to_string(),
@@ -25,26 +81,29 @@ fn known(wire: &Wire, value: &[u8]) -> Option<String> {
         Wire::Oid => u32::from_be_bytes(value.try_into().ok()?).to_string(),
         Wire::Float32 => float32(f32::from_be_bytes(value.try_into().ok()?)),
         Wire::Float64 => float64(f64::from_be_bytes(value.try_into().ok()?)),
-        Wire::Decimal { .. } | Wire::Numeric => written(numeric_text)?,
-        Wire::Text => std::str::from_utf8(value).ok()?.to_owned(),
-        Wire::Jsonb => std::str::from_utf8(value.get(1..)?).ok()?.to_owned(),
-        Wire::Uuid => written(uuid_text)?,
         Wire::Bytes => hex(value),
         Wire::Date => date(i32::from_be_bytes(value.try_into().ok()?)),
         Wire::Timestamp { utc } => timestamp(i64::from_be_bytes(value.try_into().ok()?), *utc),
         Wire::Time => time(i64::from_be_bytes(value.try_into().ok()?)),
-        Wire::List(item) => list(item, value)?,
-        Wire::Struct(fields) => composite(fields, value)?,
-        Wire::Range(bound) => range(bound, bounds(value).ok()?),
-    })
+    };
+    out.extend_from_slice(text.as_bytes());
+    Some(())
 }
 
 fn float32(value: f32) -> String {
-    special(value.into()).unwrap_or_else(|| float(&format!("{value:.*e}", places(&format!("{value:e}"))), 6))
+    let reads = |text: &str| text.parse() == Ok(value.abs());
+    let digits = || {
+        shortest(|places| format!("{:.places$e}", value.abs()), &format!("{value:e}"), 8, value.abs() >= 1.6e7, reads)
+    };
+    special(value.into()).unwrap_or_else(|| float(value.is_sign_negative(), &digits(), 6))
 }
 
 fn float64(value: f64) -> String {
-    special(value).unwrap_or_else(|| float(&format!("{value:.*e}", places(&format!("{value:e}"))), 15))
+    let reads = |text: &str| text.parse() == Ok(value.abs());
+    let digits = || {
+        shortest(|places| format!("{:.places$e}", value.abs()), &format!("{value:e}"), 16, value.abs() >= 9e15, reads)
+    };
+    special(value).unwrap_or_else(|| float(value.is_sign_negative(), &digits(), 15))
 }
 
 fn special(value: f64) -> Option<String> {
@@ -56,18 +115,50 @@ fn special(value: f64) -> Option<String> {
     }
 }
 
-/// The decimal places of the shortest form with an exponent. Of two such forms equally near, the one that Rust prints when
-/// told the places is PostgreSQL's (the even one).
-fn places(shortest: &str) -> usize {
-    let mantissa = shortest.split('e').next().unwrap_or_default();
-    mantissa.split_once('.').map_or(0, |(_, places)| places.len())
+/// The shortest digits, with an exponent, that lie strictly between the halfway points to the number's neighbours, as
+/// PostgreSQL 12 on prints them (`acceptBounds` is false in `d2s.c` and `f2s.c`); of two such the nearer one. Rust's own
+/// shortest form `inclusive` may lie on a halfway point, but is never longer. Only an integer beyond the mantissa can have
+/// so short a halfway point: `may_tie`. `reads` tells whether a text is read as the number.
+fn shortest(
+    rounded: impl Fn(usize) -> String,
+    inclusive: &str,
+    most: usize,
+    may_tie: bool,
+    reads: impl Fn(&str) -> bool,
+) -> String {
+    let mantissa = inclusive.split('e').next().unwrap_or_default();
+    let first = mantissa.split_once('.').map_or(0, |(_, places)| places.len());
+    for places in first..most {
+        let text = rounded(places);
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let digits: u64 = mantissa.replace('.', "").parse().unwrap_or_default();
+        let power = exponent.parse::<i32>().unwrap_or_default() - i32::try_from(places).unwrap_or_default();
+        let inside = |digits: u64| match (may_tie, digits.checked_sub(1)) {
+            (true, Some(less)) => {
+                // A hair more and a hair less must be the number too.
+                let (zeros, nines, power) = ("0".repeat(HAIR - 1), "9".repeat(HAIR), power - HAIR as i32);
+                reads(&format!("{digits}{zeros}1e{power}")) && reads(&format!("{less}{nines}e{power}"))
+            }
+            _ => reads(&format!("{digits}e{power}")),
+        };
+        // At a power of two the nearest digits can be too low where the next ones are right.
+        if let Some(digits) = [digits, digits.saturating_add(1)].into_iter().find(|digits| inside(*digits)) {
+            let all = digits.to_string();
+            let (head, tail) = all.split_at(1);
+            let power = power + i32::try_from(tail.len()).unwrap_or_default();
+            return if tail.is_empty() { format!("{head}e{power}") } else { format!("{head}.{tail}e{power}") };
+        }
+    }
+    rounded(most)
 }
 
-/// The shortest digits that give the number back, written out from 0.0001 up to ten to the power of `fixed`, with an
-/// exponent of at least two digits otherwise (PostgreSQL 12 on, `to_chars` in `d2s.c` and `f2s.c`). Where an integer beyond
-/// the mantissa has a shorter form exactly halfway to its neighbour, PostgreSQL prints a digit more of the same number.
-fn float(shortest: &str, fixed: i32) -> String {
-    let (sign, number) = shortest.strip_prefix('-').map_or(("", shortest), |number| ("-", number));
+/// Digits after which a number differs from one of seventeen by a hair.
+const HAIR: usize = 100;
+
+/// The shortest digits written out from 0.0001 up to ten to the power of `fixed`, with an exponent of at least two digits
+/// otherwise (`to_chars` in `d2s.c` and `f2s.c`).
+fn float(negative: bool, shortest: &str, fixed: i32) -> String {
+    let (sign, number) = (if negative { "-" } else { "" }, shortest);
     let (mantissa, exponent) = number.split_once('e').unwrap_or((number, "0"));
     let power: i32 = exponent.parse().unwrap_or_default();
     if !(-4..fixed).contains(&power) {
@@ -130,100 +221,135 @@ fn timestamp(micros: i64, utc: bool) -> String {
     }
 }
 
+/// A text longer than this PostgreSQL cannot print either (`MaxAllocSize`): a short numeric may have 100,000 digits, and an
+/// array many of them.
+const MOST_TEXT: usize = 1 << 30;
+
+/// What makes a text be quoted, beside quotes, backslashes, blanks and emptiness: in arrays, composites and ranges.
+const ARRAY: &[u8] = b"{},";
+const COMPOSITE: &[u8] = b"(),";
+const RANGE: &[u8] = b"()[],";
+
+/// Appends a text, quoted if it is empty or has something special in it; `mark` escapes a quote.
+fn quote(text: &[u8], special: &[u8], mark: u8, out: &mut Vec<u8>) {
+    // C's `isspace`, which knows the vertical tab.
+    let is_special = |byte: &u8| special.contains(byte) || matches!(byte, b'"' | b'\\' | b' ' | b'\t'..=b'\r');
+    if !text.is_empty() && !text.iter().any(is_special) {
+        return out.extend_from_slice(text);
+    }
+    out.push(b'"');
+    for byte in text {
+        match byte {
+            b'"' => out.push(mark),
+            b'\\' => out.push(b'\\'),
+            _ => {}
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
 /// An array of any number of dimensions, with its lower bounds if one is not 1 (`array_out`).
-fn list(item: &Wire, value: &[u8]) -> Option<String> {
+fn list(item: &Wire, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut cursor = Cursor(value);
-    let count = usize::try_from(cursor.word().ok()?).ok().filter(|count| *count <= 6)?;
-    let (_has_nulls, _element) = (cursor.word().ok()?, cursor.word().ok()?);
-    let mut sizes = Vec::new();
-    for _ in 0..count {
-        sizes.push((usize::try_from(cursor.word().ok()?).ok()?, cursor.word().ok()?));
-    }
+    let sizes = dimensions(&mut cursor).ok()?;
     if sizes.is_empty() {
-        return Some("{}".into());
+        out.extend_from_slice(b"{}");
+        return cursor.end().ok();
     }
-    let mut out = String::new();
     if sizes.iter().any(|(_, lower)| *lower != 1) {
         for (size, lower) in &sizes {
             let upper = i64::from(*lower) + i64::try_from(*size).ok()? - 1;
-            out.push_str(&format!("[{lower}:{upper}]"));
+            out.extend_from_slice(format!("[{lower}:{upper}]").as_bytes());
         }
-        out.push('=');
+        out.push(b'=');
     }
-    elements(item, &sizes, &mut cursor, &mut out)?;
-    Some(out)
+    elements(item, &sizes, &mut cursor, out)?;
+    cursor.end().ok()
 }
 
-fn elements(item: &Wire, sizes: &[(usize, i32)], cursor: &mut Cursor<'_>, out: &mut String) -> Option<()> {
+fn elements(item: &Wire, sizes: &[(usize, i32)], cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Option<()> {
     let Some(((size, _), inner)) = sizes.split_first() else {
         match cursor.value().ok()? {
-            None => out.push_str("NULL"),
+            None => out.extend_from_slice(b"NULL"),
             Some(value) => {
-                let text = render(item, value);
-                let special = |c: char| matches!(c, '{' | '}' | ',' | '"' | '\\') || c.is_ascii_whitespace();
-                let quoted = text.is_empty() || text.eq_ignore_ascii_case("null") || text.contains(special);
-                quote(&text, quoted, "\\", out);
+                let mut text = Vec::new();
+                write(item, value, &mut text)?;
+                if text.eq_ignore_ascii_case(b"null") {
+                    out.push(b'"');
+                    out.extend_from_slice(&text);
+                    out.push(b'"');
+                } else {
+                    quote(&text, ARRAY, b'\\', out);
+                }
             }
         }
         return Some(());
     };
-    out.push('{');
+    out.push(b'{');
     for index in 0..*size {
+        if out.len() > MOST_TEXT {
+            return None;
+        }
         if index > 0 {
-            out.push(',');
+            out.push(b',');
         }
         elements(item, inner, cursor, out)?;
     }
-    out.push('}');
+    out.push(b'}');
     Some(())
 }
 
-/// Appends a text, quoted if it must be; `mark` escapes a quote (`\` in arrays, `"` in composites and ranges).
-fn quote(text: &str, quoted: bool, mark: &str, out: &mut String) {
-    if quoted {
-        let text = text.replace('\\', "\\\\").replace('"', &format!("{mark}\""));
-        out.push_str(&format!("\"{text}\""));
-    } else {
-        out.push_str(text);
-    }
-}
-
-fn composite(fields: &[(String, Wire)], value: &[u8]) -> Option<String> {
+fn composite(fields: &[(String, Wire)], value: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut cursor = Cursor(value);
     let _count = cursor.word().ok()?;
-    let mut out = String::from("(");
+    out.push(b'(');
     for (index, (_, wire)) in fields.iter().enumerate() {
         if index > 0 {
-            out.push(',');
+            out.push(b',');
         }
         let _type = cursor.word().ok()?;
         if let Some(value) = cursor.value().ok()? {
-            let text = render(wire, value);
-            let special = |c: char| matches!(c, '(' | ')' | ',' | '"' | '\\') || c.is_ascii_whitespace();
-            quote(&text, text.is_empty() || text.contains(special), "\"", &mut out);
+            let mut text = Vec::new();
+            write(wire, value, &mut text)?;
+            quote(&text, COMPOSITE, b'"', out);
         }
     }
-    out.push(')');
-    Some(out)
+    out.push(b')');
+    cursor.end().ok()
 }
 
-fn range(bound: &Wire, (flags, lower, upper): Bounds<'_>) -> String {
+fn range(bound: &Wire, (flags, lower, upper): Bounds<'_>, out: &mut Vec<u8>) -> Option<()> {
     if flags & EMPTY != 0 {
-        return "empty".into();
+        out.extend_from_slice(b"empty");
+        return Some(());
     }
-    let mut out = String::from(if flags & LOWER_INCLUSIVE != 0 { "[" } else { "(" });
-    let special = |c: char| matches!(c, '(' | ')' | '[' | ']' | ',' | '"' | '\\') || c.is_ascii_whitespace();
+    out.push(if flags & LOWER_INCLUSIVE != 0 { b'[' } else { b'(' });
     for (index, value) in [lower, upper].into_iter().enumerate() {
         if index > 0 {
-            out.push(',');
+            out.push(b',');
         }
         if let Some(value) = value {
-            let text = render(bound, value);
-            quote(&text, text.is_empty() || text.contains(special), "\"", &mut out);
+            let mut text = Vec::new();
+            write(bound, value, &mut text)?;
+            quote(&text, RANGE, b'"', out);
         }
     }
-    out.push(if flags & UPPER_INCLUSIVE != 0 { ']' } else { ')' });
-    out
+    out.push(if flags & UPPER_INCLUSIVE != 0 { b']' } else { b')' });
+    Some(())
+}
+
+fn multirange(bound: &Wire, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let mut cursor = Cursor(value);
+    out.push(b'{');
+    for index in 0..cursor.word().ok()? {
+        if index > 0 {
+            out.push(b',');
+        }
+        range(bound, bounds(cursor.value().ok()??).ok()?, out)?;
+    }
+    out.push(b'}');
+    cursor.end().ok()
 }
 
 #[cfg(test)]

@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, NullBufferBuilder, StringArray};
+use arrow::array::{ArrayRef, BinaryArray, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::numeric::numeric_text;
-use super::{Column, Malformed, Notes};
+use super::validity::Validity;
+use super::{Column, Found, Malformed, Notes};
 
 /// Values of any length, end to end, with their ends.
 struct Bytes {
     values: Vec<u8>,
     ends: Vec<i32>,
-    nulls: NullBufferBuilder,
+    nulls: Validity,
 }
 
 impl Default for Bytes {
     fn default() -> Self {
-        Self { values: Vec::new(), ends: vec![0], nulls: NullBufferBuilder::new(0) }
+        Self { values: Vec::new(), ends: vec![0], nulls: Validity::default() }
     }
 }
 
@@ -55,9 +56,12 @@ where
 
 impl<W: Fn(&[u8], &mut Vec<u8>) -> Result<(), Malformed> + Send> Column for Texts<W> {
     #[inline]
-    fn push(&mut self, value: Option<&[u8]>, _: &mut Notes) -> Result<(), Malformed> {
+    fn push(&mut self, value: Option<&[u8]>, notes: &mut Notes) -> Result<(), Malformed> {
         if let Some(value) = value {
+            let before = self.bytes.values.len();
             (self.write)(value, &mut self.bytes.values)?;
+            // A numeric of ten bytes may have 100,000 digits.
+            notes.grown += (self.bytes.values.len() - before).saturating_sub(value.len());
         }
         self.bytes.end(value.is_some())
     }
@@ -80,8 +84,7 @@ fn sift(array: &BinaryArray, notes: &mut Notes) -> StringArray {
     let mut text = |(row, value): (usize, Option<&[u8]>)| match std::str::from_utf8(value?) {
         Ok(text) => Some(text.to_owned()),
         Err(_) => {
-            notes.row = row;
-            notes.exception(hex(value?));
+            notes.found.push(Found { row, column: notes.column, text: hex(value?) });
             None
         }
     };

@@ -64,7 +64,7 @@ fn to_utc(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {
         };
         let micros = times.value(row);
         found.push(
-            match DateTime::from_timestamp_micros(micros).filter(|_| micros != i64::MAX && micros != i64::MIN) {
+            match DateTime::from_timestamp_micros(micros).filter(|_| micros != i64::MAX && micros != -i64::MAX) {
                 Some(local) => zoned(local.naive_utc(), zone),
                 None => Outcome::dropped("OPEN_ENDED"),
             },
