@@ -51,6 +51,7 @@ over_readers! {
     super::an_error_of_the_server_is_an_error as an_error_of_the_server_is_an_error,
     super::a_dropped_stream_frees_its_session as a_dropped_stream_frees_its_session,
     super::batches_end_at_the_bytes_that_are_set as batches_end_at_the_bytes_that_are_set,
+    super::batches_end_at_what_their_values_grow_to as batches_end_at_what_their_values_grow_to,
 }
 
 /// The checksum of every table, hashed from the bytes of the server by the verifier's own code.
@@ -276,6 +277,20 @@ async fn batches_end_at_the_bytes_that_are_set(reader: Reader) {
     assert!(longest < 8 << 20, "a batch of {longest} bytes where 1 MiB is set");
     assert!(batches.len() > 10 && batches.iter().any(|batch| batch.num_rows() == 1000));
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 5000);
+    server.stop().await.unwrap();
+}
+
+async fn batches_end_at_what_their_values_grow_to(reader: Reader) {
+    // Ten bytes each on the wire, 100,001 digits each in the column.
+    let fill = "create table t (id bigint primary key, price numeric, prices numeric[]);
+                insert into t select i, 1e100000, array[1e100000] from generate_series(1, 200) i";
+    let (server, url, _client) = database(fill).await;
+    let source = PostgresSource::connect(&read_by(&url, reader)).await.unwrap();
+    let batches = rows(&source, &whole("public", "t")).await;
+    let longest = batches.iter().map(RecordBatch::get_array_memory_size).max().unwrap();
+    assert!(longest < 8 << 20, "a batch of {longest} bytes where 1 MiB is set");
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 200);
+    assert_eq!(checksums_of_batches(&source).await, checksums_of_bytes(&source).await);
     server.stop().await.unwrap();
 }
 

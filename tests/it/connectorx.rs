@@ -111,6 +111,19 @@ async fn it_reads_over_tls_that_proves_the_servers_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_hosts_it_goes_to_that_of_the_snapshot() {
+    let (server, url, _client) = database("create table t (id bigint); insert into t values (1), (2)").await;
+    let text = url.expose_secret();
+    let (before, host) = text.split_at(text.find("127.0.0.1").unwrap());
+    // Nobody listens at port 1; where somebody does, it has no such snapshot.
+    let url = SecretString::from(format!("{before}127.0.0.1:1,{host}"));
+    let source = PostgresSource::connect(&read_by(&url, Reader::Connectorx)).await.unwrap();
+    let read: usize = rows(&source, &whole("public", "t")).await.iter().map(|batch| batch.num_rows()).sum();
+    assert_eq!(read, 2);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_it_cannot_reach_is_refused_before_anything_is_read() {
     let url = SecretString::from("postgres://u:canary-77@%2Ftmp%2Fnowhere/d");
     let error = PostgresSource::connect(&read_by(&url, Reader::Connectorx)).await.unwrap_err();

@@ -24,8 +24,8 @@
 //! - *No copying*: `bridge`. connectorx builds arrays of arrow 56; ours share their buffers.
 //! - *A cap on the rate*: the thread waits before it asks for more, as long as the bytes that have come cost; all readers
 //!   share one account.
-//! - *One moment*: each session goes to the server of the snapshot's holder and enters the exported snapshot by connectorx' pre-execution queries, after the settings that
-//!   every session of ours has. The locks are those of the snapshot's holder; a session that comes while another waits for
+//! - *One moment*: each session goes to the server of the snapshot's holder and enters the exported snapshot by connectorx'
+//!   pre-execution queries, after the settings that every session of ours has. The locks are those of the snapshot's holder; a session that comes while another waits for
 //!   an exclusive lock on the table has to wait behind that one, and fails after ten seconds with an error that says so.
 //! - *Bounded memory*: connectorx' own iterator puts all batches of a partition into a channel without an end, so it is not
 //!   used. `read` turns connectorx' parser itself, cuts a batch at the rows and bytes that are set (by the bytes that the
@@ -35,7 +35,8 @@
 //! - *Nothing short*: connectorx takes the end of the data for the end of the read. `line` sees the server's own row count
 //!   go by, and a slice is accepted only if it is that of the rows that came.
 //! - *No hanging*: it blocks, so it runs on a thread of its own; a stream that is dropped ends the connection, and with it
-//!   the thread (one that is still connecting within those thirty seconds). A panic of connectorx becomes an error that names the table.
+//!   the thread (one that is still connecting within those thirty seconds). A panic of connectorx becomes an error that
+//!   names the table.
 //! - *Secrets*: connectorx gets the settings as a value, never as a URL, so that no text of its own can hold the password.
 //!
 //! # What it cannot do

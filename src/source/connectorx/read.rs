@@ -60,8 +60,7 @@ pub(super) fn read(order: Order, mut send: impl FnMut(RecordBatch) -> bool) -> R
     // From here on a failure must not wait for the rest of the rows, which is what closing the session would do.
     let mut brake = Brake { watch: &watch, armed: true };
     let mut parser = partition.parser().map_err(refused)?;
-    let (mut rows, mut cut_at) = (0_u64, watch.received());
-    let (mut paid, mut batches) = (cut_at, Vec::new());
+    let (mut rows, mut cut_at, mut paid) = (0_u64, watch.received(), watch.received());
     loop {
         let fetched = parser.fetch_next();
         let received = watch.received();
@@ -85,8 +84,7 @@ pub(super) fn read(order: Order, mut send: impl FnMut(RecordBatch) -> bool) -> R
         for batch in finished(&mut destination).map_err(|cause| told(&table, "", cause))? {
             let arrays = batch.columns().iter().take(columns).map(|array| hand_over(array.as_ref()));
             let arrays = arrays.collect::<std::result::Result<Vec<_>, _>>().map_err(|cause| told(&table, "", cause))?;
-            decoder.push(batch.num_rows(), &arrays, &mut batches)?;
-            if !batches.drain(..).all(&mut send) {
+            if !decoder.push(batch.num_rows(), &arrays, &mut send)? {
                 return Err(malformed(&table, "nobody waits for these rows any longer"));
             }
         }
@@ -207,7 +205,7 @@ mod tests {
             batch_bytes: 1,
         };
         let mut decoder = ArrayDecoder::new(layout, Vec::new());
-        decoder.push(rows, &[], &mut Vec::new()).unwrap();
+        decoder.push(rows, &[], |_| true).unwrap();
         decoder
     }
 

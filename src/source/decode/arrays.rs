@@ -36,8 +36,8 @@ impl ArrayDecoder {
         self.rows.before
     }
 
-    /// Appends the batches of so many rows to `out`: one, or several where what is decoded takes up more bytes than a batch
-    /// may have.
+    /// Hands the batch of so many rows to `send`, or several, one after the other, where what is decoded takes up more bytes
+    /// than a batch may have. Says whether all were wanted, as `send` does of each.
     ///
     /// # Errors
     /// When an array is not of its column's type, or holds what is no value of it.
@@ -45,8 +45,8 @@ impl ArrayDecoder {
         &mut self,
         count: usize,
         arrays: &[ArrayRef],
-        out: &mut Vec<RecordBatch>,
-    ) -> Result<()> {
+        mut send: impl FnMut(RecordBatch) -> bool,
+    ) -> Result<bool> {
         let rows = &mut self.rows;
         let mut sent = Vec::new();
         for (index, (_, array)) in
@@ -71,11 +71,13 @@ impl ArrayDecoder {
             rows.bytes += std::mem::take(&mut rows.notes.grown);
             if row + 1 == count || rows.bytes >= rows.layout.batch_bytes {
                 let arrays: Vec<_> = arrays.iter().map(|array| array.slice(begin, row + 1 - begin)).collect();
-                out.push(cut(rows, &self.forms, &arrays)?);
+                if !send(cut(rows, &self.forms, &arrays)?) {
+                    return Ok(false);
+                }
                 begin = row + 1;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What was noted about all rows.
@@ -138,6 +140,13 @@ mod tests {
         ArrayDecoder::new(layout, vec![Form::Values, Form::Sent, Form::Values])
     }
 
+    fn taken(batches: &mut Vec<RecordBatch>) -> impl FnMut(RecordBatch) -> bool {
+        |batch| {
+            batches.push(batch);
+            true
+        }
+    }
+
     #[test]
     fn values_stay_where_they_are_and_binary_forms_are_decoded() {
         let bytes = LargeBinaryArray::from_opt_vec(vec![Some(b"ab".as_slice()), None, Some(b"c")]);
@@ -147,13 +156,34 @@ mod tests {
         let days = LargeBinaryArray::from_opt_vec(vec![Some(day.as_slice()), Some(infinite.as_slice()), None]);
         let arrays: [ArrayRef; 3] = [Arc::new(Int32Array::from(vec![1, 2, 3])), Arc::new(days), Arc::new(bytes)];
         let (mut decoder, mut batches) = (decoder(), Vec::new());
-        decoder.push(3, &arrays, &mut batches).unwrap();
+        assert!(decoder.push(3, &arrays, taken(&mut batches)).unwrap());
         let [batch] = batches.as_slice() else { panic!("{} batches", batches.len()) };
         assert_eq!(batch.column(1).as_primitive::<arrow::datatypes::Date32Type>().value(0), 10_958);
         assert_eq!(batch.column(2).as_binary::<i32>().values().as_ptr(), at, "the bytes were not copied");
         assert_eq!(batch.column(2).as_binary::<i32>().iter().collect::<Vec<_>>(), [Some(&b"ab"[..]), None, Some(b"c")]);
         assert_eq!(decoder.rows(), 3);
         assert_eq!(decoder.finish().infinite["c1"], 1);
+    }
+
+    #[test]
+    fn a_batch_is_cut_where_it_grows_and_every_exception_keeps_its_row() {
+        let mut layout = decoder().rows.layout;
+        let fields = [("id", Wire::Int32), ("a", Wire::Time), ("b", Wire::Time)];
+        layout.schema =
+            Arc::new(Schema::new(fields.each_ref().map(|(name, wire)| Field::new(*name, wire.arrow(), true)).to_vec()));
+        layout.wires = fields.map(|(_, wire)| wire).to_vec();
+        let mut decoder = ArrayDecoder::new(layout, vec![Form::Values, Form::Sent, Form::Sent]);
+        let (noon, end) = (43_200_000_000_i64.to_be_bytes(), 86_400_000_000_i64.to_be_bytes());
+        let times = |values: [&[u8]; 4]| -> ArrayRef { Arc::new(LargeBinaryArray::from_vec(values.to_vec())) };
+        let ids: ArrayRef = Arc::new(Int32Array::from(vec![7, 8, 9, 10]));
+        let arrays = [ids, times([&noon, &end, &noon, &end]), times([&noon, &end, &noon, &noon])];
+        let mut batches = Vec::new();
+        assert!(decoder.push(4, &arrays, taken(&mut batches)).unwrap());
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [2, 2]);
+        assert!(batches[0].column(1).is_valid(0) && batches[0].column(1).is_null(1));
+        let found = decoder.finish().exceptions;
+        let found: Vec<_> = found.iter().map(|e| (e.key.as_str(), e.column.as_str(), e.text.as_str())).collect();
+        assert_eq!(found, [("8", "a", "24:00:00"), ("8", "b", "24:00:00"), ("10", "a", "24:00:00")]);
     }
 
     #[test]
@@ -166,7 +196,7 @@ mod tests {
             ([int.clone(), short.clone(), short.clone()], "wrong width"),
             ([text, Arc::new(LargeBinaryArray::from_opt_vec(vec![None])), short], "do not make a batch"),
         ] {
-            let error = decoder().push(1, &arrays, &mut Vec::new()).unwrap_err();
+            let error = decoder().push(1, &arrays, |_| true).unwrap_err();
             assert!(error.to_string().contains(wanted), "{error}");
         }
     }
