@@ -119,6 +119,9 @@ pub struct Rehearse {
     /// Connections to the source.
     #[arg(long, value_name = "N")]
     pub connections: Option<usize>,
+    /// By what the extraction reads rows: copy, or connectorx where it is built in.
+    #[arg(long, value_name = "NAME")]
+    pub reader: Option<String>,
 }
 
 /// Where rows come from.
@@ -136,6 +139,9 @@ pub struct SourceArgs {
     /// Connections at once.
     #[arg(long, value_name = "N")]
     pub connections: Option<usize>,
+    /// By what an extraction reads rows: copy, or connectorx where it is built in.
+    #[arg(long, value_name = "NAME")]
+    pub reader: Option<String>,
     /// Million bytes a second from the source, over all connections.
     #[arg(long, value_name = "N")]
     pub max_mbps: Option<usize>,
@@ -330,6 +336,7 @@ impl SourceArgs {
     pub fn add_to(&self, flags: &mut Flags) {
         put(flags, "source.url", self.source_url.as_ref());
         put(flags, "source.connections", self.connections.as_ref());
+        put(flags, "source.reader", self.reader.as_ref());
         put(flags, "source.max_mbps", self.max_mbps.as_ref());
         put(flags, "source.materialised_views", self.materialised_views.then_some(&true));
         put(flags, "source.allow_insecure", self.allow_insecure.then_some(&true));

@@ -82,6 +82,7 @@ impl Session {
         let mut flags = Flags::new();
         put(&mut flags, "transform.memory", args.memory.as_ref());
         put(&mut flags, "source.connections", args.connections.as_ref());
+        put(&mut flags, "source.reader", args.reader.as_ref());
         let options = RehearseOptions {
             library: LibraryOptions {
                 seed: args.seed,

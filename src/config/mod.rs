@@ -15,7 +15,7 @@ pub use self::layers::{Origin, Setting, is_elsewhere};
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
 use crate::load::{Attributes, Binding, LoadConfig};
-use crate::source::{Exclusion, SILENCE, SourceConfig, has_password};
+use crate::source::{Exclusion, Reader, SILENCE, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
 
@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "batch_rows",
     "batch_bytes",
     "partition_bytes",
+    "reader",
     "max_mbps",
     "materialised_views",
     "allow_insecure",
@@ -219,6 +220,7 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
     let max_mbps = layers.parsed("source.max_mbps", "unlimited", limit);
     let materialised_views = layers.parsed("source.materialised_views", "false", layers::truth);
     let allow_insecure = layers.parsed("source.allow_insecure", "false", layers::truth);
+    let reader = layers.parsed("source.reader", "copy", Reader::parse);
     let url = layers.secret("source.url", |url| !has_password(url));
     // With libpq's variables alone, an empty URL says all.
     let said = ["PGHOST", "PGHOSTADDR", "PGSERVICE"].iter().any(|name| layers.is_in_environment(name));
@@ -234,6 +236,7 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
         max_mbps: max_mbps?,
         materialised_views: materialised_views?,
         allow_insecure: allow_insecure?,
+        reader: reader?,
         silence: SILENCE,
     })
 }

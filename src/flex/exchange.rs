@@ -88,6 +88,8 @@ impl Transport {
         headers.insert(CONTENT_TYPE, MEDIA_TYPE);
         headers.insert(AUTHORIZATION, basic(config)?);
         let mut builder = reqwest::Client::builder()
+            // Also where another crate of the build turns reqwest's own default to the system's library.
+            .use_rustls_tls()
             .redirect(redirect::Policy::none())
             .timeout(config.timeout)
             .connect_timeout(config.timeout.min(Duration::from_secs(10)))

@@ -30,7 +30,7 @@ const GREETING: Duration = Duration::from_secs(60);
 
 /// The settings under which values, locks and time limits mean the same everywhere (after pg_dump's `setup_connection`).
 /// `row_security = off` turns a policy that would hide rows into an error. Names a server does not know are left out.
-const PREAMBLE: &str = "
+pub(super) const PREAMBLE: &str = "
     select pg_catalog.set_config(s.name, v.value, false)
     from pg_catalog.pg_settings s
     join (values ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('extra_float_digits', '3'),
@@ -119,7 +119,7 @@ impl Session {
     }
 }
 
-fn place_name(place: &Place) -> String {
+pub(super) fn place_name(place: &Place) -> String {
     match &place.at {
         Address::Tcp { name, port, .. } => format!("{name}:{port}"),
         Address::Unix { folder, port } => format!("{}:{port}", folder.display()),

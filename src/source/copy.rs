@@ -43,6 +43,11 @@ pub(super) fn copy_statement(table: &CatalogTable, slice: &Slice) -> Result<Stri
 
 /// The statement that reads these expressions over a slice.
 pub(super) fn copy_columns(table: &CatalogTable, columns: &[String], slice: &Slice) -> Result<String> {
+    Ok(format!("copy ({}) to stdout (format binary)", select_statement(table, &columns.join(", "), slice)?))
+}
+
+/// The query of these columns (SQL) for the rows of a slice.
+pub(super) fn select_statement(table: &CatalogTable, columns: &str, slice: &Slice) -> Result<String> {
     let predicate = match slice {
         Slice::Whole => String::new(),
         Slice::Where(predicate) => format!(" where {predicate}"),
@@ -50,8 +55,7 @@ pub(super) fn copy_columns(table: &CatalogTable, columns: &[String], slice: &Sli
             return Err(malformed(&table.table.to_string(), format!("a database has no part file {name}")));
         }
     };
-    let name = quote_table(&table.table);
-    Ok(format!("copy (select {} from only {name}{predicate}) to stdout (format binary)", columns.join(", ")))
+    Ok(format!("select {columns} from only {}{predicate}", quote_table(&table.table)))
 }
 
 /// A `COPY` under way. Holds a few chunks of what the socket has delivered; more is read only when they are taken.

@@ -17,7 +17,6 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const RETRIES: u32 = 6;
 /// How long what we sent may go without an acknowledgement; the same two minutes. Linux counts it for the questions, too
 /// (tcp(7), TCP_USER_TIMEOUT).
-#[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 /// What tokio-postgres gives where the URL names no `keepalives_idle`; nobody means it.
 const UNSET: Duration = Duration::from_secs(2 * 60 * 60);
@@ -25,18 +24,34 @@ const UNSET: Duration = Duration::from_secs(2 * 60 * 60);
 /// Sets the limits on a socket that is to be connected. The URL's `keepalives`, `keepalives_idle`, `keepalives_interval`,
 /// `keepalives_retries` and `tcp_user_timeout` (all in seconds) come first.
 pub(super) fn ask_for_life(socket: &TcpSocket, config: &Config) -> io::Result<()> {
-    let socket = SockRef::from(socket);
+    let (socket, config) = (SockRef::from(socket), limited(config.clone()));
     if config.get_keepalives() {
-        let idle = Some(config.get_keepalives_idle()).filter(|idle| *idle != UNSET).unwrap_or(IDLE);
         let asking = TcpKeepalive::new()
-            .with_time(idle)
+            .with_time(config.get_keepalives_idle())
             .with_interval(config.get_keepalives_interval().unwrap_or(INTERVAL))
             .with_retries(config.get_keepalives_retries().unwrap_or(RETRIES));
         socket.set_tcp_keepalive(&asking)?;
     }
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(config.get_tcp_user_timeout().copied().unwrap_or(UNACKNOWLEDGED)))?;
+    socket.set_tcp_user_timeout(config.get_tcp_user_timeout().copied())?;
     Ok(())
+}
+
+/// The settings with our limits where they name none.
+pub(super) fn limited(mut config: Config) -> Config {
+    if config.get_keepalives_idle() == UNSET {
+        config.keepalives_idle(IDLE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(INTERVAL);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(RETRIES);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNACKNOWLEDGED);
+    }
+    config
 }
 
 #[cfg(test)]

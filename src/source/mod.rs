@@ -11,11 +11,14 @@
 //! ranges                      which rows are read again
 //! copy, pace, framing, decode bytes off the wire, tuples, record batches
 //! exceptions                  the values that no Arrow type could take
+//! reader, connectorx          the choice of another reader, and that reader
 //! ```
 
 mod activity;
 mod catalog;
 mod connect;
+#[cfg(feature = "connectorx")]
+mod connectorx;
 mod conninfo;
 mod copy;
 pub mod decode;
@@ -29,6 +32,7 @@ mod partition;
 mod passfile;
 mod preflight;
 mod ranges;
+mod reader;
 mod sample;
 mod selection;
 mod snapshot;
@@ -63,6 +67,7 @@ use self::failure::{answer, malformed, value};
 use self::pace::Pace;
 pub use self::partition::{key_slices, page_slices};
 pub use self::ranges::{Bound, KeyOrder, KeyRange, ShapeColumn, TableShape};
+pub use self::reader::Reader;
 pub use self::selection::Exclusion;
 use self::selection::Selection;
 use self::snapshot::Snapshot;
@@ -101,6 +106,8 @@ pub struct SourceConfig {
     pub materialised_views: bool,
     /// Whether a remote host may be reached without TLS.
     pub allow_insecure: bool,
+    /// By which reader rows become batches.
+    pub reader: Reader,
     /// How long a read may go without a byte before its connection is taken for dead; [`SILENCE`] unless a test is in a
     /// hurry. A peer that is gone altogether is noticed sooner, by TCP itself.
     pub silence: Duration,
@@ -138,6 +145,7 @@ impl PostgresSource {
     /// when URL or globs are unusable.
     pub async fn connect(config: &SourceConfig) -> Result<Self> {
         let target = Target::parse(&config.url, config.allow_insecure)?;
+        config.reader.require_reach(&target)?;
         let selection = Selection::new(&config.include, &config.exclude, config.materialised_views)?;
         let control = Session::first(&target).await?;
         let asked = control.client.query_one("select pg_catalog.current_setting('server_version_num')::int", &[]);
@@ -353,6 +361,10 @@ impl Source for PostgresSource {
     }
 
     async fn scan(&self, partition: &Partition) -> Result<SendableRecordBatchStream> {
+        #[cfg(feature = "connectorx")]
+        if self.inner.config.reader == Reader::Connectorx {
+            return connectorx::scan(self, partition).await;
+        }
         let layout = self.layout(partition).await?;
         let schema = layout.schema.clone();
         let scan = Scan {

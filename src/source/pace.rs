@@ -32,11 +32,14 @@ impl Pace {
 
     /// Accounts for a message that has come and waits until it may have.
     pub(super) async fn take(&self, bytes: usize) {
-        if let Some(account) = &self.0
-            && let Some(wait) = account.charge(bytes + HEADER, Instant::now())
-        {
+        if let Some(wait) = self.charge(bytes + HEADER) {
             sleep(wait).await;
         }
+    }
+
+    /// Accounts for so many bytes that have come, and says how long to wait before more may.
+    pub(super) fn charge(&self, bytes: usize) -> Option<Duration> {
+        self.0.as_ref()?.charge(bytes, Instant::now())
     }
 }
 

@@ -128,11 +128,15 @@ async fn by_key(client: &Client, table: &CatalogTable, pages: u64, count: u64) -
 
 /// Has the server read a key's slice by its index, however much of the table the slice is; a whole table as it likes.
 pub(super) async fn prefer_index(client: &Client, table: &str, slice: &Slice) -> Result<()> {
-    let statement = match slice {
+    answer(table, "the way to read it cannot be set", client.batch_execute(way(slice))).await
+}
+
+/// The statement that does so.
+pub(super) fn way(slice: &Slice) -> &'static str {
+    match slice {
         Slice::Where(_) => "set local enable_seqscan = off",
         _ => "set local enable_seqscan = on",
-    };
-    answer(table, "the way to read it cannot be set", client.batch_execute(statement)).await
+    }
 }
 
 async fn reads_all(client: &Client, table: &CatalogTable, slice: &Slice) -> Result<bool> {

@@ -150,6 +150,12 @@ impl Snapshot {
         Ok(Self { name, target, locks, idle, permits, places, lost, holder, _pulse: pulse })
     }
 
+    /// The session that holds the snapshot, and by which its server is known.
+    #[cfg(feature = "connectorx")]
+    pub(super) fn holder(&self) -> &Session {
+        &self.holder
+    }
+
     /// The catalog at the moment of the snapshot, asked by the session that has the locks: another one would wait behind
     /// whoever wants an exclusive lock.
     pub(super) async fn catalog(&self) -> Result<Vec<CatalogTable>> {

@@ -169,3 +169,32 @@ fn the_engine_knows_no_migration() {
     }
     assert!(wrong.is_empty(), "words of a particular migration in the engine:\n{}", wrong.join("\n"));
 }
+
+/// The one file that may hold unsafe code; it says of each place why it is sound.
+const UNSAFE: &str = "source/connectorx/bridge.rs";
+
+#[test]
+fn unsafe_code_is_in_one_file_only_and_says_why() {
+    let mut wrong = Vec::new();
+    for (path, text) in source_files() {
+        let lines: Vec<&str> = text.lines().collect();
+        let holds = |line: &str| {
+            let code = line.split("//").next().unwrap_or_default();
+            code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe" || word == "unsafe_code")
+        };
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| holds(line)) {
+            let allowed = line.starts_with("#![allow(unsafe_code");
+            let reasoned = lines[..number].iter().rev().take_while(|line| line.trim_start().starts_with("//"));
+            let reasoned = reasoned.into_iter().any(|line| line.contains("// SAFETY: "));
+            if !path.ends_with(UNSAFE) || !(allowed || reasoned) {
+                wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "unsafe code in the wrong place or without a reason:\n{}", wrong.join("\n"));
+    let bridge = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(UNSAFE);
+    let code = std::fs::read_to_string(bridge).unwrap();
+    assert_eq!(code.matches(" unsafe {").count(), 3, "the unsafe code was looked through when there were three places");
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("unsafe_code = \"deny\""), "the compiler refuses it everywhere else");
+}

@@ -2,6 +2,8 @@
 //!
 //! - `against`: two databases side by side: what differs is found, and little is read twice
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
+//! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
+//! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
 //! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
 //! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
@@ -33,7 +35,10 @@ mod against;
 mod architecture;
 mod cli;
 mod cluster;
+mod conformance;
 mod connection;
+#[cfg(feature = "connectorx")]
+mod connectorx;
 mod dependencies;
 mod extract;
 mod faults;

@@ -12,7 +12,7 @@ use futures::TryStreamExt;
 use telecine::dataflow::Progress;
 use telecine::rehearsal::library::{self, Library, LibraryOptions};
 use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
-use telecine::source::{PostgresSource, SourceConfig};
+use telecine::source::{PostgresSource, Reader, SourceConfig};
 use telecine::staging::{RunFolder, StagingArea, StagingConfig};
 use telecine::transform::{Transform, TransformConfig, TransformReport};
 use tempfile::TempDir;
@@ -45,6 +45,7 @@ async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
         max_mbps: None,
         materialised_views: false,
         allow_insecure: false,
+        reader: Reader::default(),
         silence: telecine::source::SILENCE,
     };
     let source = PostgresSource::connect(&config).await.unwrap();

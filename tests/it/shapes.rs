@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod large;
-mod server;
+pub(crate) mod server;
 mod split;
 mod views;
 

@@ -1,8 +1,9 @@
-//! The source reader against a private PostgreSQL: every type, what discovery says, what a broken read is.
+//! The source reader against a private PostgreSQL: every type, what discovery says, what a broken read is. The checks that
+//! take a reader are run over every reader by `conformance`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod sessions;
+pub(crate) mod sessions;
 
 use std::collections::BTreeMap;
 
@@ -12,9 +13,10 @@ use futures::{StreamExt, TryStreamExt};
 use secrecy::{ExposeSecret, SecretString};
 use telecine::dataflow::{Partition, Slice, Source, TableName};
 use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
-use telecine::source::{PostgresSource, SourceConfig, key_slices};
+use telecine::source::{PostgresSource, Reader, SourceConfig, key_slices};
 use tokio_postgres::{Client, NoTls};
 
+use crate::support::{PATIENCE, wait_for};
 use crate::types::back::scalar;
 
 /// A source of this database with small batches and slices.
@@ -30,8 +32,14 @@ pub(crate) fn config(url: &SecretString) -> SourceConfig {
         max_mbps: None,
         materialised_views: false,
         allow_insecure: false,
+        reader: Reader::default(),
         silence: telecine::source::SILENCE,
     }
+}
+
+/// The same, read by this reader.
+pub(crate) fn read_by(url: &SecretString, reader: Reader) -> SourceConfig {
+    SourceConfig { reader, ..config(url) }
 }
 
 /// A client beside telecine's own connections.
@@ -51,11 +59,11 @@ pub(crate) async fn database(statements: &str) -> (PrivateServer, SecretString, 
     (server, url, client)
 }
 
-fn whole(schema: &str, name: &str) -> Partition {
+pub(crate) fn whole(schema: &str, name: &str) -> Partition {
     Partition { table: TableName::new(schema, name), number: 0, slice: Slice::Whole }
 }
 
-async fn rows(source: &PostgresSource, partition: &Partition) -> Vec<RecordBatch> {
+pub(crate) async fn rows(source: &PostgresSource, partition: &Partition) -> Vec<RecordBatch> {
     source.scan(partition).await.unwrap().try_collect().await.unwrap()
 }
 
@@ -73,10 +81,9 @@ const EXCEPTIONS: [(&str, &str, &str); 10] = [
     ("t_timestamptz", "6", "294276-12-31 23:59:59+00"),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn values_that_no_column_can_hold_are_noted() {
+pub(crate) async fn values_that_no_column_can_hold_are_noted(reader: Reader) {
     let (server, url, _client) = database(include_str!("odd_types.sql")).await;
-    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let source = PostgresSource::connect(&read_by(&url, reader)).await.unwrap();
     let mut exceptions = Vec::new();
     for table in source.tables().await.unwrap() {
         rows(&source, &whole("odd", &table.table.name)).await;
@@ -102,10 +109,9 @@ pub(crate) const NUMBERS: &str = "
                  ((random()::numeric - 0.5) * 10::numeric ^ floor(random() * 50)::int)::numeric(60, 9) as wide
           from generate_series(1, 20000)) as made";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn numbers_of_every_size_are_the_servers_own_text() {
+pub(crate) async fn numbers_of_every_size_are_the_servers_own_text(reader: Reader) {
     let (server, url, _client) = database(NUMBERS).await;
-    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let source = PostgresSource::connect(&read_by(&url, reader)).await.unwrap();
     let mut compared = 0;
     for batch in rows(&source, &whole("public", "numbers")).await {
         for row in 0..batch.num_rows() {
@@ -138,10 +144,9 @@ const GRIDS: &str = "
           from generate_series(1, 5000) i) as made;
     alter table grids add primary key (id)";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn floats_in_exceptions_are_the_servers_own_text() {
+pub(crate) async fn floats_in_exceptions_are_the_servers_own_text(reader: Reader) {
     let (server, url, client) = database(GRIDS).await;
-    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let source = PostgresSource::connect(&read_by(&url, reader)).await.unwrap();
     rows(&source, &whole("public", "grids")).await;
     let exceptions = source.noted(&TableName::new("public", "grids")).exceptions;
     assert_eq!(exceptions.len(), 20_000);
@@ -190,10 +195,9 @@ const BIG: &str = "
     alter table big drop constraint big_pkey, add primary key (id);
     analyze big";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_read_is_whole_or_an_error_and_slices_add_up() {
+pub(crate) async fn a_read_is_whole_or_an_error_and_slices_add_up(reader: Reader) {
     let (server, url, client) = database(BIG).await;
-    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let source = PostgresSource::connect(&read_by(&url, reader)).await.unwrap();
     let table = source.tables().await.unwrap().remove(0);
 
     let partitions = source.partitions(&table).await.unwrap();
@@ -219,13 +223,14 @@ async fn a_read_is_whole_or_an_error_and_slices_add_up() {
     let mut stream = source.scan(&whole("public", "big")).await.unwrap();
     let first = stream.next().await.unwrap().unwrap();
     assert_eq!(first.num_rows(), 1000);
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    let waiting = "select pid, wait_event from pg_stat_activity where query like 'copy (select%' and state = 'active'";
-    let row = client.query_one(waiting, &[]).await.unwrap();
-    assert_eq!(row.get::<_, Option<String>>(1).as_deref(), Some("ClientWrite"));
+    let waiting = "select pid from pg_stat_activity where query ilike 'copy (select%' and wait_event = 'ClientWrite'";
+    let pid: i32 = wait_for("the server to wait for us", PATIENCE, async || {
+        client.query_opt(waiting, &[]).await.unwrap().map(|row| row.get(0))
+    })
+    .await;
 
     // Its backend killed: what comes is less than the table, and then an error, never an end.
-    client.execute("select pg_terminate_backend($1)", &[&row.get::<_, i32>(0)]).await.unwrap();
+    client.execute("select pg_terminate_backend($1)", &[&pid]).await.unwrap();
     let mut read = first.num_rows();
     let error = loop {
         match stream.next().await.expect("a killed read does not end as if it were whole") {
@@ -241,8 +246,7 @@ async fn a_read_is_whole_or_an_error_and_slices_add_up() {
     server.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_text_are_set_aside_with_their_row() {
+pub(crate) async fn bytes_that_are_no_text_are_set_aside_with_their_row(reader: Reader) {
     let (server, _, first) = database("").await;
     let create = "create database latin encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0";
     first.batch_execute(create).await.unwrap();
@@ -250,7 +254,7 @@ async fn bytes_that_are_no_text_are_set_aside_with_their_row() {
     let statements = r"create table note (code text primary key, v text, tags text[]);
                        insert into note values ('ok', 'plain', '{a}'), ('bad', E'\xe9t\xe9', array['x', E'\xff'])";
     client(&url).await.batch_execute(statements).await.unwrap();
-    let source = PostgresSource::connect(&config(&url)).await.unwrap();
+    let source = PostgresSource::connect(&read_by(&url, reader)).await.unwrap();
     let batches = rows(&source, &whole("public", "note")).await;
     assert_eq!(scalar(batches[0].column(1), 0), "plain");
     assert!(batches[0].column(1).is_null(1), "never a replacement character");
@@ -261,7 +265,7 @@ async fn bytes_that_are_no_text_are_set_aside_with_their_row() {
     // A name cannot be set aside.
     let name = r#"do $$ begin execute 'create table "' || E'caf\xe9' || '" (id int)'; end $$"#;
     client(&url).await.batch_execute(name).await.unwrap();
-    let error = PostgresSource::connect(&config(&url)).await.unwrap().discover().await.unwrap_err();
+    let error = PostgresSource::connect(&read_by(&url, reader)).await.unwrap().discover().await.unwrap_err();
     assert!(error.exit_code() == 2 && error.to_string().contains("relname"), "{error}");
     server.stop().await.unwrap();
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod back;
-mod every;
+pub(crate) mod every;
 mod hostile;
 mod nested;
 mod random;

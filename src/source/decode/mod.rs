@@ -1,5 +1,7 @@
 //! Binary tuples into Arrow: one small builder per type family, a value's bytes read once and written once.
 
+#[cfg(feature = "connectorx")]
+mod arrays;
 mod checked;
 mod fixed;
 mod nested;
@@ -13,6 +15,8 @@ use std::collections::{BTreeMap, HashMap};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
+#[cfg(feature = "connectorx")]
+pub(in crate::source) use self::arrays::{ArrayDecoder, Form};
 pub use self::numeric::numeric_text;
 pub use self::render::render;
 
@@ -219,11 +223,16 @@ impl Rows {
     fn set_aside(&mut self, tuple: &[u8]) {
         for column in std::mem::take(&mut self.notes.unheld) {
             if let Some(Some(value)) = Fields::new(tuple).nth(column) {
-                let text = render(&self.layout.wires[column], value);
-                self.notes.grown += text.len();
-                self.notes.found.push(Found { row: self.in_batch, column, text });
+                self.keep(column, value);
             }
         }
+    }
+
+    /// Notes the text of a value of the row at hand.
+    fn keep(&mut self, column: usize, value: &[u8]) {
+        let text = render(&self.layout.wires[column], value);
+        self.notes.grown += text.len();
+        self.notes.found.push(Found { row: self.in_batch, column, text });
     }
 
     /// The name of a row of this batch: its key as text, or its place when there is no key. `unheld` has the texts of key

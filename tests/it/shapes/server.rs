@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use telecine::dataflow::Source;
 use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
-use telecine::source::{PostgresSource, SourceConfig};
+use telecine::source::{PostgresSource, Reader, SourceConfig};
 use tokio_postgres::{Client, NoTls};
 
 use super::{client, config, database, extracted, version};
+use crate::source::read_by;
 use crate::support::{PATIENCE, signal, wait_for};
 
 /// A standby of a private server, in the server's folder and run by the server's user. It ends with this value.
@@ -182,12 +183,11 @@ async fn a_busy_server_is_noticed() {
     server.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn readers_together_stay_below_the_rate() {
+pub(crate) async fn readers_together_stay_below_the_rate(reader: Reader) {
     let rows = "create table t (id int, v text); insert into t select i, repeat(md5(i::text), 100) from generate_series(1, 4000) i";
     let (server, url, client) = database(rows).await;
     let bytes: i64 = client.query_one("select sum(octet_length(v) + 20) from t", &[]).await.unwrap().get(0);
-    let settings = SourceConfig { max_mbps: Some(5), ..config(&url) };
+    let settings = SourceConfig { max_mbps: Some(5), ..read_by(&url, reader) };
     let source = PostgresSource::connect(&settings).await.unwrap();
     let table = source.tables().await.unwrap().remove(0);
     let partitions = source.partitions(&table).await.unwrap();

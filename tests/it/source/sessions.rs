@@ -204,7 +204,7 @@ async fn a_late_reader_that_must_wait_for_a_lock_has_not_lost_the_snapshot() {
 }
 
 /// A certificate authority, a certificate of it for `localhost`, and an authority that nobody knows.
-const CERTIFICATES: &str = "
+pub(crate) const CERTIFICATES: &str = "
     key='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
     for name in ca evil; do openssl req -x509 $key -days 2 -subj /CN=$name -keyout $name.key -out $name.pem; done
     openssl req $key -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out server.csr

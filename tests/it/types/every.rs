@@ -1,7 +1,9 @@
-//! A column of every type that the server lists.
+//! A column of every type that the server lists; run over every reader by `conformance`.
+
+use telecine::source::Reader;
 
 use super::{back, of_schema, run_in};
-use crate::source::{config, database};
+use crate::source::{database, read_by};
 
 /// Makes a table of columns of the types that have one of these names, and a row a value that each type accepts.
 const MAKE: &str = r#"
@@ -120,8 +122,7 @@ const NO_INPUT: [&str; 10] = [
     "intbig_gkey",
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_column_of_every_type_of_the_server_comes_back() {
+pub(crate) async fn a_column_of_every_type_of_the_server_comes_back(reader: Reader) {
     let (server, url, client) = database(MAKE).await;
     client.batch_execute(back::SETTINGS).await.unwrap();
     let said = client.query("select every.make()", &[]).await.unwrap();
@@ -134,7 +135,7 @@ async fn a_column_of_every_type_of_the_server_comes_back() {
     assert!(without.iter().all(|name| NO_INPUT.contains(name)), "{without:?}");
 
     let folder = tempfile::tempdir().unwrap();
-    let mut config = config(&url);
+    let mut config = read_by(&url, reader);
     config.batch_rows = 100;
     let source = of_schema(&config, "every").await;
     let judged = back::judge(&client, &source, &run_in(folder.path(), "every")).await;
@@ -147,12 +148,11 @@ async fn a_column_of_every_type_of_the_server_comes_back() {
     server.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn odd_values_of_common_types_come_back() {
+pub(crate) async fn odd_values_of_common_types_come_back(reader: Reader) {
     let (server, url, client) = database(include_str!("../odd_types.sql")).await;
     client.batch_execute(back::SETTINGS).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let source = of_schema(&config(&url), "odd").await;
+    let source = of_schema(&read_by(&url, reader), "odd").await;
     let judged = back::judge(&client, &source, &run_in(folder.path(), "odd")).await;
     assert!(judged.values > 240, "{}", judged.values);
     server.stop().await.unwrap();
