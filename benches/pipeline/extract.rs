@@ -1,10 +1,12 @@
-//! All tables out of the database, as far as the bytes, the batches, or `raw/`.
+//! All tables out of the database: as far as the bytes (`raw_copy`, the limit: what the server takes to send them), the
+//! batches (`native_to_nothing`), or `raw/` (`native_to_parquet`, and `connectorx_to_parquet` in a build with that feature).
 
 use criterion::{BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput};
 use futures::{StreamExt, stream};
 use telecine::dataflow::{Partition, Progress, Source};
-use telecine::source::PostgresSource;
 use telecine::source::framing::Framing;
+use telecine::source::{PostgresSource, Reader};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::prepared::{Prepared, area, drain};
@@ -16,27 +18,40 @@ pub fn bench(criterion: &mut Criterion, prepared: &Prepared) {
         let source = prepared.source(connections);
         let partitions = prepared.runtime.block_on(partitions(&source));
         group.throughput(Throughput::Bytes(prepared.runtime.block_on(bytes_only(&source, &partitions))));
-        group.bench_function(BenchmarkId::new("bytes_only", connections), |bencher| {
+        group.bench_function(BenchmarkId::new("raw_copy", connections), |bencher| {
             bencher.to_async(&prepared.runtime).iter(|| bytes_only(&source, &partitions));
         });
-        group.bench_function(BenchmarkId::new("decoded", connections), |bencher| {
+        group.bench_function(BenchmarkId::new("native_to_nothing", connections), |bencher| {
             bencher.to_async(&prepared.runtime).iter(|| decoded(&source, &partitions));
         });
-        group.bench_function(BenchmarkId::new("parquet", connections), |bencher| {
-            let fresh = || prepared.scratch();
-            bencher.to_async(&prepared.runtime).iter_batched(
-                fresh,
-                async |folder| {
-                    let run = area(folder.path()).run("extract");
-                    let (progress, cancel) = (Progress::default(), CancellationToken::new());
-                    telecine::extract::run(&source, &run, &progress, &cancel).await.unwrap();
-                    folder
-                },
-                BatchSize::PerIteration,
-            );
-        });
+        for (name, reader) in READERS {
+            let source = prepared.source_by(*reader, connections);
+            group.bench_function(BenchmarkId::new(*name, connections), |bencher| {
+                let fresh = || prepared.scratch();
+                bencher.to_async(&prepared.runtime).iter_batched(
+                    fresh,
+                    |folder| to_parquet(&source, folder),
+                    BatchSize::PerIteration,
+                );
+            });
+        }
     }
     group.finish();
+}
+
+/// The readers of this build.
+const READERS: &[(&str, Reader)] = &[
+    ("native_to_parquet", Reader::Copy),
+    #[cfg(feature = "connectorx")]
+    ("connectorx_to_parquet", Reader::Connectorx),
+];
+
+/// The whole step, into a fresh staging area.
+async fn to_parquet(source: &PostgresSource, folder: TempDir) -> TempDir {
+    let run = area(folder.path()).run("extract");
+    let (progress, cancel) = (Progress::default(), CancellationToken::new());
+    telecine::extract::run(source, &run, &progress, &cancel).await.unwrap();
+    folder
 }
 
 /// The slices of all tables, the biggest tables first, as an extraction orders them.

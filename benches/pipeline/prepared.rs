@@ -15,7 +15,7 @@ use telecine::rehearsal::flex::DEFAULT_CREDENTIAL;
 use telecine::rehearsal::library::{self, Library, LibraryOptions};
 use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
 use telecine::source::decode::{Layout, TupleDecoder};
-use telecine::source::{PostgresSource, SourceConfig};
+use telecine::source::{PostgresSource, Reader, SourceConfig};
 use telecine::staging::{RunFolder, StagingArea};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -115,12 +115,17 @@ impl Prepared {
 
     /// The whole library, read over this many connections.
     pub fn source(&self, connections: usize) -> PostgresSource {
-        self.source_of(DATABASE, connections)
+        self.source_by(Reader::Copy, connections)
     }
 
-    fn source_of(&self, database: &str, connections: usize) -> PostgresSource {
+    /// The same, its rows read by `reader`.
+    pub fn source_by(&self, reader: Reader, connections: usize) -> PostgresSource {
+        self.source_of(DATABASE, reader, connections)
+    }
+
+    fn source_of(&self, database: &str, reader: Reader, connections: usize) -> PostgresSource {
         let config = self.own_config().source().unwrap().clone();
-        let config = SourceConfig { url: self.server.url(database), connections, ..config };
+        let config = SourceConfig { url: self.server.url(database), connections, reader, ..config };
         self.runtime.block_on(PostgresSource::connect(&config)).unwrap()
     }
 
@@ -136,7 +141,7 @@ impl Prepared {
 
     /// Reads a whole table of the schema `public` into memory, as bytes.
     fn capture(&self, label: &'static str, database: &str, name: &str) -> Captured {
-        let source = self.source_of(database, 1);
+        let source = self.source_of(database, Reader::Copy, 1);
         let partition = Partition { table: TableName::new("public", name), number: 0, slice: Slice::Whole };
         let captured = self.runtime.block_on(async {
             let layout = source.layout(&partition).await.unwrap();

@@ -66,6 +66,8 @@ pub struct CopyRead {
     pace: Pace,
     stream: Pin<Box<CopyOutStream>>,
     silence: Duration,
+    /// Bytes that had come on the connection when the last chunk was taken.
+    received: u64,
 }
 
 impl std::fmt::Debug for CopyRead {
@@ -84,9 +86,10 @@ impl CopyRead {
         silence: Duration,
     ) -> Result<Self> {
         let data = lease.session.tally.divert();
+        let received = lease.session.tally.received();
         let begun = lease.session.client.copy_out(statement);
         let stream = answer_within(silence, &table, "the table cannot be read", begun).await?;
-        Ok(Self { table, lease, data, pace, stream: Box::pin(stream), silence })
+        Ok(Self { table, lease, data, pace, stream: Box::pin(stream), silence, received })
     }
 
     /// The next bytes, cut without regard to rows, or none when the server says that all are sent.
@@ -107,7 +110,9 @@ impl CopyRead {
             transient: true,
             cause: None,
         })?;
-        self.pace.take(chunk.as_ref().map_or(0, |chunk| chunk.as_ref().map_or(0, Vec::len))).await;
+        let received = self.lease.session.tally.received();
+        self.pace.take(usize::try_from(received - self.received).unwrap_or(usize::MAX)).await;
+        self.received = received;
         chunk.map_err(|cause| failure(&self.table, "the read broke off; what came is discarded", cause))
     }
 

@@ -15,6 +15,8 @@ const HAS_OIDS: u32 = 1 << 16;
 const MOST_EXTENSION: u32 = 1 << 16;
 const MOST_FIELD: i32 = 0x3FFF_FFFF;
 
+/// Bytes taken over at once, at least, to complete a tuple that spans two chunks.
+const STEP: usize = 256;
 /// Bytes of room that are kept for tuples that span chunks; what a larger one took is given back when it is done.
 const KEPT: usize = 4 << 20;
 
@@ -56,20 +58,38 @@ impl Framing {
     /// # Errors
     /// When the bytes are no binary `COPY` of this many columns, or `row` fails.
     pub fn push(&mut self, chunk: &[u8], mut row: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        if self.carry.is_empty() {
-            let used = self.consume(chunk, &mut row)?;
-            self.carry.extend_from_slice(&chunk[used..]);
-        } else {
-            let mut carry = std::mem::take(&mut self.carry);
-            carry.extend_from_slice(chunk);
-            let used = self.consume(&carry, &mut row)?;
-            carry.drain(..used);
-            if carry.capacity() > KEPT && carry.len() <= KEPT {
-                carry.shrink_to(KEPT);
-            }
-            self.carry = carry;
+        let mut rest = chunk;
+        if !self.carry.is_empty() {
+            rest = self.complete(chunk, &mut row)?;
         }
+        let used = self.consume(rest, &mut row)?;
+        self.carry.extend_from_slice(&rest[used..]);
         Ok(())
+    }
+
+    /// Completes what the last chunk began: takes over little by little of this one, until it is whole, and returns what
+    /// is left of it then.
+    fn complete<'a>(&mut self, chunk: &'a [u8], row: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<&'a [u8]> {
+        let mut carry = std::mem::take(&mut self.carry);
+        let before = carry.len();
+        let mut rest = chunk;
+        let mut used = 0;
+        while used < before && !rest.is_empty() {
+            let (taken, left) = rest.split_at(carry.len().max(STEP).min(rest.len()));
+            carry.extend_from_slice(taken);
+            rest = left;
+            used = self.consume(&carry, row)?;
+        }
+        if used < before {
+            self.carry = carry;
+            return Ok(rest);
+        }
+        // What came after the completed tuple is in the chunk.
+        let over = carry.len() - used;
+        carry.clear();
+        carry.shrink_to(KEPT);
+        self.carry = carry;
+        Ok(&chunk[chunk.len() - rest.len() - over..])
     }
 
     /// Reads what is whole and returns how many bytes that were.

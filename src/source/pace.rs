@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// Bytes that may come ahead of their time, as time: below this nobody is made to wait, as there is a chunk a row.
+/// Bytes that may come ahead of their time, as time: below this nobody is made to wait.
 const AHEAD: Duration = Duration::from_millis(50);
-/// What a message costs beside its payload: a tag and a length.
-const HEADER: usize = 5;
 
 /// Makes readers wait so that they stay below a rate together. Without a rate it never does. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -30,9 +28,9 @@ impl Pace {
         Self(megabytes.map(account))
     }
 
-    /// Accounts for a message that has come and waits until it may have.
+    /// Accounts for so many bytes that have come and waits until they may have.
     pub(super) async fn take(&self, bytes: usize) {
-        if let Some(wait) = self.charge(bytes + HEADER) {
+        if let Some(wait) = self.charge(bytes) {
             sleep(wait).await;
         }
     }

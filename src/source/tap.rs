@@ -30,12 +30,13 @@ const NONE: u64 = u64::MAX;
 #[derive(Debug)]
 pub(super) struct Tally {
     copied: AtomicU64,
+    received: AtomicU64,
     reader: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
 }
 
 impl Tally {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { copied: AtomicU64::new(NONE), reader: Mutex::default() })
+        Arc::new(Self { copied: AtomicU64::new(NONE), received: AtomicU64::new(0), reader: Mutex::default() })
     }
 
     /// Takes the data of the next `COPY` off the connection. The channel ends where the data do, whatever ends them.
@@ -44,6 +45,11 @@ impl Tally {
         self.copied.store(NONE, Ordering::Release);
         *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         receiver
+    }
+
+    /// Bytes that have come so far, TLS taken off.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Acquire)
     }
 
     /// The rows that the server says the last `COPY` sent, once its CommandComplete has arrived.
@@ -232,7 +238,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
             let mut incoming = ReadBuf::new(&mut this.buffer);
             match Pin::new(&mut this.inner).poll_read(cx, &mut incoming) {
                 Poll::Ready(Ok(())) if incoming.filled().is_empty() => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(())) => (this.at, this.end) = (0, incoming.filled().len()),
+                Poll::Ready(Ok(())) => {
+                    (this.at, this.end) = (0, incoming.filled().len());
+                    this.tally.received.fetch_add(this.end as u64, Ordering::AcqRel);
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     // The server has nothing more at this moment: what there is, the reader may have.
