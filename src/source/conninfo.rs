@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use crate::error::{Error, Result};
 
 /// The parameters that are known, and the variables that stand for them.
-const KNOWN: [(&str, &str); 21] = [
+const KNOWN: [(&str, &str); 22] = [
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
     ("port", "PGPORT"),
@@ -31,6 +31,7 @@ const KNOWN: [(&str, &str); 21] = [
     ("keepalives", ""),
     ("keepalives_idle", ""),
     ("keepalives_interval", ""),
+    ("keepalives_count", ""),
     ("tcp_user_timeout", ""),
 ];
 

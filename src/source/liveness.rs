@@ -22,7 +22,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 const UNSET: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Sets the limits on a socket that is to be connected. The URL's `keepalives`, `keepalives_idle`, `keepalives_interval`,
-/// `keepalives_retries` and `tcp_user_timeout` (all in seconds) come first.
+/// `keepalives_count` (here: retries) and `tcp_user_timeout` come first.
 pub(super) fn ask_for_life(socket: &TcpSocket, config: &Config) -> io::Result<()> {
     let (socket, config) = (SockRef::from(socket), limited(config.clone()));
     if config.get_keepalives() {

@@ -190,6 +190,10 @@ fn config(found: &Parameters) -> Result<Config> {
     if let Some(interval) = positive(seconds("keepalives_interval")?) {
         config.keepalives_interval(Duration::from_secs(interval));
     }
+    let count = found.parsed("keepalives_count", "a whole number", |text| text.parse().ok())?;
+    if let Some(count) = count.filter(|count| *count > 0) {
+        config.keepalives_retries(count);
+    }
     let binding = |text: &str| {
         Some(match text {
             "disable" => ChannelBinding::Disable,

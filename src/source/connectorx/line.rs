@@ -9,7 +9,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -36,24 +36,18 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 pub(super) struct Watch {
     /// The rows that the server says the last `COPY` sent.
     pub(super) tally: Arc<Tally>,
-    received: AtomicU64,
     stopped: AtomicBool,
     waiting: AtomicWaker,
 }
 
 impl Watch {
     fn new() -> Arc<Self> {
-        Arc::new(Self {
-            tally: Tally::new(),
-            received: AtomicU64::new(0),
-            stopped: AtomicBool::new(false),
-            waiting: AtomicWaker::new(),
-        })
+        Arc::new(Self { tally: Tally::new(), stopped: AtomicBool::new(false), waiting: AtomicWaker::new() })
     }
 
     /// Bytes that have come so far, TLS taken off.
     pub(super) fn received(&self) -> u64 {
-        self.received.load(Ordering::Acquire)
+        self.tally.received()
     }
 
     /// Ends the connection: whoever reads from it, or does later, gets an error at once.
@@ -164,10 +158,7 @@ impl AsyncRead for Watched {
         if this.watch.is_stopped() {
             return Poll::Ready(Err(stopped()));
         }
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        this.watch.received.fetch_add((buf.filled().len() - before) as u64, Ordering::AcqRel);
-        polled
+        Pin::new(&mut this.stream).poll_read(cx, buf)
     }
 }
 
