@@ -216,7 +216,7 @@ impl Printed for AgainstReport {
         for skipped in &self.skipped {
             text.push_str(&format!("not compared: {} ({}): {}\n", skipped.table, skipped.side, skipped.reason));
         }
-        let pass = |what: &str, Pass { rows_read, seconds }: &Pass| {
+        let pass = |what: &str, Pass { rows_read, seconds, .. }: &Pass| {
             let [source, against] = [rows_read.source, rows_read.against].map(thousands);
             format!("{what}: {source} rows of the source and {against} of the other database read in {seconds:.2} s\n")
         };

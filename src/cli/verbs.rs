@@ -172,7 +172,7 @@ impl Session {
         let (source, against) = (config.source()?, config.against()?);
         let of = |side: &'static str| move |error: Error| error.about(side);
         let source = PostgresSource::connect(source).await.map_err(of("the source"))?;
-        let against = PostgresSource::connect(against).await.map_err(of("the other database"))?;
+        let against = PostgresSource::connect_other(against).await.map_err(of("the other database"))?;
         source.tables().await.map_err(of("the source"))?;
         against.tables().await.map_err(of("the other database"))?;
         let progress = Progress::default();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
+use secrecy::SecretString;
 
 use crate::error::{Error, Result};
 
@@ -76,42 +77,74 @@ impl Environment<'_> {
     }
 }
 
+/// Whose connection string is completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The source's: service file and environment speak of it, as with libpq.
+    Source,
+    /// Of a database that the source is compared with: they speak of the source. Where the string names a host itself, or
+    /// by its own `service`, an address of the environment would lead to the source under that host's name, and is not
+    /// taken; nor is a service's that the string does not name, or its password.
+    Other,
+}
+
 /// Parameters by name. Without `Debug`: one of them is the password.
 #[derive(Default)]
-pub(super) struct Parameters(BTreeMap<&'static str, String>);
+pub(super) struct Parameters {
+    found: BTreeMap<&'static str, String>,
+    /// PGPASSWORD where it may be another server's: offered only where nothing else holds a password.
+    spare: Option<SecretString>,
+}
 
 impl Parameters {
     /// Completes a URL or `key=value` string from the service file and the environment.
     ///
     /// # Errors
     /// When the string or the service file cannot be read, or names what is not known.
-    pub(super) fn gather(given: &str, environment: &Environment<'_>) -> Result<Self> {
+    pub(super) fn gather(given: &str, environment: &Environment<'_>, whose: Whose) -> Result<Self> {
         let pairs = pairs(given).map_err(|what| Error::config(format!("source.url: {what}")))?;
         let secret = pairs.iter().any(|(name, value)| name == "password" && !value.is_empty());
         let mut found = Self::default();
         for (name, value) in pairs {
             let known = known(&name).ok_or_else(|| Error::config(format!("source.url: {}", unknown(&name, secret))))?;
             // The last one wins, as in libpq.
-            found.0.insert(known, value);
+            found.found.insert(known, value);
         }
-        found.0.retain(|_, value| !value.is_empty());
-        let service = found.0.get("service").cloned().or_else(|| environment.variable("PGSERVICE"));
-        if let Some(service) = service {
-            for (name, value) in section(&service, environment)? {
-                found.0.entry(name).or_insert(value);
-            }
+        found.found.retain(|_, value| !value.is_empty());
+        let named = found.found.get("service").cloned();
+        if let Some(service) = &named {
+            found.complete(section(service, environment)?);
         }
-        for (name, variable) in KNOWN.iter().filter(|(_, variable)| !variable.is_empty()) {
-            if let Some(value) = environment.variable(variable) {
-                found.0.entry(name).or_insert(value);
-            }
+        let names_host = found.get("host").or(found.get("hostaddr")).is_some();
+        let apart = whose == Whose::Other && names_host;
+        if apart && found.get("passfile").is_none() {
+            found.spare = environment.variable("PGPASSWORD").map(SecretString::from);
         }
+        let foreign = |name: &str| apart && matches!(name, "hostaddr" | "password");
+        if let Some(service) = environment.variable("PGSERVICE").filter(|_| named.is_none()) {
+            let pairs = section(&service, environment)?;
+            found.complete(pairs.into_iter().filter(|(name, _)| !foreign(name)));
+        }
+        let variables = KNOWN.iter().filter(|(name, variable)| !variable.is_empty() && !foreign(name));
+        found.complete(variables.filter_map(|(name, variable)| Some((*name, environment.variable(variable)?))));
         Ok(found)
+    }
+
+    /// Adds what is not there yet.
+    fn complete(&mut self, pairs: impl IntoIterator<Item = (&'static str, String)>) {
+        for (name, value) in pairs {
+            self.found.entry(name).or_insert(value);
+        }
+    }
+
+    /// A password to offer where neither the connection string nor a password file holds one.
+    pub(super) fn spare_password(&self) -> Option<SecretString> {
+        self.spare.clone()
     }
 
     /// A parameter's value; none where it is not set or empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.found.get(name).map(String::as_str)
     }
 
     /// A parameter read by a parser.
@@ -300,7 +333,7 @@ mod tests {
     fn gather(given: &str, variables: &[(&str, &str)]) -> Result<BTreeMap<&'static str, String>> {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Parameters::gather(given, &Environment(&variable)).map(|parameters| parameters.0)
+        Parameters::gather(given, &Environment(&variable), Whose::Source).map(|parameters| parameters.found)
     }
 
     fn shown(found: &BTreeMap<&'static str, String>) -> String {

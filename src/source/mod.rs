@@ -5,7 +5,7 @@
 //! tls, connect, tap           one session: how secured, set up, watched
 //! liveness, failure           whether the other end is there; what an error means
 //! catalog, types, discover    what the database holds and how each column is read
-//! activity                    what else goes on in the server
+//! activity, identity          what else goes on in the server; which database it is
 //! selection, preflight        which tables are read; whether this user may
 //! snapshot, partition, sample the moment of reading; who reads which slice
 //! ranges                      which rows are read again
@@ -26,6 +26,7 @@ mod discover;
 mod exceptions;
 mod failure;
 pub mod framing;
+mod identity;
 mod liveness;
 mod pace;
 mod partition;
@@ -57,6 +58,7 @@ use tracing::warn;
 use self::catalog::CatalogTable;
 pub use self::catalog::PG_TEXT;
 use self::connect::Session;
+use self::conninfo::Whose;
 pub use self::conninfo::has_password;
 pub use self::copy::{CopyRead, SILENCE};
 use self::decode::{Layout, Noted, TupleDecoder};
@@ -144,9 +146,24 @@ impl PostgresSource {
     /// [`Error::Preflight`] when no connection can be made or the server is older than PostgreSQL 10; [`Error::Config`]
     /// when URL or globs are unusable.
     pub async fn connect(config: &SourceConfig) -> Result<Self> {
-        let target = Target::parse(&config.url, config.allow_insecure)?;
-        config.reader.require_reach(&target)?;
         let selection = Selection::new(&config.include, &config.exclude, config.materialised_views)?;
+        Self::connect_as(config, selection, Whose::Source).await
+    }
+
+    /// Connects to a database that the source is compared with. Address and password of the source, in the environment or
+    /// a service file, are not taken for those of a host that the URL names itself (PGPASSWORD is, where neither the URL
+    /// nor a password file has one), and globs may select nothing: what they select in the source may be missing.
+    ///
+    /// # Errors
+    /// As [`PostgresSource::connect`].
+    pub async fn connect_other(config: &SourceConfig) -> Result<Self> {
+        let selection = Selection::new(&config.include, &config.exclude, config.materialised_views)?;
+        Self::connect_as(config, selection.lenient(), Whose::Other).await
+    }
+
+    async fn connect_as(config: &SourceConfig, selection: Selection, whose: Whose) -> Result<Self> {
+        let target = Target::parse(&config.url, config.allow_insecure, whose)?;
+        config.reader.require_reach(&target)?;
         let control = Session::first(&target).await?;
         let asked = control.client.query_one("select pg_catalog.current_setting('server_version_num')::int", &[]);
         let version = answer("catalog", "the server's version cannot be read", asked).await?;

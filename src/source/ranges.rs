@@ -266,7 +266,8 @@ impl PostgresSource {
         CopyRead::start(table.to_string(), lease, &statement, pace.clone(), config.silence).await
     }
 
-    /// What the columns of the row at a place print, each cut after `longest` characters; none if there is no such row.
+    /// What the columns of the row at a place print, each cut after `longest` characters (of a server without an encoding:
+    /// bytes); none if there is no such row. Bytes that are not UTF-8 are shown as `\xff`.
     ///
     /// # Errors
     /// When the row cannot be read.
@@ -289,7 +290,8 @@ impl PostgresSource {
         let asked = lease.session.client.query_opt(&query, &[]);
         let row = answer(&table.to_string(), "a row cannot be read", asked).await?;
         lease.give_back();
-        row.as_ref().map(|row| value(row, 0)).transpose()
+        let printed: Option<Vec<Option<Printed>>> = row.as_ref().map(|row| value(row, 0)).transpose()?;
+        Ok(printed.map(|values| values.into_iter().map(|value| value.map(|Printed(text)| text)).collect()))
     }
 }
 
@@ -363,8 +365,11 @@ fn decimal(value: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
             out.extend((weight.wrapping_add(i16::MIN)).to_be_bytes().map(|byte| byte ^ flip));
             // A group of digits is below 10000; one more keeps it above the end of a shorter number.
             for group in digits.chunks_exact(2) {
-                let group = u16::from_be_bytes([group[0], group[1]]) + 1;
-                out.extend(group.to_be_bytes().map(|byte| byte ^ flip));
+                let group = u16::from_be_bytes([group[0], group[1]]);
+                if group > 9999 {
+                    return Err("a numeric with more than four digits in a group");
+                }
+                out.extend((group + 1).to_be_bytes().map(|byte| byte ^ flip));
             }
             out.extend([flip, flip]);
         }
@@ -389,6 +394,24 @@ impl<'a> FromSql<'a> for Sent<'a> {
 
     fn accepts(_: &Type) -> bool {
         true
+    }
+}
+
+/// A text that may be in any encoding, or cut within a character (SQL_ASCII), to be looked at.
+struct Printed(String);
+
+impl<'a> FromSql<'a> for Printed {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        let mut text = String::with_capacity(raw.len());
+        for chunk in raw.utf8_chunks() {
+            text.push_str(chunk.valid());
+            chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+        }
+        Ok(Self(text))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        *kind == Type::TEXT
     }
 }
 
@@ -426,6 +449,7 @@ mod tests {
         ]
         .map(|value| bytes(&decimal, &value));
         assert!(ordered.is_sorted_by(|a, b| a < b), "{ordered:?}");
+        assert!(append(&decimal, &numeric(0, 0, &[u16::MAX]), &mut Vec::new()).is_err());
         let blobs =
             [&b""[..], b"\0", b"\0\0", b"\0a", b"a", b"a\0", b"aa", b"\xff"].map(|value| bytes(&Wire::Bytes, value));
         assert!(blobs.is_sorted_by(|a, b| a < b), "{blobs:?}");

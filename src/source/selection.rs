@@ -23,6 +23,8 @@ pub struct Exclusion {
 #[derive(Debug)]
 pub(super) struct Selection {
     include: Vec<Pattern>,
+    /// Whether a glob may select nothing: what it selects may be missing from the other database of a comparison.
+    lenient: bool,
     exclude: Vec<(Pattern, String)>,
     materialised_views: bool,
 }
@@ -73,13 +75,26 @@ impl Selection {
     pub(super) fn new(include: &[String], exclude: &[Exclusion], materialised_views: bool) -> Result<Self> {
         let include = include.iter().map(|glob| Pattern::new(glob)).collect::<Result<_>>()?;
         let pair = |exclusion: &Exclusion| Ok((Pattern::new(&exclusion.glob)?, exclusion.reason.clone()));
-        Ok(Self { include, exclude: exclude.iter().map(pair).collect::<Result<_>>()?, materialised_views })
+        Ok(Self {
+            include,
+            lenient: false,
+            exclude: exclude.iter().map(pair).collect::<Result<_>>()?,
+            materialised_views,
+        })
+    }
+
+    /// The same where what a glob selects may be missing.
+    pub(super) fn lenient(self) -> Self {
+        Self { lenient: true, ..self }
     }
 
     /// A line for each include glob that selects nothing, with the names that may be meant: a table that is misspelt would
     /// not be missed by anybody.
     pub(super) fn idle_includes(&self, tables: &[CatalogTable]) -> Vec<String> {
         let problem = |pattern: &Pattern| {
+            if self.lenient {
+                return None;
+            }
             let matched: Vec<_> = tables.iter().filter(|table| pattern.matches(table)).collect();
             if matched.iter().any(|table| self.is_table(table)) {
                 return None;

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, TargetSessionAttrs};
 
-use super::conninfo::{Environment, Parameters};
+use super::conninfo::{Environment, Parameters, Whose};
 use super::passfile;
 use super::tls::{Identity, SslMode, TlsOptions};
 use crate::error::{Error, Result};
@@ -118,12 +118,13 @@ impl Target {
     /// # Errors
     /// [`Error::Config`] when a parameter is unusable; [`Error::Preflight`] when the password or a key could be seen by
     /// others, in a file or on the way.
-    pub(super) fn parse(url: &SecretString, allow_insecure: bool) -> Result<Self> {
-        Self::parse_in(url.expose_secret(), allow_insecure, &Environment(&|name| std::env::var(name).ok()))
+    pub(super) fn parse(url: &SecretString, allow_insecure: bool, whose: Whose) -> Result<Self> {
+        let environment = Environment(&|name| std::env::var(name).ok());
+        Self::parse_in(url.expose_secret(), allow_insecure, &environment, whose)
     }
 
-    fn parse_in(given: &str, allow_insecure: bool, environment: &Environment<'_>) -> Result<Self> {
-        let found = Parameters::gather(given, environment)?;
+    fn parse_in(given: &str, allow_insecure: bool, environment: &Environment<'_>, whose: Whose) -> Result<Self> {
+        let found = Parameters::gather(given, environment, whose)?;
         let mut config = config(&found)?;
         let user = found.get("user").map(str::to_owned).or_else(|| environment.variable("USER")).unwrap_or_default();
         config.user(&user);
@@ -141,7 +142,8 @@ impl Target {
         }
         let database = found.get("dbname").unwrap_or(&user).to_owned();
         let passwords = passfile::Passwords::find(&found, environment)?;
-        let place = |at: Address| Place { password: passwords.of(&at, &database, &user), at };
+        let password = |at: &Address| passwords.of(at, &database, &user).or_else(|| found.spare_password());
+        let place = |at: Address| Place { password: password(&at), at };
         let places = addresses.into_iter().map(place).collect();
         let attributes = "one of any, read-write, read-only, primary, standby, prefer-standby";
         let wanted = found.parsed("target_session_attrs", attributes, Wanted::parse)?.unwrap_or(Wanted::Any);
@@ -275,9 +277,13 @@ mod tests {
     use super::*;
 
     fn target(given: &str, variables: &[(&str, &str)]) -> Result<Target> {
+        target_of(Whose::Source, given, variables)
+    }
+
+    fn target_of(whose: Whose, given: &str, variables: &[(&str, &str)]) -> Result<Target> {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Target::parse_in(given, false, &Environment(&variable))
+        Target::parse_in(given, false, &Environment(&variable), whose)
     }
 
     #[test]
@@ -303,7 +309,8 @@ mod tests {
         // A name for this machine with an address that is another one is not this machine.
         assert!(target("host=localhost hostaddr=10.0.0.1 sslmode=disable", &[]).is_err());
         assert!(target("host=h sslmode=require sslrootcert=system", &[]).is_err());
-        let allowed = Target::parse(&SecretString::from("postgres://u@db.example.com/d?sslmode=disable"), true);
+        let allowed =
+            Target::parse(&SecretString::from("postgres://u@db.example.com/d?sslmode=disable"), true, Whose::Source);
         assert_eq!(allowed.unwrap().tls.mode, SslMode::Disable);
         let given = target("postgres://u@db.example.com/d?sslmode=verify-ca&sslrootcert=%2Fa%20b.pem", &[]).unwrap();
         assert_eq!((given.tls.mode, given.tls.roots), (SslMode::VerifyCa, Some(PathBuf::from("/a b.pem"))));
@@ -338,6 +345,50 @@ mod tests {
             assert!(target(wrong, &[]).unwrap_err().to_string().contains(name), "{wrong}");
         }
         assert!(target("sslcert=/c.pem", &[]).unwrap_err().to_string().contains("sslkey"));
+    }
+
+    #[test]
+    fn the_other_database_is_not_dialled_at_the_address_of_the_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(at("services"), "[here]\nhostaddr=10.0.0.1\npassword=of-here\n[there]\nhost=copy\nport=7000\n")
+            .unwrap();
+        let pgpass = std::fs::File::create(at("pgpass")).unwrap();
+        pgpass.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::write(at("pgpass"), "copy:*:*:*:of-copy\n").unwrap();
+        let (services, pgpass) = (at("services"), at("pgpass"));
+        let by_address = [("PGHOSTADDR", "10.0.0.1"), ("PGPASSWORD", "s"), ("PGSERVICEFILE", &services)];
+        let by_service = [("PGSERVICE", "here"), ("PGSERVICEFILE", services.as_str())];
+        let password = |found: &Target| {
+            let password = found.config_for(&found.places[0]).get_password().map(<[u8]>::to_vec);
+            password.map(|password| String::from_utf8(password).unwrap())
+        };
+        let copy = |port| Address::Tcp { name: "copy".into(), address: None, port };
+        for (given, variables, port, wanted) in [
+            ("postgres://u@copy/d", &by_address[..], 5432, Some("s")),
+            ("postgres://u:own@copy/d", &by_address, 5432, Some("own")),
+            ("postgres://u@/d?service=there", &by_address, 7000, Some("s")),
+            ("postgres://u@copy/d", &by_service, 5432, None),
+            ("postgres://u@copy/d", &[&by_address[..], &[("PGPASSFILE", &pgpass)]].concat(), 5432, Some("of-copy")),
+            (&format!("host=copy user=u passfile={services}x"), &by_address, 5432, None),
+        ] {
+            let found = target_of(Whose::Other, given, variables).unwrap();
+            assert_eq!((&found.places[0].at, password(&found).as_deref()), (&copy(port), wanted), "{given}");
+        }
+        // Without a host of its own it is on the source's server; and the source is where it was.
+        let address = |found: Target| match &found.places[0].at {
+            Address::Tcp { address, .. } => address.map(|ip| ip.to_string()),
+            Address::Unix { .. } => None,
+        };
+        for (whose, given) in [(Whose::Other, "postgres://u@/d"), (Whose::Source, "postgres://u@copy/d")] {
+            for variables in [&by_address[..], &by_service] {
+                assert_eq!(
+                    address(target_of(whose, given, variables).unwrap()).as_deref(),
+                    Some("10.0.0.1"),
+                    "{given}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -161,6 +161,49 @@ async fn a_comparison_says_what_it_found_and_how_it_ended() {
     let one = place.json("verify --against env:OTHER -q --tables nothing").await;
     assert_eq!(one["tables"].as_array().unwrap().len(), 1);
     assert!(place.run("verify --against env:OTHER --run r").await.code(2).stderr.contains("--run"));
+
+    // What is selected and missing on the other side is a difference; what is nowhere is a slip of the pen.
+    two.change("drop table nothing").await;
+    let gone = place.run("verify --against env:OTHER -q --tables nothing").await.code(3);
+    assert!(gone.stderr.contains("public.nothing: it is not in the other database"), "{}", gone.stderr);
+    let slip = place.run("verify --against env:OTHER -q --tables nothin").await.code(2);
+    assert!(slip.stderr.contains("matches no table"), "{}", slip.stderr);
+    // A database is not compared with itself, by whatever name.
+    let itself = two.left.expose_secret().replace("127.0.0.1", "localhost");
+    let refused = place.set("ITSELF", &itself).run("verify --against env:ITSELF -q").await.code(2);
+    assert!(refused.stderr.contains("both sides are the same database"), "{}", refused.stderr);
+    two.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_in_no_encoding_are_shown() {
+    let mut two = Two::of_sql("", "").await;
+    for (url, name) in [(&mut two.left, "bytes_left"), (&mut two.right, "bytes_right")] {
+        let how = "template template0 encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'";
+        client(url).await.batch_execute(&format!("create database {name} {how}")).await.unwrap();
+        *url = two.server.url(name);
+        // The second is cut in the middle of a character.
+        let fill = "create table t (id int primary key, v text);
+                    insert into t values (1, E'a\\xffb'), (2, 'x' || repeat('é', 150))";
+        client(url).await.batch_execute(fill).await.unwrap();
+    }
+    two.change("update t set v = 'y' || substr(v, 2)").await;
+    let report = two.compare().await;
+    let shown = format!("{}\\xc3", "é".repeat(99));
+    let rows = ["1 Different v:a\\xffb>y\\xffb".to_owned(), format!("2 Different v:x{shown}>y{shown}")];
+    assert_eq!(lines(table(&report, "t")), rows);
+    two.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_estimate_that_is_too_small_is_not_believed() {
+    let stale = "create table t (a text); insert into t values ('x'); analyze t;
+                 alter table t set (autovacuum_enabled = off);
+                 insert into t select repeat('x', 1000) || i from generate_series(1, 9000) i";
+    let two = Two::of_sql(stale, "update t set a = 'other' where a like '%x4500'").await;
+    let report = two.compare().await;
+    assert!(table(&report, "t").parts > 1, "{:?}", table(&report, "t"));
+    assert_eq!(counts(table(&report, "t")), [1, 1, 0]);
     two.server.stop().await.unwrap();
 }
 

@@ -401,19 +401,27 @@ async fn no_password_turns_up_anywhere_however_it_was_given() {
     ))
     .await;
     let port = source.server.port();
+    source.server.create_database("twin").await.unwrap();
+    let twin = "create table t (id int primary key, v text); grant select on t to reader;
+                insert into t select i, 'v' || i from generate_series(1, 500) i";
+    crate::source::client(&source.server.url("twin")).await.batch_execute(twin).await.unwrap();
     let service = format!("[studio]\nhost=127.0.0.1\nport={port}\ndbname=studio\nuser=reader\npassword={PASSWORD}\n");
     let pgpass = format!("127.0.0.1:{port}:*:*:{PASSWORD}\n");
     let home = home(&[("services", &service, 0o600), ("passwords", &pgpass, 0o600)]);
     let url = format!("postgres://reader:{PASSWORD}@127.0.0.1:{port}/studio");
     let bare = format!("postgres://reader@127.0.0.1:{port}/studio");
     let ways: [&[(&str, String)]; 3] = [
-        &[("TELECINE_SOURCE_URL", url.clone()), ("OTHER", url)],
+        &[("OTHER", url.replace("/studio", "/twin")), ("TELECINE_SOURCE_URL", url)],
         &[
             ("PGSERVICE", "studio".into()),
             ("PGSERVICEFILE", show(&home.path().join("services"))),
-            ("OTHER", "postgresql://".into()),
+            ("OTHER", "postgresql:///twin".into()),
         ],
-        &[("TELECINE_SOURCE_URL", bare.clone()), ("OTHER", bare), ("PGPASSFILE", show(&home.path().join("passwords")))],
+        &[
+            ("OTHER", bare.replace("/studio", "/twin")),
+            ("TELECINE_SOURCE_URL", bare),
+            ("PGPASSFILE", show(&home.path().join("passwords"))),
+        ],
     ];
     for way in ways {
         let place = way.iter().fold(Workplace::of_files(&[]), |place, (name, value)| place.set(name, value));

@@ -191,6 +191,7 @@ mod tests {
 
     use super::*;
     use crate::source::connectorx::line::line;
+    use crate::source::conninfo::Whose;
     use crate::source::tap::Tapped;
     use crate::source::target::Target;
 
@@ -211,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_is_accepted_only_with_the_servers_own_count() {
-        let target = Target::parse(&SecretString::from("postgres://u@127.0.0.1/d"), false).unwrap();
+        let target = Target::parse(&SecretString::from("postgres://u@127.0.0.1/d"), false, Whose::Source).unwrap();
         let (_, line) = line(&target, &target.places[0], None, false).unwrap();
         let silent = whole("public.t", &line.watch, 2, decoder(2)).unwrap_err();
         assert!(silent.is_transient() && silent.to_string().contains("the server says nothing"), "{silent}");

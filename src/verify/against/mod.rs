@@ -22,8 +22,10 @@
 //! `char(n)` that became a `text`.
 //!
 //! # Memory
-//! A checksum of each part in each reader (32 bytes), then at most 100,000 rows of a side in each of the
-//! comparisons at work, by key and digest. Values are held of the rows that are listed, 100 a table, and cut.
+//! A checksum of each part (32 bytes, 2 MiB at most) in each reader that has a connection, and for each side of each table
+//! at work. Then the rows that are read again, by key and digest: of key ranges at most 100,000 of a side in each of the
+//! comparisons at work, of parts by hash at most 1,000,000 of a side in each table at work. Values are held of the rows that
+//! are listed, 100 a table, and cut.
 
 mod columns;
 mod listing;
@@ -57,6 +59,8 @@ const MOST_RANGES: u64 = 16_384;
 const HASH_PARTS: u64 = 65_536;
 /// Bytes of a row if nothing is known of their number; fewer than most rows have.
 const ROW_BYTES: u64 = 64;
+/// Bytes of a row beyond which an estimate of their number is not believed; more than most rows have.
+const WIDE_ROW_BYTES: u64 = 1024;
 /// Rows of one side that are compared one by one at once.
 const ROWS_AT_ONCE: u64 = 100_000;
 /// The same where a table is read a second time in any case, so that it need not be read a third time.
@@ -83,6 +87,13 @@ pub async fn against(
 
 async fn compare_all(source: &PostgresSource, other: &PostgresSource, progress: &Progress) -> Result<AgainstReport> {
     let begun = Instant::now();
+    let (mine, theirs) = tokio::try_join!(source.identity(), other.identity())?;
+    if mine.is_same(&theirs) {
+        return Err(Error::preflight(
+            "both sides are the same database, which is equal to itself whatever it holds: correct source.url or \
+             against.url (--against), or the variables (PGHOST, PGDATABASE, PGSERVICE …) that complete them",
+        ));
+    }
     // What keeps a side from being read is said before anything is read on the other.
     let (here, there) = tokio::try_join!(source.tables(), other.tables())?;
     let moments = tokio::try_join!(source.snapshot(), other.snapshot())?;
@@ -111,11 +122,9 @@ async fn compare_all(source: &PostgresSource, other: &PostgresSource, progress: 
     tables.sort_by(|a, b| a.table.cmp(&b.table));
     let (mut first_pass, mut narrowing) = (Pass::default(), Pass::default());
     for table in &tables {
-        first_pass.add_rows(&table.first_pass);
-        narrowing.add_rows(&table.narrowing);
+        first_pass.add(&table.first_pass);
+        narrowing.add(&table.narrowing);
     }
-    first_pass.seconds = tables.iter().map(|table| table.first_pass.seconds).sum();
-    narrowing.seconds = tables.iter().map(|table| table.narrowing.seconds).sum();
     let named = |name: &SnapshotNote| format!("{} at {}", name.id, name.at);
     Ok(AgainstReport {
         tables,
@@ -151,8 +160,7 @@ async fn compare(
     let begun = Instant::now();
     let (mine, theirs) = tokio::try_join!(source.shape(&here.table), other.shape(&there.table))?;
     let Paired { columns, compared, key, ordered, note } = pair(&mine, &theirs);
-    let rows = [&here, &there].map(|meta| if meta.rows > 0 { meta.rows } else { meta.bytes / ROW_BYTES });
-    let rows = rows[0].max(rows[1]);
+    let rows = about(&here).max(about(&there));
     let side = async |database: &PostgresSource, meta: &TableMeta, shape: &TableShape, compared, key| {
         let slices = database.partitions(meta).await?.into_iter().map(|partition| partition.slice).collect();
         Ok::<_, Error>(Arc::new(Side {
@@ -177,8 +185,9 @@ async fn compare(
         against.checksums(&against.slices, &parts, progress)
     )?;
     let (all, other_all) = (merged(&sums), merged(&other_sums));
-    let first_pass =
-        Pass { rows_read: Sides { source: all.rows, against: other_all.rows }, seconds: begun.elapsed().as_secs_f64() };
+    let rows_read = Sides { source: all.rows, against: other_all.rows };
+    let mut first_pass = Pass { rows_read, ..Pass::default() };
+    first_pass.end(begun);
     let pair = Pair { source, against, bounds, parts };
     let mut found = ComparedTable {
         rows: Sides { source: Some(all.rows), against: Some(other_all.rows) },
@@ -202,6 +211,11 @@ async fn compare(
     }
     found.equal = found.problems.is_empty();
     Ok(found)
+}
+
+/// A table's rows, not too few: an estimate may be of a time when there were next to none.
+fn about(meta: &TableMeta) -> u64 {
+    if meta.rows > 0 { meta.rows.max(meta.bytes / WIDE_ROW_BYTES) } else { meta.bytes / ROW_BYTES }
 }
 
 fn merged(sums: &[ContentChecksum]) -> ContentChecksum {

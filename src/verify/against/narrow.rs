@@ -92,7 +92,7 @@ impl Pair {
         }
         drop(rows);
         found.differences = listing::list(self, listed).await?;
-        found.narrowing.seconds = begun.elapsed().as_secs_f64();
+        found.narrowing.end(begun);
         Ok(())
     }
 

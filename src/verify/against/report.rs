@@ -1,6 +1,7 @@
 //! What a comparison of two databases found.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use serde::Serialize;
 
@@ -40,8 +41,11 @@ pub struct Sides<T> {
 pub struct Pass {
     /// Rows read.
     pub rows_read: Sides<u64>,
-    /// The time from its first row to its last, of all tables together if they are read at the same time.
+    /// Wall time from its first row to its last, of all tables together if they are read at the same time.
     pub seconds: f64,
+    /// When it began and ended.
+    #[serde(skip)]
+    pub(super) span: Option<(Instant, Instant)>,
 }
 
 /// A table that is not compared.
@@ -191,9 +195,21 @@ impl ComparedTable {
 }
 
 impl Pass {
-    pub(super) fn add_rows(&mut self, other: &Self) {
+    /// Ends now what began then.
+    pub(super) fn end(&mut self, begun: Instant) {
+        self.span = Some((begun, Instant::now()));
+        self.seconds = begun.elapsed().as_secs_f64();
+    }
+
+    /// Adds the pass over another table: its rows, and its time where it is not the same time.
+    pub(super) fn add(&mut self, other: &Self) {
         self.rows_read.source += other.rows_read.source;
         self.rows_read.against += other.rows_read.against;
+        self.span = match (self.span, other.span) {
+            (Some(mine), Some(theirs)) => Some((mine.0.min(theirs.0), mine.1.max(theirs.1))),
+            (mine, theirs) => mine.or(theirs),
+        };
+        self.seconds = self.span.map_or(0.0, |(begun, ended)| (ended - begun).as_secs_f64());
     }
 }
 
@@ -215,5 +231,22 @@ impl AgainstReport {
         }
         let message = format!("{} of {} tables differ:\n  {}", lines.len(), self.tables.len(), lines.join("\n  "));
         Err(Error::Mismatch { what: "the two databases".into(), message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn tables_read_at_the_same_time_take_that_time_once() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let pass = |from, to| Pass { span: Some((at(from), at(to))), ..Pass::default() };
+        let mut all = Pass::default();
+        [pass(1, 5), Pass::default(), pass(2, 8), pass(3, 4)].iter().for_each(|pass| all.add(pass));
+        assert!((all.seconds - 7.0).abs() < 1e-9, "{all:?}");
     }
 }

@@ -241,9 +241,8 @@ impl Side {
     ) -> Result<S> {
         let mut tries = 1;
         loop {
-            let mut state = start();
-            match self.read(slice, places, |tuple| row(&mut state, tuple)).await {
-                Ok(()) => return Ok(state),
+            match self.read(slice, places, &start, &mut row).await {
+                Ok(state) => return Ok(state),
                 Err(error) if error.is_transient() && tries < TRIES => {
                     warn!(table = %self.table, %error, "reading again");
                     pause(tries).await;
@@ -254,24 +253,27 @@ impl Side {
         }
     }
 
-    async fn read(
+    async fn read<S>(
         &self,
         slice: &Slice,
         places: bool,
-        mut row: impl FnMut(Row<'_>) -> Result<(), &'static str>,
-    ) -> Result<()> {
+        start: impl Fn() -> S,
+        mut row: impl FnMut(&mut S, Row<'_>) -> Result<(), &'static str>,
+    ) -> Result<S> {
         let mut read = if places {
             self.database.read_with_places(&self.table, slice).await?
         } else {
             let partition = Partition { table: self.table.clone(), number: 0, slice: slice.clone() };
             self.database.read(&partition).await?
         };
+        // Only now: slices that wait for a connection hold nothing.
+        let mut state = start();
         let mut framing = Framing::new(self.table.to_string(), self.wires.len() + usize::from(places));
         let mut fields = Vec::new();
         while let Some(chunk) = read.chunk().await? {
             framing.push(&chunk, |tuple| {
                 locate(tuple, &mut fields);
-                row(Row { tuple, fields: &fields }).map_err(|what| Error::Source {
+                row(&mut state, Row { tuple, fields: &fields }).map_err(|what| Error::Source {
                     table: self.table.to_string(),
                     message: format!("{what} on the wire; please report the types of its columns"),
                     transient: false,
@@ -279,7 +281,8 @@ impl Side {
                 })
             })?;
         }
-        read.accept(framing.rows(), framing.is_complete()).await
+        read.accept(framing.rows(), framing.is_complete()).await?;
+        Ok(state)
     }
 
     fn hash(&self, row: &Row<'_>, buffer: &mut Vec<u8>) -> Result<RowHash, &'static str> {
