@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use crate::error::{Error, Result};
 
 /// The parameters that are known, and the variables that stand for them.
-const KNOWN: [(&str, &str); 21] = [
+const KNOWN: [(&str, &str); 22] = [
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
     ("port", "PGPORT"),
@@ -31,17 +31,17 @@ const KNOWN: [(&str, &str); 21] = [
     ("keepalives", ""),
     ("keepalives_idle", ""),
     ("keepalives_interval", ""),
+    ("keepalives_count", ""),
     ("tcp_user_timeout", ""),
 ];
 
 /// Parameters of libpq that are not supported: their names are no part of anybody's password.
-const REFUSED: [&str; 22] = [
+const REFUSED: [&str; 21] = [
     "client_encoding",
     "fallback_application_name",
     "gssdelegation",
     "gssencmode",
     "gsslib",
-    "keepalives_count",
     "krbsrvname",
     "load_balance_hosts",
     "replication",
