@@ -36,9 +36,9 @@ const TABLES: &str = "
       and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'";
 
 /// Sizes as they are now. These functions wait for whoever has an exclusive lock (VACUUM FULL): they are asked of what is
-/// to be read and locked anyway, of nothing else.
+/// to be read and locked anyway, of nothing else. NULL once the table is gone.
 const SIZES: &str = "
-    select c.oid, coalesce(pg_catalog.pg_table_size(c.oid), 0), coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+    select c.oid, pg_catalog.pg_table_size(c.oid), pg_catalog.pg_relation_size(c.oid)
     from pg_catalog.pg_class c where c.oid = any($1)";
 
 const COLUMNS: &str = "
@@ -236,25 +236,34 @@ async fn types(client: &Client) -> Result<Types> {
     Ok(types)
 }
 
-/// Asks the sizes of those tables that are `wanted`. One without pages has no rows.
+/// Asks the sizes of those tables that are `wanted`. One without pages has no rows; one that was dropped by whoever was
+/// waited for is no longer among the tables.
 pub(super) async fn measure(
     client: &Client,
-    tables: &mut [CatalogTable],
+    tables: &mut Vec<CatalogTable>,
     wanted: impl Fn(&CatalogTable) -> bool,
 ) -> Result<()> {
-    let with_rows = |table: &&mut CatalogTable| matches!(table.relkind, 'r' | 'm') && wanted(table);
-    let mut measured: HashMap<Oid, &mut CatalogTable> =
-        tables.iter_mut().filter(with_rows).map(|table| (table.oid, table)).collect();
-    let oids: Vec<Oid> = measured.keys().copied().collect();
+    let is_asked = |table: &CatalogTable| matches!(table.relkind, 'r' | 'm') && wanted(table);
+    let oids: Vec<Oid> = tables.iter().filter(|table| is_asked(table)).map(|table| table.oid).collect();
     let parameters: [&(dyn ToSql + Sync); 1] = [&oids];
+    let mut sizes = HashMap::new();
     for row in answer("catalog", "the tables' sizes cannot be read", client.query(SIZES, &parameters)).await? {
-        let Some(table) = measured.get_mut(&value(&row, 0)?) else { continue };
-        table.bytes = unsigned(value(&row, 1)?);
-        table.main_bytes = unsigned(value(&row, 2)?);
+        let size: Option<(i64, i64)> = Option::zip(value(&row, 1)?, value(&row, 2)?);
+        if let Some(size) = size {
+            sizes.insert(value::<Oid>(&row, 0)?, size);
+        }
+    }
+    tables.retain_mut(|table| {
+        if !is_asked(table) {
+            return true;
+        }
+        let Some((bytes, main_bytes)) = sizes.get(&table.oid) else { return false };
+        (table.bytes, table.main_bytes) = (unsigned(*bytes), unsigned(*main_bytes));
         if table.main_bytes == 0 {
             table.estimate = Some(0);
         }
-    }
+        true
+    });
     Ok(())
 }
 
