@@ -87,7 +87,7 @@ async fn a_read_that_breaks_off_is_read_again_in_the_same_snapshot() {
             "gone",
             Fault::BlackHole,
             SILENCE,
-            "keepalives_idle=1&keepalives_interval=1&keepalives_retries=2&tcp_user_timeout=3",
+            "keepalives_idle=1&keepalives_interval=1&keepalives_count=2&tcp_user_timeout=3000",
         ),
     ];
     for (name, fault, silence, parameters) in faults {
