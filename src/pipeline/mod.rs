@@ -133,7 +133,11 @@ impl Pipeline {
                 })
         };
         match before.filter(same) {
-            Some(report) => self.step("verify", async |_| Ok(report)).await,
+            Some(report) => {
+                // Nothing more is read: the locks of a source that people work with go now, not at the end of the run.
+                self.source().await?.release().await;
+                self.step("verify", async |_| Ok(report)).await
+            }
             None => self.verify().await,
         }
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Oid;
 
 use super::catalog::CatalogTable;
@@ -32,6 +33,7 @@ const STANDBY: &str = "
            pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('hot_standby_feedback') = 'on',
            pg_catalog.current_setting('max_standby_streaming_delay')";
 
+/// The other sessions. What they do is NULL to a user who may not see it, how many there are in each database is not.
 const SESSIONS: &str = "
     select pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),
            pg_catalog.count(*) filter (where a.state = 'active'),
@@ -39,7 +41,7 @@ const SESSIONS: &str = "
            (extract(epoch from pg_catalog.max(pg_catalog.clock_timestamp() - a.query_start)
                                filter (where a.state = 'active')))::float8,
            (extract(epoch from pg_catalog.max(pg_catalog.clock_timestamp() - a.xact_start)))::float8,
-           (select pg_catalog.count(*) from pg_catalog.pg_stat_activity where backend_type = 'client backend'),
+           (select coalesce(pg_catalog.sum(d.numbackends), 0)::int8 from pg_catalog.pg_stat_database d),
            pg_catalog.current_setting('max_connections')::int8
            - pg_catalog.current_setting('superuser_reserved_connections')::int8
     from pg_catalog.pg_stat_activity a
@@ -86,16 +88,40 @@ struct Lock {
     backend: String,
 }
 
-/// What a reader of the tables `read` by so many connections should know of the server, a sentence each.
-pub(super) async fn warnings(session: &Session, read: &[&CatalogTable], connections: usize) -> Result<Vec<String>> {
-    let ask = |query| answer("server", "its activity cannot be read", session.client.query(query, &[]));
+/// What a reader of the tables `read` by so many connections should know of the server, a sentence each. What a server
+/// refuses to tell (Amazon Aurora's readers know no position in a log) is one of these sentences, no error.
+pub(super) async fn warnings(session: &Session, read: &[&CatalogTable], connections: usize) -> Vec<String> {
     let mut found = Vec::new();
-    for row in ask(STANDBY).await?.iter().filter(|row| matches!(value(row, 1), Ok(true))) {
+    for (told, what) in [
+        (standby(session).await, "whether it is a standby that lags behind"),
+        (others(session, connections).await, "what its other sessions do"),
+        (locks(session, read).await, "which tables are locked"),
+    ] {
+        match told {
+            Ok(sentences) => found.extend(sentences),
+            Err(error) => found.push(format!("the server does not tell {what}: {error}")),
+        }
+    }
+    found
+}
+
+async fn ask(session: &Session, query: &str) -> Result<Vec<Row>> {
+    answer("server", "its activity cannot be read", session.client.query(query, &[])).await
+}
+
+async fn standby(session: &Session) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for row in ask(session, STANDBY).await?.iter().filter(|row| matches!(value(row, 1), Ok(true))) {
         found.extend(
             Standby { lag: seconds(value(row, 0)?), feedback: value(row, 2)?, delay: value(row, 3)? }.warnings(),
         );
     }
-    for row in ask(SESSIONS).await? {
+    Ok(found)
+}
+
+async fn others(session: &Session, connections: usize) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for row in ask(session, SESSIONS).await? {
         let others = Others {
             seen: value(&row, 0)?,
             active: value(&row, 1)?,
@@ -107,7 +133,12 @@ pub(super) async fn warnings(session: &Session, read: &[&CatalogTable], connecti
         };
         found.extend(others.warnings(connections + BESIDE));
     }
-    for row in ask(LOCKS).await? {
+    Ok(found)
+}
+
+async fn locks(session: &Session, read: &[&CatalogTable]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for row in ask(session, LOCKS).await? {
         let oid: Oid = value(&row, 0)?;
         let Some(table) = read.iter().find(|table| table.oid == oid) else { continue };
         let lock = Lock {

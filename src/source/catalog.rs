@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use tokio_postgres::Client;
-use tokio_postgres::types::Oid;
+use tokio_postgres::types::{Oid, ToSql};
 
 use super::failure::{answer, value};
 use super::types::{PG_INFINITY, PgType, Reading, Types};
@@ -18,8 +18,8 @@ pub const PG_TEXT: &str = "pg_text";
 const TABLES: &str = "
     select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8, c.relispartition,
            pn.nspname::text, pc.relname::text, coalesce(am.amname::text, 'heap') = 'heap',
-           case when c.relkind in ('r', 'm') then coalesce(pg_catalog.pg_table_size(c.oid), 0) else 0 end,
-           case when c.relkind in ('r', 'm') then coalesce(pg_catalog.pg_relation_size(c.oid), 0) else 0 end,
+           case when c.relkind in ('r', 'm')
+                then c.relpages::int8 * pg_catalog.current_setting('block_size')::int8 else 0 end,
            pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT'),
            pg_catalog.row_security_active(c.oid), c.relispopulated,
            (select e.extname::text from pg_catalog.pg_depend d
@@ -35,6 +35,12 @@ const TABLES: &str = "
     where c.relkind in ('r', 'p', 'f', 'v', 'm') and c.relpersistence <> 't'
       and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'";
 
+/// Sizes as they are now. These functions wait for whoever has an exclusive lock (VACUUM FULL): they are asked of what is
+/// to be read and locked anyway, of nothing else. NULL once the table is gone.
+const SIZES: &str = "
+    select c.oid, pg_catalog.pg_table_size(c.oid), pg_catalog.pg_relation_size(c.oid)
+    from pg_catalog.pg_class c where c.oid = any($1)";
+
 const COLUMNS: &str = "
     select a.attrelid, a.attname::text, a.atttypid, a.atttypmod,
            pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull
@@ -45,12 +51,13 @@ const COLUMNS: &str = "
       and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
     order by a.attrelid, a.attnum";
 
+// `indnkeyatts` is there since PostgreSQL 11; what comes after so many columns is INCLUDEd and no part of the key.
 const KEYS: &str = "
     select i.indrelid, a.attname::text
     from pg_catalog.pg_index i
     cross join lateral pg_catalog.unnest(i.indkey::int2[]) with ordinality k(attnum, place)
     join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-    where i.indisprimary
+    where i.indisprimary and k.place <= coalesce((pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts)
     order by i.indrelid, k.place";
 
 // A type is an array if it is the one that its element names. `rngmultitypid` is there since PostgreSQL 14; a row as JSON
@@ -81,11 +88,11 @@ pub(super) struct CatalogTable {
     pub(super) relkind: char,
     pub(super) parent: Option<TableName>,
     pub(super) is_partition: bool,
-    /// Rows by the planner's estimate, or none where it has none.
+    /// Rows by the planner's estimate, or none where it has none. 0 is no estimate: there are none.
     pub(super) estimate: Option<u64>,
-    /// Bytes with TOAST, without indexes.
+    /// Bytes with TOAST, without indexes; until [`measure`] those of the pages that the planner counted last.
     pub(super) bytes: u64,
-    /// Bytes of the main fork: the pages that a ctid counts.
+    /// Bytes of the main fork, the pages that a ctid counts; until [`measure`] as `bytes`.
     pub(super) main_bytes: u64,
     /// Whether rows are addressed by page (the access method is `heap`).
     pub(super) heap: bool,
@@ -153,7 +160,7 @@ struct Attribute {
     nullable: bool,
 }
 
-/// Reads all relations of the user's schemas, ordered by name.
+/// Reads all relations of the user's schemas, ordered by name. Waits for nobody's lock.
 pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
     let ask = |query| answer("catalog", "the catalog cannot be read", client.query(query, &[]));
     let mut types = types(client).await?;
@@ -178,10 +185,10 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
     let mut tables = Vec::new();
     for row in ask(TABLES).await? {
         // NULL for a relation that was dropped while the statement ran (it waits for the locks of others).
-        let Some(readable) = value::<Option<bool>>(&row, 11)? else { continue };
+        let Some(readable) = value::<Option<bool>>(&row, 10)? else { continue };
         let oid: Oid = value(&row, 0)?;
         let relkind = value::<&str>(&row, 3)?.chars().next().unwrap_or('r');
-        let main_bytes = unsigned(value(&row, 10)?);
+        let bytes = unsigned(value(&row, 9)?);
         let column = |column: Attribute| CatalogColumn {
             name: column.name,
             type_name: column.type_name,
@@ -195,14 +202,14 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
             relkind,
             parent: parent.map(|(schema, name)| TableName::new(schema, name)),
             is_partition: value(&row, 5)?,
-            estimate: estimate(value(&row, 4)?, relkind, main_bytes),
-            bytes: unsigned(value(&row, 9)?),
-            main_bytes,
+            estimate: estimate(value(&row, 4)?, relkind),
+            bytes,
+            main_bytes: bytes,
             heap: value(&row, 8)?,
             readable,
-            row_security: value(&row, 12)?,
-            populated: value(&row, 13)?,
-            extension: value(&row, 14)?,
+            row_security: value(&row, 11)?,
+            populated: value(&row, 12)?,
+            extension: value(&row, 13)?,
             columns: columns.remove(&oid).unwrap_or_default().into_iter().map(column).collect(),
             key: keys.remove(&oid).unwrap_or_default(),
         });
@@ -229,12 +236,44 @@ async fn types(client: &Client) -> Result<Types> {
     Ok(types)
 }
 
-/// The planner's row count: -1 means never counted since PostgreSQL 14; before, 0 may mean that too.
-fn estimate(reltuples: f64, relkind: char, main_bytes: u64) -> Option<u64> {
-    if relkind == 'p' || (matches!(relkind, 'r' | 'm') && main_bytes == 0) {
+/// Asks the sizes of those tables that are `wanted`. One without pages has no rows; one that was dropped by whoever was
+/// waited for is no longer among the tables.
+pub(super) async fn measure(
+    client: &Client,
+    tables: &mut Vec<CatalogTable>,
+    wanted: impl Fn(&CatalogTable) -> bool,
+) -> Result<()> {
+    let is_asked = |table: &CatalogTable| matches!(table.relkind, 'r' | 'm') && wanted(table);
+    let oids: Vec<Oid> = tables.iter().filter(|table| is_asked(table)).map(|table| table.oid).collect();
+    let parameters: [&(dyn ToSql + Sync); 1] = [&oids];
+    let mut sizes = HashMap::new();
+    for row in answer("catalog", "the tables' sizes cannot be read", client.query(SIZES, &parameters)).await? {
+        let size: Option<(i64, i64)> = Option::zip(value(&row, 1)?, value(&row, 2)?);
+        if let Some(size) = size {
+            sizes.insert(value::<Oid>(&row, 0)?, size);
+        }
+    }
+    tables.retain_mut(|table| {
+        if !is_asked(table) {
+            return true;
+        }
+        let Some((bytes, main_bytes)) = sizes.get(&table.oid) else { return false };
+        (table.bytes, table.main_bytes) = (unsigned(*bytes), unsigned(*main_bytes));
+        if table.main_bytes == 0 {
+            table.estimate = Some(0);
+        }
+        true
+    });
+    Ok(())
+}
+
+/// The planner's row count: -1 means never counted since PostgreSQL 14; before, 0 may mean that too. A partitioned parent
+/// has none of its own.
+fn estimate(reltuples: f64, relkind: char) -> Option<u64> {
+    if relkind == 'p' {
         return Some(0);
     }
-    if reltuples > 0.0 { Some(reltuples as u64) } else { None }
+    if reltuples >= 1.0 { Some(reltuples as u64) } else { None }
 }
 
 fn unsigned(value: i64) -> u64 {

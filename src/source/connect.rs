@@ -20,7 +20,7 @@ use super::failure::{answer, failure, value};
 use super::liveness::ask_for_life;
 use super::tap::{Tally, TapTls, Tapped};
 use super::target::{Address, Place, Target, Wanted};
-use super::tls::{SslMode, client_config};
+use super::tls::SslMode;
 use crate::error::{Error, Result};
 
 /// How long dialling one address may take when the URL does not say (`connect_timeout`).
@@ -30,15 +30,24 @@ const GREETING: Duration = Duration::from_secs(60);
 
 /// The settings under which values, locks and time limits mean the same everywhere (after pg_dump's `setup_connection`).
 /// `row_security = off` turns a policy that would hide rows into an error. Names a server does not know are left out.
+/// Nothing but `pg_catalog` is searched: what a name or an operator means does not depend on the user, and nobody's own
+/// function stands in for one of the server's. A type of any other schema is then named with it.
 pub(super) const PREAMBLE: &str = "
     select pg_catalog.set_config(s.name, v.value, false)
     from pg_catalog.pg_settings s
     join (values ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('extra_float_digits', '3'),
-                 ('TimeZone', 'UTC'), ('bytea_output', 'hex'), ('lc_monetary', 'C'), ('xmlbinary', 'base64'),
+                 ('TimeZone', 'UTC'), ('bytea_output', 'hex'), ('search_path', ''),
+                 ('quote_all_identifiers', 'off'), ('lc_monetary', 'C'), ('xmlbinary', 'base64'),
                  ('statement_timeout', '0'), ('lock_timeout', '10s'), ('idle_in_transaction_session_timeout', '0'),
                  ('idle_session_timeout', '0'), ('transaction_timeout', '0'), ('row_security', 'off'),
                  ('default_transaction_read_only', 'on'), ('synchronize_seqscans', 'off')) v(name, value)
       on pg_catalog.lower(s.name) = pg_catalog.lower(v.name)";
+
+/// Has the server (14 and later) end a statement soon after its client has gone, instead of at the next row that cannot be
+/// sent. A server on a system that cannot notice it (Windows) refuses, which harms nothing.
+const CHECK_CLIENT: &str = "
+    select pg_catalog.set_config(name, '10s', false) from pg_catalog.pg_settings
+    where name = 'client_connection_check_interval'";
 
 /// What a server is; asked before the preamble, which makes every session read-only.
 const KIND: &str =
@@ -110,6 +119,10 @@ impl Session {
             }
         }
         answer(&name, doing, session.client.batch_execute(PREAMBLE)).await?;
+        match session.client.batch_execute(CHECK_CLIENT).await {
+            Err(error) if error.as_db_error().is_none() => return Err(failure(&name, doing, error)),
+            _ => {}
+        }
         let encoding = answer(&name, doing, session.client.query_one("show server_encoding", &[])).await?;
         if value::<&str>(&encoding, 0)? == "SQL_ASCII" {
             // Nothing can be converted from it: take the bytes as they are; each text value is checked by the decoder.
@@ -157,7 +170,7 @@ async fn secure(target: &Target, place: &Place) -> Result<Session> {
         Address::Tcp { name, .. } => name.as_str(),
         Address::Unix { .. } => "localhost",
     };
-    let mut maker = MakeRustlsConnect::new(client_config(&target.tls)?);
+    let mut maker = MakeRustlsConnect::new(target.tls_config()?);
     let Ok(inner) = MakeTlsConnect::<Wire>::make_tls_connect(&mut maker, name);
     let tls = TapTls { inner, tally: tally.clone() };
     let (client, connection) = greet(target, place, config.connect_raw(wire, tls)).await?;
@@ -254,23 +267,19 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
     let dialled = match &place.at {
         Address::Unix { folder, port } => {
             let path = folder.join(format!(".s.PGSQL.{port}"));
-            timeout(limit, UnixStream::connect(path)).await.map(|stream| stream.map(Wire::Unix))
+            within(limit, UnixStream::connect(path)).await.map(Wire::Unix)
         }
         Address::Tcp { address: Some(address), port, .. } => {
-            timeout(limit, tcp((*address, *port), &target.config)).await.map(|stream| stream.map(Wire::Tcp))
+            tcp((*address, *port), &target.config, limit).await.map(Wire::Tcp)
         }
-        Address::Tcp { name, port, .. } => {
-            timeout(limit, tcp((name.as_str(), *port), &target.config)).await.map(|stream| stream.map(Wire::Tcp))
-        }
+        Address::Tcp { name, port, .. } => tcp((name.as_str(), *port), &target.config, limit).await.map(Wire::Tcp),
     };
-    let wire = dialled
-        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"))))
-        .map_err(|cause| Error::Source {
-            table: place_name(place),
-            message: "no connection; is the server up, and do the network and its firewall let us through?".into(),
-            transient: true,
-            cause: Some(cause.into()),
-        })?;
+    let wire = dialled.map_err(|cause| Error::Source {
+        table: place_name(place),
+        message: "no connection; is the server up, and do the network and its firewall let us through?".into(),
+        transient: true,
+        cause: Some(cause.into()),
+    })?;
     let peer = match &wire {
         Wire::Tcp(stream) => {
             // A failure here costs latency only.
@@ -282,17 +291,23 @@ async fn dial(target: &Target, place: &Place) -> Result<(Wire, Option<(IpAddr, u
     Ok((wire, peer))
 }
 
-/// Connects to the first address of a name that answers.
-async fn tcp(address: impl ToSocketAddrs, config: &Config) -> io::Result<TcpStream> {
+/// Waits so long, not longer.
+async fn within<T>(limit: Duration, doing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"));
+    timeout(limit, doing).await.map_err(late)?
+}
+
+/// Connects to the first address of a name that answers. The limit is one address's: a dead one leaves the next its time.
+async fn tcp(address: impl ToSocketAddrs, config: &Config, limit: Duration) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host(address).await? {
+    for address in within(limit, lookup_host(address)).await? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let connecting = async {
             let socket = socket?;
             ask_for_life(&socket, config)?;
             socket.connect(address).await
         };
-        match connecting.await {
+        match within(limit, connecting).await {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }

@@ -37,13 +37,12 @@ const KNOWN: [(&str, &str); 22] = [
 ];
 
 /// Parameters of libpq that are not supported: their names are no part of anybody's password.
-const REFUSED: [&str; 22] = [
+const REFUSED: [&str; 21] = [
     "client_encoding",
     "fallback_application_name",
     "gssdelegation",
     "gssencmode",
     "gsslib",
-    "keepalives_count",
     "krbsrvname",
     "load_balance_hosts",
     "replication",

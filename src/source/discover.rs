@@ -68,11 +68,12 @@ pub struct TableFinding {
     pub table: TableName,
     /// `table`, `partitioned`, `partition`, `view`, `materialised view` or `foreign table`.
     pub kind: String,
-    /// Its rows, 0 where nothing is known of them (see `rows_exact`): views and foreign tables have none of their own.
+    /// Its rows, 0 where nothing is known of them (see `rows_exact`): views and foreign tables have none of their own, and
+    /// of a table that is not read only the planner's estimate is told.
     pub rows: u64,
     /// Whether the rows are counted, not estimated or unknown.
     pub rows_exact: bool,
-    /// Its bytes with TOAST, without indexes.
+    /// Its bytes with TOAST, without indexes; of one that is not read, those of the pages that the planner counted last.
     pub bytes: u64,
     /// The primary key's columns.
     pub key: Vec<String>,
@@ -85,7 +86,7 @@ pub struct TableFinding {
     pub findings: Vec<String>,
 }
 
-/// Asks for all of it. Tables that the planner has never counted are counted.
+/// Asks for all of it. Tables to be read that the planner has never counted are counted.
 pub(super) async fn discover(
     session: &Session,
     tables: &[CatalogTable],
@@ -94,7 +95,7 @@ pub(super) async fn discover(
 ) -> Result<Discovery> {
     // Before rows are counted, which may take long and is work of its own.
     let read: Vec<_> = tables.iter().filter(|table| selection.skips(table).is_none()).collect();
-    let mut warnings = activity::warnings(session, &read, connections).await?;
+    let mut warnings = activity::warnings(session, &read, connections).await;
     warnings.extend(tables.iter().filter_map(missing_rows));
     let mut listing = Vec::with_capacity(tables.len());
     for table in tables {
@@ -120,10 +121,14 @@ async fn finding(session: &Session, table: &CatalogTable, selection: &Selection)
     let skips = selection.skips(table);
     let has_rows = table.relkind == 'r' || (table.relkind == 'm' && skips.is_none());
     let counted = match table.estimate {
-        None if has_rows && table.readable && !table.row_security => Some(count(session, table).await?),
+        // Not one that is left out: counting it would wait for whoever has an exclusive lock on it.
+        None if has_rows && skips.is_none() && table.readable && !table.row_security => {
+            Some(count(session, table).await?)
+        }
         _ => None,
     };
-    let rows = counted.or(table.estimate).unwrap_or(0);
+    let known = counted.or(table.estimate);
+    let rows = known.unwrap_or(0);
     let meta = table.meta();
     let kind = match (table.relkind, meta.kind) {
         ('v', _) => "view",
@@ -137,12 +142,12 @@ async fn finding(session: &Session, table: &CatalogTable, selection: &Selection)
         table: meta.table,
         kind: kind.into(),
         rows,
-        // A parent has no rows of its own, and a table without pages none at all.
-        rows_exact: counted.is_some() || table.relkind == 'p' || (has_rows && table.main_bytes == 0),
+        // A parent has no rows of its own, and a table without pages none at all: 0 is never an estimate.
+        rows_exact: counted.is_some() || table.estimate == Some(0),
         bytes: meta.bytes,
         key: meta.key,
         columns: meta.columns,
-        findings: if table.relkind == 'p' || has_rows { findings(table, rows) } else { Vec::new() },
+        findings: if table.relkind == 'p' || has_rows { findings(table, known) } else { Vec::new() },
         usage: skips.map_or(Use::Read, Use::Skipped),
     })
 }
@@ -161,7 +166,7 @@ async fn count(session: &Session, table: &CatalogTable) -> Result<u64> {
     Ok(u64::try_from(value::<i64>(&row, 0)?).unwrap_or(0))
 }
 
-fn findings(table: &CatalogTable, rows: u64) -> Vec<String> {
+fn findings(table: &CatalogTable, rows: Option<u64>) -> Vec<String> {
     let mut found = Vec::new();
     found.extend(unreadable(table).map(|why| format!("unreadable: {why}")));
     match (table.relkind, &table.parent) {
@@ -174,7 +179,7 @@ fn findings(table: &CatalogTable, rows: u64) -> Vec<String> {
     } else if table.key.is_empty() {
         found.push("no primary key".into());
     }
-    if rows == 0 && table.relkind != 'p' {
+    if rows == Some(0) && table.relkind != 'p' {
         found.push("empty".into());
     }
     found.extend(table.extension.as_ref().map(|extension| format!("belongs to the extension {extension}")));

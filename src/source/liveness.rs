@@ -21,8 +21,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 /// What tokio-postgres gives where the URL names no `keepalives_idle`; nobody means it.
 const UNSET: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Sets the limits on a socket that is to be connected. The URL's `keepalives`, `keepalives_idle`, `keepalives_interval`,
-/// `keepalives_count` (here: retries) and `tcp_user_timeout` come first.
+/// Sets the limits on a socket that is to be connected. The URL's `keepalives`, `keepalives_idle` and
+/// `keepalives_interval` (in seconds), `keepalives_count` and `tcp_user_timeout` (in milliseconds) come first, as in libpq.
 pub(super) fn ask_for_life(socket: &TcpSocket, config: &Config) -> io::Result<()> {
     let (socket, config) = (SockRef::from(socket), limited(config.clone()));
     if config.get_keepalives() {
@@ -56,11 +56,12 @@ pub(super) fn limited(mut config: Config) -> Config {
 
 #[cfg(test)]
 mod tests {
+    use super::super::target::Target;
     use super::*;
 
     fn limits(url: &str) -> (bool, Duration, Duration, u32, Option<Duration>) {
         let socket = TcpSocket::new_v4().unwrap();
-        ask_for_life(&socket, &url.parse().unwrap()).unwrap();
+        ask_for_life(&socket, &Target::parse(&url.into(), true).unwrap().config).unwrap();
         let kernel = SockRef::from(&socket);
         (
             kernel.keepalive().unwrap(),
@@ -76,7 +77,7 @@ mod tests {
     fn a_dead_end_is_noticed_in_two_minutes_unless_the_url_says_otherwise() {
         let seconds = Duration::from_secs;
         assert_eq!(limits("postgres://h/d"), (true, seconds(60), seconds(10), 6, Some(seconds(120))));
-        let own = "postgres://h/d?keepalives_idle=3&keepalives_interval=2&keepalives_retries=4&tcp_user_timeout=9";
+        let own = "postgres://h/d?keepalives_idle=3&keepalives_interval=2&keepalives_count=4&tcp_user_timeout=9000";
         assert_eq!(limits(own), (true, seconds(3), seconds(2), 4, Some(seconds(9))));
         assert!(!limits("postgres://h/d?keepalives=0").0);
     }

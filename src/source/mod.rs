@@ -270,7 +270,9 @@ impl PostgresSource {
 
     async fn catalog(&self) -> Result<Arc<Vec<CatalogTable>>> {
         let read = || async {
-            let tables = catalog::read(&self.inner.control.client).await?;
+            let client = &self.inner.control.client;
+            let mut tables = catalog::read(client).await?;
+            catalog::measure(client, &mut tables, |table| self.inner.selection.skips(table).is_none()).await?;
             for glob in self.inner.selection.idle_excludes(&tables) {
                 warn!(glob, "source.exclude: the glob matches no table and leaves nothing out");
             }

@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, TargetSessionAttrs};
 
 use super::conninfo::{Environment, Parameters, Whose};
 use super::passfile;
-use super::tls::{Identity, SslMode, TlsOptions};
+use super::tls::{Identity, SslMode, TlsOptions, client_config};
 use crate::error::{Error, Result};
 
 /// One address to try.
@@ -109,6 +111,8 @@ pub(super) struct Target {
     pub(super) places: Vec<Place>,
     pub(super) tls: TlsOptions,
     pub(super) wanted: Wanted,
+    /// What the files of `tls` hold, once a session has needed it.
+    secured: Arc<OnceLock<ClientConfig>>,
 }
 
 impl Target {
@@ -147,7 +151,16 @@ impl Target {
         let places = addresses.into_iter().map(place).collect();
         let attributes = "one of any, read-write, read-only, primary, standby, prefer-standby";
         let wanted = found.parsed("target_session_attrs", attributes, Wanted::parse)?.unwrap_or(Wanted::Any);
-        Ok(Self { config, places, tls, wanted })
+        Ok(Self { config, places, tls, wanted, secured: Arc::default() })
+    }
+
+    /// The TLS settings of a session; the files are read for the first one.
+    pub(super) fn tls_config(&self) -> Result<ClientConfig> {
+        if let Some(secured) = self.secured.get() {
+            return Ok(secured.clone());
+        }
+        let built = client_config(&self.tls)?;
+        Ok(self.secured.get_or_init(|| built).clone())
     }
 
     /// What a session with this place is asked for with, and its password.
@@ -192,9 +205,9 @@ fn config(found: &Parameters) -> Result<Config> {
     if let Some(interval) = positive(seconds("keepalives_interval")?) {
         config.keepalives_interval(Duration::from_secs(interval));
     }
-    let count = found.parsed("keepalives_count", "a whole number", |text| text.parse().ok())?;
-    if let Some(count) = count.filter(|count| *count > 0) {
-        config.keepalives_retries(count);
+    let count = found.parsed("keepalives_count", "a whole number", |text| text.parse::<i64>().ok())?;
+    if let Some(count) = positive(count) {
+        config.keepalives_retries(u32::try_from(count).unwrap_or(u32::MAX));
     }
     let binding = |text: &str| {
         Some(match text {

@@ -33,8 +33,8 @@
 //! 9223372036854775807 in a Timestamp: what DuckDB too reads as the two infinities, and no finite value of PostgreSQL. The
 //! metadata of every field with a date or a timestamp in it says so ([`PG_INFINITY`]); the manifest counts them.
 //!
-//! Text forms are those under `DateStyle = ISO`, `IntervalStyle = postgres`, `TimeZone = UTC`, `lc_monetary = C`; a `reg*`
-//! name is qualified where the user's `search_path` does not find it.
+//! Text forms are those under `DateStyle = ISO`, `IntervalStyle = postgres`, `TimeZone = UTC`, `lc_monetary = C`,
+//! `search_path` empty: a `reg*` name is qualified unless it is one of `pg_catalog`.
 
 use std::collections::HashMap;
 

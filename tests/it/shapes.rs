@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod large;
+mod left_out;
 pub(crate) mod server;
 mod split;
 mod views;
