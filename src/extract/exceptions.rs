@@ -3,16 +3,14 @@
 //! So a process that is killed loses no exception of a table that it has committed, and the next one has nothing to
 //! compose: the files of the tables that are kept are those of the dataset.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
-use tracing::warn;
 
-use super::report::exceptions;
 use super::tables::Committed;
 use crate::dataflow::{Sink, WriteSummary};
 use crate::error::{Error, Result};
@@ -62,7 +60,6 @@ impl ExceptionFiles {
         }
         let mut manifest = Manifest::new(&self.dataset, &self.schema, parts);
         manifest.snapshot = Some(newest.clone());
-        manifest.notes = unlisted(done);
         self.dataset.commit(&manifest).await
     }
 
@@ -78,18 +75,4 @@ impl ExceptionFiles {
         let rows = RecordBatchStreamAdapter::new(self.schema.clone(), stream::iter([Ok::<_, DataFusionError>(batch)]));
         self.dataset.parquet_part(number, self.schema.clone()).write_all(Box::pin(rows)).await
     }
-}
-
-/// Exceptions that were counted and, being too many, are not listed: by table.
-fn unlisted(done: &[Committed]) -> BTreeMap<String, u64> {
-    let mut notes = BTreeMap::new();
-    for Committed { table, manifest, .. } in done {
-        let listed = manifest.exceptions.as_ref().map_or(0, |note| note.file.rows);
-        let unlisted = exceptions(&manifest.notes).saturating_sub(listed);
-        if unlisted > 0 {
-            warn!(%table, unlisted, "more exceptions than are listed");
-            notes.insert(format!("{table}: counted, not listed"), unlisted);
-        }
-    }
-    notes
 }

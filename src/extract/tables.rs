@@ -7,12 +7,13 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::exceptions::ExceptionFiles;
-use super::report::{EXCEPTIONS, INFINITE};
 use crate::dataflow::{Partition, Progress, Source, TableMeta, TableName, WriteSummary};
 use crate::error::{Error, Result};
 use crate::source::PostgresSource;
-use crate::staging::{Dataset, Manifest, RunFolder, SnapshotNote};
+use crate::staging::{Dataset, EXCEPTIONS, Manifest, RunFolder, SnapshotNote};
 
+/// See [`EXCEPTIONS`].
+const INFINITE: &str = "infinite: ";
 /// Manifests read again at the same time.
 const LOOKS_AT_ONCE: usize = 16;
 
@@ -49,7 +50,8 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Splits the tables into partitions and clears their places.
+    /// Splits the tables into partitions, as many tables at once as there are connections: a big one is sampled for it.
+    /// Their places are empty: whatever was there has been swept ([`RunFolder::sweep_raw`]).
     pub(super) async fn plan(
         source: &PostgresSource,
         run: &RunFolder,
@@ -57,15 +59,14 @@ impl Work {
         snapshot: &SnapshotNote,
         progress: &Progress,
     ) -> Result<Self> {
-        let mut work = HashMap::new();
-        for meta in tables {
+        let plans = stream::iter(tables).map(|meta| async move {
             let dataset = run.raw(&meta.table);
-            dataset.discard().await?;
             progress.expect(meta.rows);
             let partitions = source.partitions(&meta).await?;
             let table = TableWork { meta, dataset, partitions, parts: Mutex::default() };
-            work.insert(table.meta.table.clone(), table);
-        }
+            Ok::<_, Error>((table.meta.table.clone(), table))
+        });
+        let work: HashMap<_, _> = plans.buffer_unordered(source.connections()).try_collect().await?;
         Ok(Self { tables: Arc::new(work), snapshot: snapshot.clone(), committed: Arc::default() })
     }
 
@@ -106,6 +107,7 @@ impl Work {
         elapsed: Duration,
     ) -> Result<Option<Committed>> {
         let table = self.table(&partition.table)?;
+        require_listed(source, &table.meta.table)?;
         let parts = {
             let mut parts = table.parts.lock().unwrap_or_else(PoisonError::into_inner);
             parts.written.insert(partition.number, written);
@@ -127,10 +129,32 @@ impl Work {
             manifest.notes.extend(counts.into_iter().map(|(column, count)| (format!("{prefix}{column}"), count)));
         }
         table.dataset.commit(&manifest).await?;
+        source.forget(&table.meta.table);
         self.committed.lock().unwrap_or_else(PoisonError::into_inner).push(table.meta.table.clone());
         let partitions = table.partitions.len();
         Ok(Some(Committed { table: table.meta.table.clone(), manifest, partitions, elapsed: parts.elapsed }))
     }
+}
+
+/// Exceptions that were counted and, being too many, are not listed would be nowhere: such a table is not committed.
+fn require_listed(source: &PostgresSource, table: &TableName) -> Result<()> {
+    let unlisted = source.unlisted(table);
+    if unlisted.is_empty() {
+        return Ok(());
+    }
+    let columns: Vec<String> = unlisted.iter().map(|(column, count)| format!("{column} ({count})")).collect();
+    Err(Error::Source {
+        table: table.to_string(),
+        message: format!(
+            "more values than memory is set aside for are not what their columns' types hold (text that is no UTF-8, as \
+             in a database of the encoding SQL_ASCII), and some would be in no file: {}. The table is not committed. \
+             Take a smaller source.partition_bytes (each slice has room for 8 MiB of such values, all that are read at \
+             once for 64 MiB), correct the values in the source, or leave the table out with source.exclude",
+            columns.join(", ")
+        ),
+        transient: false,
+        cause: None,
+    })
 }
 
 impl Committed {
