@@ -1,4 +1,4 @@
-//! `raw/_exceptions`: a file a table, durable before the table's manifest, which names it; at the end one manifest for all.
+//! `raw/_exceptions`: a file a slice, durable before the table's manifest, which names it; at the end one manifest for all.
 //!
 //! So a process that is killed loses no exception of a table that it has committed, and the next one has nothing to
 //! compose: the files of the tables that are kept are those of the dataset.
@@ -28,11 +28,11 @@ pub(super) struct ExceptionFiles {
 impl ExceptionFiles {
     /// The dataset with the files of the tables that are kept.
     pub(super) fn new(run: &RunFolder, kept: &[Committed]) -> Self {
-        let names = kept.iter().filter_map(|table| Some(table.manifest.exceptions.as_ref()?.file.name.clone()));
+        let names = kept.iter().flat_map(|table| &table.manifest.exceptions).map(|note| note.file.name.clone());
         Self { dataset: run.exceptions(), schema: exceptions_schema(), taken: Arc::new(Mutex::new(names.collect())) }
     }
 
-    /// Writes a table's exceptions; when it returns they are durable, and nothing refers to them yet.
+    /// Writes a slice's exceptions; when it returns they are durable, and nothing refers to them yet.
     pub(super) async fn add(&self, exceptions: &[Exception]) -> Result<ExceptionsNote> {
         let number = self.take_number();
         let WriteSummary { mut files, checksum, .. } = self.write(number, exceptions).await?;
@@ -53,7 +53,7 @@ impl ExceptionFiles {
             checksum: note.checksum,
             ..WriteSummary::default()
         };
-        let mut parts: Vec<_> = done.iter().filter_map(|table| table.manifest.exceptions.as_ref().map(part)).collect();
+        let mut parts: Vec<_> = done.iter().flat_map(|table| &table.manifest.exceptions).map(part).collect();
         if parts.is_empty() {
             // A file without rows, so that the dataset has its columns.
             parts.push(self.write(0, &[]).await?);

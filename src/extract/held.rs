@@ -62,7 +62,7 @@ impl Held {
     /// exceptions nowhere until the extraction is complete, and cannot be kept when it has any.
     pub(super) fn take_kept(&mut self) -> Vec<Committed> {
         let whole = |manifest: &Manifest| {
-            manifest.snapshot.is_some() && (manifest.exceptions.is_some() || manifest.exceptional() == 0)
+            manifest.snapshot.is_some() && (!manifest.exceptions.is_empty() || manifest.exceptional() == 0)
         };
         let (kept, rest) = std::mem::take(&mut self.0).into_iter().partition(|(_, manifest)| whole(manifest));
         self.0 = rest;

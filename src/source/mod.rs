@@ -80,7 +80,7 @@ use crate::staging::SnapshotNote;
 /// The oldest server that is read (`server_version_num`).
 const OLDEST: i32 = 100_000;
 
-/// Bytes of exceptions that a source keeps for `raw/_exceptions` until they are [forgotten](PostgresSource::forget).
+/// Bytes of exceptions that a source keeps for `raw/_exceptions` until they are [taken](PostgresSource::take_noted).
 const LISTED_BYTES: usize = 64 << 20;
 
 /// What the reader is told.
@@ -217,19 +217,10 @@ impl PostgresSource {
         all
     }
 
-    /// How many exceptions of a table were counted and are not listed, being more than fit into memory, by column.
-    pub fn unlisted(&self, table: &TableName) -> BTreeMap<String, u64> {
-        let noted = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut unlisted = BTreeMap::new();
-        for (_, part) in noted.range((table.clone(), 0)..=(table.clone(), usize::MAX)) {
-            part.unlisted().for_each(|(column, count)| *unlisted.entry(column.to_owned()).or_default() += count);
-        }
-        unlisted
-    }
-
-    /// Forgets what was noted about a table, once it is durable elsewhere: the room is for the tables still to be read.
-    pub fn forget(&self, table: &TableName) {
-        self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| of != table);
+    /// Takes what was noted about the rows of a slice whose scan has ended: the room is for those still to be read.
+    pub fn take_noted(&self, partition: &Partition) -> Noted {
+        let key = (partition.table.clone(), partition.number);
+        self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner).remove(&key).unwrap_or_default()
     }
 
     /// The binary forms of a table's columns, in order.
@@ -331,7 +322,7 @@ impl PostgresSource {
     }
 
     /// Keeps what a scan noted, in place of what an earlier scan of the slice did. Beyond [`LISTED_BYTES`] of all scans
-    /// exceptions are counted and no longer listed; see [`PostgresSource::unlisted`].
+    /// exceptions are counted and no longer listed; see [`Noted::unlisted`].
     fn note(&self, partition: &Partition, mut noted: Noted) {
         let key = (partition.table.clone(), partition.number);
         let mut all = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -50,12 +50,12 @@ pub struct Manifest {
     /// Counted remarks, by name (infinities kept, values that went to `raw/_exceptions`).
     #[serde(default)]
     pub notes: BTreeMap<String, u64>,
-    /// The table's rows of `raw/_exceptions`, for a dataset of `raw/` that has any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exceptions: Option<ExceptionsNote>,
+    /// The table's rows of `raw/_exceptions`, for a dataset of `raw/` that has any: a file a slice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<ExceptionsNote>,
 }
 
-/// A table's own file in `raw/_exceptions`: durable before the table's manifest, so that a table that is kept when an
+/// The file of one of a table's slices in `raw/_exceptions`: durable before the table's manifest, so that a table that is kept when an
 /// extraction goes on keeps its exceptions, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExceptionsNote {
@@ -135,7 +135,7 @@ impl Manifest {
             inputs: BTreeMap::new(),
             snapshot: None,
             notes: BTreeMap::new(),
-            exceptions: None,
+            exceptions: Vec::new(),
         };
         for part in parts {
             manifest.rows += part.rows;

@@ -83,12 +83,7 @@ async fn a_read_that_breaks_off_is_read_again_in_the_same_snapshot() {
         // Acknowledged by the other end's system: only the watchdog notices.
         ("silent", Fault::Silence, Duration::from_secs(3), ""),
         // Not acknowledged: TCP notices, long before the watchdog would.
-        (
-            "gone",
-            Fault::BlackHole,
-            SILENCE,
-            "keepalives_idle=1&keepalives_interval=1&keepalives_retries=2&tcp_user_timeout=3",
-        ),
+        ("gone", Fault::BlackHole, SILENCE, "keepalives_idle=1&keepalives_interval=1&tcp_user_timeout=3000"),
     ];
     for (name, fault, silence, parameters) in faults {
         let settings = SourceConfig { silence, ..config(&proxy.url(&url, parameters)) };

@@ -113,7 +113,7 @@ pub struct Noted {
 
 impl Noted {
     /// Exceptions that are counted and not listed, by column: there was no room.
-    pub(in crate::source) fn unlisted(&self) -> impl Iterator<Item = (&str, u64)> {
+    pub fn unlisted(&self) -> impl Iterator<Item = (&str, u64)> {
         let counted: u64 = self.exceptional.values().sum();
         // Nearly always all are: then none is looked at.
         let some = counted > self.exceptions.len() as u64;
