@@ -1,18 +1,16 @@
-//! `raw/_exceptions`: a file a table, durable before the table's manifest, which names it; at the end one manifest for all.
+//! `raw/_exceptions`: a file a slice, durable before the table's manifest, which names it; at the end one manifest for all.
 //!
 //! So a process that is killed loses no exception of a table that it has committed, and the next one has nothing to
 //! compose: the files of the tables that are kept are those of the dataset.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
-use tracing::warn;
 
-use super::report::exceptions;
 use super::tables::Committed;
 use crate::dataflow::{Sink, WriteSummary};
 use crate::error::{Error, Result};
@@ -30,11 +28,11 @@ pub(super) struct ExceptionFiles {
 impl ExceptionFiles {
     /// The dataset with the files of the tables that are kept.
     pub(super) fn new(run: &RunFolder, kept: &[Committed]) -> Self {
-        let names = kept.iter().filter_map(|table| Some(table.manifest.exceptions.as_ref()?.file.name.clone()));
+        let names = kept.iter().flat_map(|table| &table.manifest.exceptions).map(|note| note.file.name.clone());
         Self { dataset: run.exceptions(), schema: exceptions_schema(), taken: Arc::new(Mutex::new(names.collect())) }
     }
 
-    /// Writes a table's exceptions; when it returns they are durable, and nothing refers to them yet.
+    /// Writes a slice's exceptions; when it returns they are durable, and nothing refers to them yet.
     pub(super) async fn add(&self, exceptions: &[Exception]) -> Result<ExceptionsNote> {
         let number = self.take_number();
         let WriteSummary { mut files, checksum, .. } = self.write(number, exceptions).await?;
@@ -55,14 +53,13 @@ impl ExceptionFiles {
             checksum: note.checksum,
             ..WriteSummary::default()
         };
-        let mut parts: Vec<_> = done.iter().filter_map(|table| table.manifest.exceptions.as_ref().map(part)).collect();
+        let mut parts: Vec<_> = done.iter().flat_map(|table| &table.manifest.exceptions).map(part).collect();
         if parts.is_empty() {
             // A file without rows, so that the dataset has its columns.
             parts.push(self.write(0, &[]).await?);
         }
         let mut manifest = Manifest::new(&self.dataset, &self.schema, parts);
         manifest.snapshot = Some(newest.clone());
-        manifest.notes = unlisted(done);
         self.dataset.commit(&manifest).await
     }
 
@@ -78,18 +75,4 @@ impl ExceptionFiles {
         let rows = RecordBatchStreamAdapter::new(self.schema.clone(), stream::iter([Ok::<_, DataFusionError>(batch)]));
         self.dataset.parquet_part(number, self.schema.clone()).write_all(Box::pin(rows)).await
     }
-}
-
-/// Exceptions that were counted and, being too many, are not listed: by table.
-fn unlisted(done: &[Committed]) -> BTreeMap<String, u64> {
-    let mut notes = BTreeMap::new();
-    for Committed { table, manifest, .. } in done {
-        let listed = manifest.exceptions.as_ref().map_or(0, |note| note.file.rows);
-        let unlisted = exceptions(&manifest.notes).saturating_sub(listed);
-        if unlisted > 0 {
-            warn!(%table, unlisted, "more exceptions than are listed");
-            notes.insert(format!("{table}: counted, not listed"), unlisted);
-        }
-    }
-    notes
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::report::exceptions;
 use super::tables::Committed;
 use crate::dataflow::{TableMeta, TableName};
 use crate::error::{Error, Result};
@@ -63,7 +62,7 @@ impl Held {
     /// exceptions nowhere until the extraction is complete, and cannot be kept when it has any.
     pub(super) fn take_kept(&mut self) -> Vec<Committed> {
         let whole = |manifest: &Manifest| {
-            manifest.snapshot.is_some() && (manifest.exceptions.is_some() || exceptions(&manifest.notes) == 0)
+            manifest.snapshot.is_some() && (!manifest.exceptions.is_empty() || manifest.exceptional() == 0)
         };
         let (kept, rest) = std::mem::take(&mut self.0).into_iter().partition(|(_, manifest)| whole(manifest));
         self.0 = rest;

@@ -26,7 +26,7 @@ use self::exceptions::ExceptionFiles;
 use self::held::Held;
 pub use self::report::{ExtractReport, ExtractedTable, SkippedTable, SnapshotUse};
 use self::tables::{Committed, Work};
-use crate::dataflow::{Partition, Progress, Sink, Source, TableMeta, WriteSummary};
+use crate::dataflow::{Partition, Progress, Sink, Source, TableMeta, TableName, WriteSummary};
 use crate::error::{Error, Result};
 use crate::source::{PostgresSource, pause};
 use crate::staging::{RunFolder, SnapshotNote};
@@ -82,9 +82,11 @@ async fn extract(source: &PostgresSource, run: &RunFolder, progress: &Progress) 
     let mut taken = None;
     if !rest.is_empty() || done.is_empty() {
         let snapshot = source.snapshot().await?;
-        let work = Work::plan(source, run, rest, &snapshot, progress).await?;
+        let all = done.len() + rest.len();
+        let planned = Work::plan(source, run, rest, &snapshot, progress).await;
+        let work = planned.map_err(|error| explain(error, run, &done, &[], all))?;
         let read = read_all(source, &work, &exceptions, progress).await;
-        done.extend(read.map_err(|error| explain(error, run, &done, &work))?);
+        done.extend(read.map_err(|error| explain(error, run, &done, &work.committed(), all))?);
         taken = Some(snapshot);
     }
     tables::require_committed(run, &done).await?;
@@ -103,10 +105,10 @@ fn newest(done: &[Committed]) -> Option<SnapshotNote> {
 }
 
 /// Says with a failure what is done already and what to do for the rest.
-fn explain(error: Error, run: &RunFolder, kept: &[Committed], work: &Work) -> Error {
-    let mut done: Vec<String> = kept.iter().map(|table| table.table.to_string()).collect();
-    done.extend(work.committed().iter().map(ToString::to_string));
-    let (count, all) = (done.len(), kept.len() + work.len());
+fn explain(error: Error, run: &RunFolder, kept: &[Committed], committed: &[TableName], all: usize) -> Error {
+    let kept = kept.iter().map(|table| &table.table);
+    let mut done: Vec<String> = kept.chain(committed).map(ToString::to_string).collect();
+    let count = done.len();
     done.sort();
     let mut names = done.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     if count > NAMED {

@@ -108,7 +108,7 @@ impl ExtractReport {
                 bytes: done.manifest.bytes,
                 files: done.manifest.files.len(),
                 partitions: done.partitions,
-                exceptions: exceptions(&done.manifest.notes),
+                exceptions: done.manifest.exceptional(),
                 seconds: done.elapsed.as_secs_f64(),
                 snapshot: snapshot.id,
                 at: snapshot.at,
@@ -146,14 +146,4 @@ fn uses(snapshots: impl Iterator<Item = SnapshotNote>) -> Vec<SnapshotUse> {
 /// Reports of earlier versions are of one moment.
 fn yes() -> bool {
     true
-}
-
-/// A note's name: what was counted, then the column.
-pub(super) const EXCEPTIONS: &str = "exceptions: ";
-/// See [`EXCEPTIONS`].
-pub(super) const INFINITE: &str = "infinite: ";
-
-/// The exceptions that a manifest's notes count.
-pub(super) fn exceptions(notes: &std::collections::BTreeMap<String, u64>) -> u64 {
-    notes.iter().filter(|(name, _)| name.starts_with(EXCEPTIONS)).map(|(_, count)| count).sum()
 }

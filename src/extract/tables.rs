@@ -7,12 +7,14 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::exceptions::ExceptionFiles;
-use super::report::{EXCEPTIONS, INFINITE};
 use crate::dataflow::{Partition, Progress, Source, TableMeta, TableName, WriteSummary};
 use crate::error::{Error, Result};
 use crate::source::PostgresSource;
-use crate::staging::{Dataset, Manifest, RunFolder, SnapshotNote};
+use crate::source::decode::Noted;
+use crate::staging::{Dataset, EXCEPTIONS, ExceptionsNote, Manifest, RunFolder, SnapshotNote};
 
+/// See [`EXCEPTIONS`].
+const INFINITE: &str = "infinite: ";
 /// Manifests read again at the same time.
 const LOOKS_AT_ONCE: usize = 16;
 
@@ -37,6 +39,8 @@ pub(super) struct TableWork {
 #[derive(Debug, Default)]
 struct Parts {
     written: BTreeMap<usize, WriteSummary>,
+    exceptions: Vec<ExceptionsNote>,
+    notes: BTreeMap<String, u64>,
     elapsed: Duration,
 }
 
@@ -49,7 +53,8 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Splits the tables into partitions and clears their places.
+    /// Splits the tables into partitions, as many tables at once as there are connections: a big one is sampled for it.
+    /// Their places are empty: whatever was there has been swept ([`RunFolder::sweep_raw`]).
     pub(super) async fn plan(
         source: &PostgresSource,
         run: &RunFolder,
@@ -57,15 +62,14 @@ impl Work {
         snapshot: &SnapshotNote,
         progress: &Progress,
     ) -> Result<Self> {
-        let mut work = HashMap::new();
-        for meta in tables {
+        let plans = stream::iter(tables).map(|meta| async move {
             let dataset = run.raw(&meta.table);
-            dataset.discard().await?;
             progress.expect(meta.rows);
             let partitions = source.partitions(&meta).await?;
             let table = TableWork { meta, dataset, partitions, parts: Mutex::default() };
-            work.insert(table.meta.table.clone(), table);
-        }
+            Ok::<_, Error>((table.meta.table.clone(), table))
+        });
+        let work: HashMap<_, _> = plans.buffer_unordered(source.connections()).try_collect().await?;
         Ok(Self { tables: Arc::new(work), snapshot: snapshot.clone(), committed: Arc::default() })
     }
 
@@ -82,11 +86,6 @@ impl Work {
         tables.into_iter().flat_map(|table| table.partitions.iter().cloned()).collect()
     }
 
-    /// How many tables there are to be read.
-    pub(super) fn len(&self) -> usize {
-        self.tables.len()
-    }
-
     pub(super) fn table(&self, name: &TableName) -> Result<&TableWork> {
         self.tables.get(name).ok_or_else(|| Error::Source {
             table: name.to_string(),
@@ -96,7 +95,7 @@ impl Work {
         })
     }
 
-    /// Takes a written part; with a table's last part its exceptions are written and its manifest is committed.
+    /// Takes a written part and writes its exceptions; with a table's last part its manifest is committed.
     pub(super) async fn finish(
         &self,
         source: &PostgresSource,
@@ -106,10 +105,22 @@ impl Work {
         elapsed: Duration,
     ) -> Result<Option<Committed>> {
         let table = self.table(&partition.table)?;
+        let noted = source.take_noted(partition);
+        require_listed(&table.meta.table, &noted)?;
+        let listed = match noted.exceptions.as_slice() {
+            [] => None,
+            some => Some(exceptions.add(some).await?),
+        };
         let parts = {
             let mut parts = table.parts.lock().unwrap_or_else(PoisonError::into_inner);
             parts.written.insert(partition.number, written);
             parts.elapsed += elapsed;
+            parts.exceptions.extend(listed);
+            for (prefix, counts) in [(EXCEPTIONS, noted.exceptional), (INFINITE, noted.infinite)] {
+                for (column, count) in counts {
+                    *parts.notes.entry(format!("{prefix}{column}")).or_default() += count;
+                }
+            }
             if parts.written.len() < table.partitions.len() {
                 return Ok(None);
             }
@@ -119,18 +130,34 @@ impl Work {
         manifest.table = Some(table.meta.table.clone());
         manifest.key.clone_from(&table.meta.key);
         manifest.snapshot = Some(self.snapshot.clone());
-        let noted = source.noted(&table.meta.table);
-        if !noted.exceptional.is_empty() {
-            manifest.exceptions = Some(exceptions.add(&noted.exceptions).await?);
-        }
-        for (prefix, counts) in [(EXCEPTIONS, noted.exceptional), (INFINITE, noted.infinite)] {
-            manifest.notes.extend(counts.into_iter().map(|(column, count)| (format!("{prefix}{column}"), count)));
-        }
+        manifest.exceptions = parts.exceptions;
+        manifest.exceptions.sort_by(|a, b| a.file.name.cmp(&b.file.name));
+        manifest.notes.extend(parts.notes);
         table.dataset.commit(&manifest).await?;
         self.committed.lock().unwrap_or_else(PoisonError::into_inner).push(table.meta.table.clone());
         let partitions = table.partitions.len();
         Ok(Some(Committed { table: table.meta.table.clone(), manifest, partitions, elapsed: parts.elapsed }))
     }
+}
+
+/// Exceptions that were counted and, being too many, are not listed would be nowhere: such a table is not committed.
+fn require_listed(table: &TableName, noted: &Noted) -> Result<()> {
+    let columns: Vec<String> = noted.unlisted().map(|(column, count)| format!("{column} ({count})")).collect();
+    if columns.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Source {
+        table: table.to_string(),
+        message: format!(
+            "more values than memory is set aside for are not what their columns' types hold (text that is no UTF-8, as \
+             in a database of the encoding SQL_ASCII), and some would be in no file: {}. The table is not committed. \
+             Take a smaller source.partition_bytes (each slice has room for 8 MiB of such values, all that are read at \
+             once for 64 MiB together), correct the values in the source, or leave the table out with source.exclude",
+            columns.join(", ")
+        ),
+        transient: false,
+        cause: None,
+    })
 }
 
 impl Committed {

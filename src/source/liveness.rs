@@ -56,12 +56,13 @@ pub(super) fn limited(mut config: Config) -> Config {
 
 #[cfg(test)]
 mod tests {
+    use super::super::conninfo::Whose;
     use super::super::target::Target;
     use super::*;
 
     fn limits(url: &str) -> (bool, Duration, Duration, u32, Option<Duration>) {
         let socket = TcpSocket::new_v4().unwrap();
-        ask_for_life(&socket, &Target::parse(&url.into(), true).unwrap().config).unwrap();
+        ask_for_life(&socket, &Target::parse(&url.into(), true, Whose::Source).unwrap().config).unwrap();
         let kernel = SockRef::from(&socket);
         (
             kernel.keepalive().unwrap(),

@@ -82,7 +82,7 @@ use crate::staging::SnapshotNote;
 /// The oldest server that is read (`server_version_num`).
 const OLDEST: i32 = 100_000;
 
-/// Bytes of exceptions that a source keeps for `raw/_exceptions`.
+/// Bytes of exceptions that a source keeps for `raw/_exceptions` until they are [taken](PostgresSource::take_noted).
 const LISTED_BYTES: usize = 64 << 20;
 
 /// What the reader is told.
@@ -234,6 +234,12 @@ impl PostgresSource {
         all
     }
 
+    /// Takes what was noted about the rows of a slice whose scan has ended: the room is for those still to be read.
+    pub fn take_noted(&self, partition: &Partition) -> Noted {
+        let key = (partition.table.clone(), partition.number);
+        self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner).remove(&key).unwrap_or_default()
+    }
+
     /// The binary forms of a table's columns, in order.
     ///
     /// # Errors
@@ -335,7 +341,7 @@ impl PostgresSource {
     }
 
     /// Keeps what a scan noted, in place of what an earlier scan of the slice did. Beyond [`LISTED_BYTES`] of all scans
-    /// exceptions are counted and no longer listed.
+    /// exceptions are counted and no longer listed; see [`Noted::unlisted`].
     fn note(&self, partition: &Partition, mut noted: Noted) {
         let key = (partition.table.clone(), partition.number);
         let mut all = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -66,7 +66,10 @@ impl Dataset {
         let version = read.get("manifest_version").and_then(serde_json::Value::as_u64);
         if version != Some(VERSION.into()) {
             let version = version.map_or("none".to_owned(), |version| version.to_string());
-            let message = format!("is of another version of telecine: manifest_version {version}, known is {VERSION}");
+            let message = format!(
+                "is of another version of telecine: manifest_version {version}, known is {VERSION}; its run is not \
+                 continued: start a new run"
+            );
             return Err(Error::Staging { path: self.area.url_of(&key), message, cause: None });
         }
         let manifest = serde_json::from_value(read)

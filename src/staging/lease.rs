@@ -26,6 +26,12 @@ struct Holder {
     started: Option<u64>,
     /// When the lease was taken, RFC 3339.
     since: String,
+    /// The boot of the kernel that runs it (random(4), `/proc/sys/kernel/random/boot_id`).
+    #[serde(default)]
+    boot: Option<String>,
+    /// The namespace that its id is of (`pid_namespaces(7)`, `/proc/PID/ns/pid`).
+    #[serde(default)]
+    pid_namespace: Option<String>,
     /// Tells two leases of one process apart.
     random: u64,
 }
@@ -40,8 +46,9 @@ pub struct Lease {
 }
 
 impl RunFolder {
-    /// Takes the right to write this run, for `work`. One that a process of this host left behind when it was killed is
-    /// taken over.
+    /// Takes the right to write this run, for `work`. One that a process left behind when it was killed is taken
+    /// over where that is known: by a process of the same boot of the same kernel that sees its id. After a restart of
+    /// the machine, or from another container, it is to be deleted by hand.
     ///
     /// # Errors
     /// [`Error::Preflight`] naming the process that writes the run, or when the lease cannot be written.
@@ -137,16 +144,22 @@ impl Holder {
             pid,
             started: process(pid).map(|process| process.started),
             since: since.unwrap_or_default().to_rfc3339(),
+            boot: boot(),
+            pid_namespace: pid_namespace(),
             random: fastrand::u64(..),
         }
     }
 
-    /// Whether it was a process of this host that has ended. Where the system does not tell, none has.
+    /// Whether it was a process whose end can be seen from here, and that has ended. A host's name is not enough: two
+    /// containers may share it and a volume, and each sees only its own processes. Where the system does not tell, and
+    /// of a holder that an earlier version wrote without boot and namespace, none has ended.
     fn is_gone(&self) -> bool {
-        let Some(started) = self.started.filter(|_| self.host == host() && process(std::process::id()).is_some())
-        else {
-            return false;
-        };
+        let is_ours = |theirs: &Option<String>, ours: Option<String>| theirs.is_some() && *theirs == ours;
+        let seen = self.host == host()
+            && is_ours(&self.boot, boot())
+            && is_ours(&self.pid_namespace, pid_namespace())
+            && process(std::process::id()).is_some();
+        let Some(started) = self.started.filter(|_| seen) else { return false };
         process(self.pid).is_none_or(|now| now.started != started || now.ended)
     }
 }
@@ -177,6 +190,15 @@ fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
     let name = name.ok().or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
     name.trim().to_owned()
+}
+
+fn boot() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+fn pid_namespace() -> Option<String> {
+    Some(std::fs::read_link("/proc/self/ns/pid").ok()?.to_string_lossy().into_owned())
 }
 
 #[derive(Debug)]
@@ -231,8 +253,13 @@ mod tests {
         let alive =
             Holder { pid: child.id(), started: process(child.id()).map(|p| p.started), ..Holder::this("extract") };
         let write = |holder: &Holder| std::fs::write(&place, serde_json::to_vec(holder).unwrap()).unwrap();
-        let elsewhere = Holder { host: "elsewhere".into(), pid: u32::MAX, ..alive.clone() };
-        for holder in [&alive, &elsewhere] {
+        // No such process is seen here: that says something only of those who share kernel, boot and namespace with us.
+        let unseen = Holder { pid: u32::MAX, ..alive.clone() };
+        let elsewhere = Holder { host: "elsewhere".into(), ..unseen.clone() };
+        let contained = Holder { pid_namespace: Some("pid:[1]".into()), ..unseen.clone() };
+        let rebooted = Holder { boot: Some("another".into()), ..unseen.clone() };
+        let older = Holder { boot: None, pid_namespace: None, ..unseen };
+        for holder in [&alive, &elsewhere, &contained, &rebooted, &older] {
             write(holder);
             let text = run.lease("extract").await.unwrap_err().to_string();
             assert!(text.contains(&format!("process {} on {}", holder.pid, holder.host)), "{text}");

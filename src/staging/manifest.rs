@@ -11,8 +11,12 @@ use crate::dataflow::{ContentChecksum, PG_TYPE, TableName, WriteSummary, Written
 /// The name of a dataset's manifest within its folder.
 pub(super) const FILE_NAME: &str = "_manifest.json";
 
-/// The version of the format that is written and understood.
-pub(super) const VERSION: u32 = 1;
+/// The version of the format that is written and understood. 2: another content checksum, another form of -infinity, and
+/// every exception of a table is in the file that its manifest names.
+pub(super) const VERSION: u32 = 2;
+
+/// A note's name in the manifest of a raw table is what was counted, here values in `raw/_exceptions`, then the column.
+pub const EXCEPTIONS: &str = "exceptions: ";
 
 /// What a dataset holds: schema, rows, files with their checksums, and the inputs it was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +50,12 @@ pub struct Manifest {
     /// Counted remarks, by name (infinities kept, values that went to `raw/_exceptions`).
     #[serde(default)]
     pub notes: BTreeMap<String, u64>,
-    /// The table's rows of `raw/_exceptions`, for a dataset of `raw/` that has any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exceptions: Option<ExceptionsNote>,
+    /// The table's rows of `raw/_exceptions`, for a dataset of `raw/` that has any: a file a slice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<ExceptionsNote>,
 }
 
-/// A table's own file in `raw/_exceptions`: durable before the table's manifest, so that a table that is kept when an
+/// The file of one of a table's slices in `raw/_exceptions`: durable before the table's manifest, so that a table that is kept when an
 /// extraction goes on keeps its exceptions, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExceptionsNote {
@@ -131,7 +135,7 @@ impl Manifest {
             inputs: BTreeMap::new(),
             snapshot: None,
             notes: BTreeMap::new(),
-            exceptions: None,
+            exceptions: Vec::new(),
         };
         for part in parts {
             manifest.rows += part.rows;
@@ -144,6 +148,11 @@ impl Manifest {
         }
         manifest.files.sort_by(|a, b| a.name.cmp(&b.name));
         manifest
+    }
+
+    /// The values of a raw table that its notes count as being in `raw/_exceptions`.
+    pub fn exceptional(&self) -> u64 {
+        self.notes.iter().filter(|(name, _)| name.starts_with(EXCEPTIONS)).map(|(_, count)| count).sum()
     }
 
     /// What names the rows whatever files they are in: `rows:checksum`.

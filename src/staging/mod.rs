@@ -49,7 +49,7 @@ pub use self::dataset::{Dataset, part_name};
 pub use self::documents::Documents;
 pub use self::layout::{raw_folder, safe_name};
 pub use self::lease::Lease;
-pub use self::manifest::{ExceptionsNote, FieldNote, Manifest, ServerState, SnapshotNote};
+pub use self::manifest::{EXCEPTIONS, ExceptionsNote, FieldNote, Manifest, ServerState, SnapshotNote};
 pub use self::moments::Moments;
 pub use self::parquet::ParquetPart;
 pub use self::raw::RawTables;

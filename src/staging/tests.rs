@@ -88,9 +88,12 @@ async fn a_manifest_of_another_version_is_refused() {
     committed(&run, &table).await;
     let place = folder.path().join("runs/r1/raw/public.t/_manifest.json");
     let text = std::fs::read_to_string(&place).unwrap();
-    std::fs::write(&place, text.replace("\"manifest_version\": 1", "\"manifest_version\": 2")).unwrap();
+    std::fs::write(&place, text.replace("\"manifest_version\": 2", "\"manifest_version\": 1")).unwrap();
     let error = run.raw(&table).manifest().await.err().unwrap().to_string();
-    assert!(error.contains("_manifest.json: is of another version of telecine: manifest_version 2"), "{error}");
+    let told = "_manifest.json: is of another version of telecine: manifest_version 1";
+    assert!(error.contains(told) && error.contains("start a new run"), "{error}");
+    // Nothing goes on over it either: every table of a run is looked at before the first is read.
+    assert_eq!(run.raw_tables().await.err().unwrap().to_string(), error);
 }
 
 #[tokio::test]

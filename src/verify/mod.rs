@@ -2,11 +2,12 @@
 //!
 //! The source is read a second time, whole, and hashed from its binary form by code of its own (`wire`); `raw/` is
 //! hashed from its Parquet files. A file that is missing or changed is named and does not keep the others from being
-//! looked at. Two databases are compared by a method of their own: see [`against`](mod@against).
+//! looked at. So are the files of `raw/_exceptions`, whose values are nowhere else. Two databases are compared by a method of their own: see [`against`](mod@against).
 
 pub mod against;
 mod database;
 mod exact;
+mod exceptions;
 mod wire;
 
 use std::time::Instant;
@@ -30,7 +31,8 @@ const SPELLED: usize = 10;
 /// A comparison of `raw/` with the source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerifyReport {
-    /// Every table that is selected in the source or is in `raw/`, ordered by name.
+    /// Every table that is selected in the source or is in `raw/`, ordered by name; `raw._exceptions` among them when
+    /// `raw/_exceptions` is damaged.
     pub tables: Vec<VerifiedTable>,
     /// Whether the source was read at the one moment of the extraction: under its snapshot, or with nobody having written
     /// since. If not, rows changed since show as differences.
@@ -107,6 +109,7 @@ pub async fn run(
     let begun = Instant::now();
     let mut tables: Vec<(TableName, u64, Option<Manifest>, bool)> = Vec::new();
     let mut raw: std::collections::BTreeMap<_, _> = run.raw_tables().await?.into_iter().collect();
+    let damage = exceptions::damage(run, &raw).await;
     let snapshot = source.snapshot().await?;
     let of_moment = |manifest: &Manifest| manifest.snapshot.as_ref().is_some_and(|note| note.is_moment_of(&snapshot));
     let same_snapshot = !raw.is_empty() && raw.values().all(of_moment);
@@ -141,6 +144,7 @@ pub async fn run(
         verified = verified.buffer_unordered(source.connections()).try_collect() => verified?,
         () = cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
     };
+    tables.extend(damage);
     tables.sort_by(|a, b| a.table.cmp(&b.table));
     Ok(VerifyReport { tables, same_snapshot, remark, seconds: begun.elapsed().as_secs_f64() })
 }

@@ -141,6 +141,22 @@ async fn odd_values_are_verified_and_their_exceptions_staged() {
     assert_eq!(infinite.notes.get("infinite: v"), Some(&2));
     assert_eq!(infinite.schema[1].pg_type.as_deref(), Some("date"));
 
+    // A bit flipped in the exceptions, their end gone, a file gone.
+    let file = folder.path().join("runs/odd/raw/_exceptions").join(&exceptions.files[0].name);
+    let whole = fs::read(&file).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    for damaged in [Some(flipped.as_slice()), Some(&whole[..whole.len() - 1]), None] {
+        damaged.map_or_else(|| fs::remove_file(&file), |bytes| fs::write(&file, bytes)).unwrap();
+        let report = verify(&source, &run).await;
+        let different: Vec<_> = report.differences().map(|table| table.table.to_string()).collect();
+        assert_eq!(different, ["raw._exceptions"]);
+        let told = report.require_equal().unwrap_err().to_string();
+        assert!(told.contains("raw/_exceptions") && told.contains(&exceptions.files[0].name), "{told}");
+    }
+    fs::write(&file, &whole).unwrap();
+    verify(&source, &run).await.require_equal().unwrap();
+
     // Every table by every single row: a checksum that ignored a value would let a change pass.
     let mut changed = 0;
     source.release().await;
@@ -151,6 +167,39 @@ async fn odd_values_are_verified_and_their_exceptions_staged() {
     }
     let later = verify(&source, &run).await;
     assert_eq!(later.differences().count(), changed);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_more_exceptions_than_there_is_room_for_is_not_committed_without_them() {
+    let (server, _, first) = database("").await;
+    let create = "create database latin encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0";
+    first.batch_execute(create).await.unwrap();
+    let url = server.url("latin");
+    let statements = r"create table good (id int primary key, v text); insert into good values (1, E'\xe9');
+                       create table many (id int primary key, v text);
+                       insert into many select i, repeat(E'\xe9', 1000) from generate_series(1, 8000) i";
+    client(&url).await.batch_execute(statements).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = area(folder.path()).run("latin");
+    let mut settings = config(&url);
+    (settings.connections, settings.partition_bytes) = (1, 1 << 30);
+    let source = PostgresSource::connect(&settings).await.unwrap();
+    let error = extract(&source, &run).await.unwrap_err();
+    let told = error.to_string();
+    assert_eq!(error.exit_code(), 1);
+    assert!(told.contains("public.many") && told.contains(": v (") && told.contains("source.exclude"), "{told}");
+    assert!(run.raw(&TableName::new("public", "many")).manifest().await.unwrap().is_none());
+    assert!(run.exceptions().manifest().await.unwrap().is_none());
+    source.release().await;
+    // In smaller slices every one is listed, and the run goes on.
+    settings.partition_bytes = 1 << 20;
+    let source = PostgresSource::connect(&settings).await.unwrap();
+    extract(&source, &run).await.unwrap();
+    let exceptions = run.exceptions().manifest().await.unwrap().unwrap();
+    assert_eq!(exceptions.rows, 8001);
+    assert!(exceptions.files.len() > 4, "a file a slice: {}", exceptions.files.len());
+    verify(&source, &run).await.require_equal().unwrap();
     server.stop().await.unwrap();
 }
 

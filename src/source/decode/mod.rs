@@ -111,8 +111,26 @@ pub struct Noted {
     pub infinite: BTreeMap<String, u64>,
 }
 
+impl Noted {
+    /// Exceptions that are counted and not listed, by column: there was no room.
+    pub fn unlisted(&self) -> impl Iterator<Item = (&str, u64)> {
+        let counted: u64 = self.exceptional.values().sum();
+        // Nearly always all are: then none is looked at.
+        let some = counted > self.exceptions.len() as u64;
+        let mut listed: BTreeMap<&str, u64> = BTreeMap::new();
+        for exception in self.exceptions.iter().filter(|_| some) {
+            *listed.entry(&exception.column).or_default() += 1;
+        }
+        let missing = move |(column, count): (&'_ String, &u64)| {
+            count - listed.get(column.as_str()).copied().unwrap_or_default().min(*count)
+        };
+        let columns = self.exceptional.iter().filter(move |_| some);
+        columns.map(move |entry| (entry.0.as_str(), missing(entry))).filter(|(_, count)| *count > 0)
+    }
+}
+
 /// Bytes of exceptions listed by one reader; beyond it they are only counted, so that a table of nothing else cannot
-/// fill memory.
+/// fill memory. Such a table is not committed.
 const LISTED_BYTES: usize = 8 << 20;
 
 /// What a [`TupleDecoder`] is told about the rows to come.
