@@ -153,8 +153,12 @@ async fn two_at_once_do_not_mix(shelf: &Workplace, store: &Store, rows: &Value) 
     }
     // What a process of this host left behind when it was killed is taken over, that of another host is not.
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    let lease =
-        |host: &str| json!({"work": "extract", "host": host, "pid": u32::MAX, "started": 1, "since": "", "random": 1});
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap();
+    let lease = |host: &str| {
+        json!({"work": "extract", "host": host, "pid": u32::MAX, "started": 1, "since": "", "random": 1,
+                   "boot": boot.trim(), "pid_namespace": namespace.to_string_lossy()})
+    };
     store.put("runs/twice/_lease.json", lease("elsewhere").to_string()).await;
     let done = finish(call()).await;
     assert!(done.code == Some(2) && done.stderr.contains("on elsewhere"), "{}", done.stderr);
