@@ -78,10 +78,10 @@ impl StagingConfig {
 /// How the pages of Parquet files are compressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// zstd level 1: about a third smaller.
+    /// zstd level 1: smaller files.
     #[default]
     Zstd,
-    /// Snappy: about half the time.
+    /// Snappy: less work, larger files.
     Snappy,
 }
 

@@ -15,7 +15,8 @@
 //! | the sample library, 227 tables, 654,000 rows, 4 connections: CPU seconds | 2.6, 2.4 | 9.0, 8.7 |
 //! | the same: peak memory | 180, 178 MB | 219, 221 MB |
 //!
-//! The machine was busy, so walls say nothing and CPU seconds are given. The second pair shows the price of a session for
+//! The machine was busy, so walls say nothing and CPU seconds are given; numerics, JSON and enums came as text then, and
+//! come by their send functions now. The second pair shows the price of a session for
 //! each slice: most of it is signing in (SCRAM hashes a password 4,096 times, 80 ms in such a build; less where the hash is
 //! optimised, which was not measured).
 //!
