@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of source, extraction and table shapes against PostgreSQL 10 to 17, beside the installed version.
+# Runs the tests of sources, extraction and table shapes against PostgreSQL 10 to 17, beside the installed version.
 #
 #   tests/servers.sh [MAJOR…]
 #
@@ -12,7 +12,9 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/telecine/servers
 if [ -z "${CARGO_TARGET_DIR:-}" ] && [ -d target ]; then CARGO_TARGET_DIR=$PWD/target; fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/../target}"
 # What large values take in memory is the same for every server, and takes long to see.
-tests='test(/^(source|extract|shapes)::/) - test(/^shapes::large::/)'
+tests='test(/^(conformance|source|extract|shapes)::/) - test(/^shapes::large::/)'
+# These make multiranges (since 14) and generated columns (12), and expect the shortest text of floats (12).
+younger='test(/a_column_of_every_type|tables_of_every_shape_arrive|odd_values_of_common_types/)'
 majors=${*:-10 11 12 13 14 16 17}
 
 # The last build of each major; 15 is Debian's own and is tested by everything else.
@@ -73,7 +75,8 @@ fetch() {
 
 run_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --locked --no-fail-fast --test it -E "$tests"
+        if [ "$major" -lt 14 ]; then filter="$tests - $younger"; else filter=$tests; fi
+        cargo nextest run --locked --no-fail-fast --test it -E "$filter"
     else
         cargo test --locked --no-fail-fast --test it -- source:: extract:: shapes:: --skip shapes::large
     fi
