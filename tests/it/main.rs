@@ -40,6 +40,7 @@ mod conformance;
 mod connection;
 #[cfg(feature = "connectorx")]
 mod connectorx;
+mod definitions;
 mod dependencies;
 mod extract;
 mod faults;

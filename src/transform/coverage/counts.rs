@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::catalog::TableProvider;
 use datafusion::common::stats::Precision;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
 use futures::TryStreamExt;
 use serde_json::{Map, Value};
 
@@ -124,16 +124,14 @@ impl Counted {
     /// Attributes that rows hold and the mapping does not take, and those that it takes and no row holds.
     ///
     /// # Errors
-    /// [`Error::Query`] that names the setting, when a table or column of it is not there.
+    /// [`Error::Preflight`] that names the setting, when a table or column of it is not there.
     pub(super) async fn attributes(&self, set: &KeyValueTable) -> Result<Vec<AttributeCoverage>> {
         let name = format!("coverage.{}", set.name);
-        let rows = self.rows(&name, &attributes(set)).await.map_err(|error| match error {
-            Error::Query { name, cause, .. } => {
-                let message = "its tables and columns cannot be read; see migration.toml".to_owned();
-                Error::Query { name, message, cause }
-            }
-            other => other,
+        let frame = self.context.sql(&attributes(set)).await.map_err(|cause| Error::Preflight {
+            message: format!("{name}: its tables and columns are not all there; see migration.toml"),
+            cause: Some(cause.into()),
         })?;
+        let rows = collect(&name, frame).await?;
         let text = |row: &Map<String, Value>, name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
         let attribute = |row: Map<String, Value>| AttributeCoverage {
             set: set.name.clone(),
@@ -145,18 +143,22 @@ impl Counted {
         Ok(rows.into_iter().map(attribute).collect())
     }
 
-    /// All rows of a small result.
     async fn rows(&self, name: &str, sql: &str) -> Result<Vec<Map<String, Value>>> {
         let frame = self.context.sql(sql).await.map_err(|cause| diagnose::run_error(name, cause))?;
-        let mut batches = stream(name, frame).await?;
-        let mut rows = Vec::new();
-        while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
-            for index in 0..batch.num_rows() {
-                rows.push(json::row(&batch, index)?);
-            }
-        }
-        Ok(rows)
+        collect(name, frame).await
     }
+}
+
+/// All rows of a small result.
+async fn collect(name: &str, frame: DataFrame) -> Result<Vec<Map<String, Value>>> {
+    let mut batches = stream(name, frame).await?;
+    let mut rows = Vec::new();
+    while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
+        for index in 0..batch.num_rows() {
+            rows.push(json::row(&batch, index)?);
+        }
+    }
+    Ok(rows)
 }
 
 /// The columns of a struct; none of anything else.

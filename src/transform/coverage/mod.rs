@@ -150,8 +150,8 @@ impl Transform {
     /// What the project covers of a source of these tables. `run`: where its values are counted.
     ///
     /// # Errors
-    /// As [`Transform::check`]; [`crate::Error::Query`] when something cannot be counted, such as a key-value table whose
-    /// settings name a column that it does not have.
+    /// As [`Transform::check`]; [`crate::Error::Preflight`] when a table or column of `sets` is not there;
+    /// [`crate::Error::Query`] when something cannot be counted.
     pub async fn coverage(
         &self,
         tables: &[(TableName, SchemaRef)],

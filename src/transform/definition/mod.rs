@@ -114,9 +114,10 @@ impl Transform {
     }
 }
 
+/// With the place where the column is first named; a field that nothing feeds has none.
 fn line(query: &Query, mismatch: &Mismatch) -> String {
-    let name = mismatch.field.rsplit('.').next().unwrap_or_default();
-    match position::of_text(&query.sql, name) {
+    let name = mismatch.field.rsplit('.').next().filter(|_| mismatch.gives != schema::NOTHING);
+    match name.and_then(|name| position::of_name(&query.sql, &[name])) {
         Some(place) => format!("{}:{place}: {mismatch}", query.path.display()),
         None => format!("{}: {mismatch}", query.path.display()),
     }

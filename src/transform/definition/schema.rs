@@ -12,6 +12,9 @@ use crate::transform::shape;
 /// The only column of a struct that refers to another asset.
 const KEY: &str = COLUMNS[0];
 
+/// What a query gives a field that it has no column for.
+pub(super) const NOTHING: &str = "nothing";
+
 /// A field that a query does not feed as its definition wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
@@ -55,7 +58,7 @@ fn compare(columns: &[&Column], fields: &[Field], prefix: &str, definition: &str
     let is_fed = |field: &&Field| columns.iter().any(|column| *column.name() == field.name);
     for field in fields.iter().filter(|field| field.is_required() && !is_fed(field)) {
         let field_path = format!("{prefix}{}", field.name);
-        found.push(Mismatch { field: field_path, gives: "nothing".into(), wants: wants(field, definition) });
+        found.push(Mismatch { field: field_path, gives: NOTHING.into(), wants: wants(field, definition) });
     }
 }
 
