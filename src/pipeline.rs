@@ -184,9 +184,10 @@ impl Pipeline {
             let definitions: BTreeMap<String, String> =
                 self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect();
             let known = self.known_definitions().await?;
+            let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known.clone());
+            let report = transform.run(&self.run, &definitions, select, progress, &self.cancel).await?;
             self.keep_definitions(&known).await?;
-            let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known);
-            transform.run(&self.run, &definitions, select, progress, &self.cancel).await
+            Ok(report)
         })
         .await
     }

@@ -345,14 +345,13 @@ pub struct FlexPull {
 pub enum LibraryVerb {
     /// Creates and fills the sample library in an existing, empty database.
     Create(LibraryCreate),
+    /// Mapped datasets against the answer key, cell by cell; differences by field and by kind of dirt.
+    Compare(LibraryCompare),
 }
 
-/// `telecine library create`.
+/// Which sample library.
 #[derive(Debug, Clone, Args)]
-pub struct LibraryCreate {
-    /// The database: postgres://…, or env:NAME for a variable that holds it.
-    #[arg(long, value_name = "URL")]
-    pub url: String,
+pub struct LibraryShape {
     /// The library's size: 1 is 290 million rows.
     #[arg(long, default_value = "0.001")]
     pub scale: f64,
@@ -362,6 +361,28 @@ pub struct LibraryCreate {
     /// The library's seed.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
+}
+
+/// `telecine library compare`.
+#[derive(Debug, Clone, Args)]
+pub struct LibraryCompare {
+    /// The library that the run was extracted from.
+    #[command(flatten)]
+    pub shape: LibraryShape,
+    /// The run.
+    #[command(flatten)]
+    pub run: RunId,
+}
+
+/// `telecine library create`.
+#[derive(Debug, Clone, Args)]
+pub struct LibraryCreate {
+    /// The database: postgres://…, or env:NAME for a variable that holds it.
+    #[arg(long, value_name = "URL")]
+    pub url: String,
+    /// Which library.
+    #[command(flatten)]
+    pub shape: LibraryShape,
     /// Connections at once.
     #[arg(long, default_value_t = 4)]
     pub connections: usize,

@@ -13,7 +13,7 @@ use crate::extract::ExtractReport;
 use crate::flex::Pulled;
 use crate::load::{LoadReport, PlanReport};
 use crate::reconcile::ReconcileReport;
-use crate::rehearsal::library::LoadSummary;
+use crate::rehearsal::library::{LoadSummary, answers::Comparison};
 use crate::report::{RunReport, SCHEMA_VERSION, Table, mebibytes, thousands, visible};
 use crate::source::{Discovery, Use};
 use crate::transform::TransformReport;
@@ -67,6 +67,29 @@ pub(super) fn plain(value: Value) -> String {
 impl Printed for RunReport {
     fn to_text(&self) -> String {
         self.to_text()
+    }
+}
+
+impl Printed for Comparison {
+    fn to_text(&self) -> String {
+        let mut text = format!("{} rows, {} cells, {} differences\n", self.rows, self.cells, self.differences);
+        for (field, count) in &self.by_field {
+            text.push_str(&format!("  {count:>7}  {field}\n"));
+        }
+        for (dirt, count) in &self.by_dirt {
+            text.push_str(&format!("  {count:>7}  with {dirt}\n"));
+        }
+        for found in &self.samples {
+            text.push_str(&format!(
+                "{} {}: expected {}, found {} ({})\n",
+                found.source_key,
+                found.field,
+                found.expected,
+                found.found,
+                if found.dirt.is_empty() { "clean".to_owned() } else { found.dirt.join(" ") }
+            ));
+        }
+        text
     }
 }
 

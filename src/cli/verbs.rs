@@ -7,8 +7,8 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::args::{
-    CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryCreate, LibraryVerb, LoadArgs, Output, PlanArgs,
-    Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
+    CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryCompare, LibraryShape, LibraryVerb, LoadArgs,
+    Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
 };
 use super::{Surroundings, output, rows};
 use crate::config::{Config, Flags, is_elsewhere};
@@ -301,8 +301,11 @@ impl Session {
     }
 
     pub(super) async fn library(&self, verb: LibraryVerb) -> Result<()> {
-        let LibraryVerb::Create(args) = verb;
-        let library = Arc::new(Library::new(self.library_options(&args))?);
+        let args = match verb {
+            LibraryVerb::Create(args) => args,
+            LibraryVerb::Compare(args) => return self.compare(args).await,
+        };
+        let library = Arc::new(Library::new(library_options(&args.shape))?);
         warn_of_password("--url", &args.url);
         let url = match args.url.strip_prefix("env:") {
             Some(name) => self
@@ -328,8 +331,12 @@ impl Session {
         self.print(&summary)
     }
 
-    fn library_options(&self, args: &LibraryCreate) -> LibraryOptions {
-        LibraryOptions { seed: args.seed, scale: args.scale, dirt: args.dirt, ..LibraryOptions::default() }
+    async fn compare(&self, args: LibraryCompare) -> Result<()> {
+        let pipeline = self.existing(self.flags(), &args.run).await?;
+        let sheets = library::answers::expected(&Library::new(library_options(&args.shape))?);
+        let comparison = library::answers::compare(&sheets, pipeline.folder()).await?;
+        self.print(&comparison)?;
+        comparison.require_equal()
     }
 
     pub(super) fn config(&self) -> Result<()> {
@@ -373,4 +380,8 @@ fn warn_of_password(flag: &str, url: &str) {
 
 fn create(path: &Path) -> Result<std::fs::File> {
     std::fs::File::create(path).map_err(|cause| Error::staging(path.display().to_string(), "cannot be created", cause))
+}
+
+fn library_options(shape: &LibraryShape) -> LibraryOptions {
+    LibraryOptions { seed: shape.seed, scale: shape.scale, dirt: shape.dirt, ..LibraryOptions::default() }
 }

@@ -12,22 +12,31 @@ use crate::error::Result;
 use crate::staging::RunFolder;
 
 /// Writes the documents of a query that feeds a definition or is materialised as JSON; its dataset is registered. They
-/// are named by `definition`, else by the query, and ordered by source key.
+/// are named by `definition`, else by the query, and ordered by source key. A query materialised as NDJSON gives one
+/// line a row, in the order of its dataset.
 pub(super) async fn write(
     context: &SessionContext,
     run: &RunFolder,
     query: &Query,
     definition: Option<&String>,
 ) -> Result<Option<DocumentsReport>> {
-    if definition.is_none() && !query.materialise.contains(&Materialise::Json) {
+    let lines = query.materialise.contains(&Materialise::Ndjson);
+    let documents = definition.is_some() || query.materialise.contains(&Materialise::Json);
+    if !lines && !documents {
         return Ok(None);
     }
     let failed = |cause| diagnose::run_error(&query.name, cause);
     let table = context.table(query.name.as_str()).await.map_err(failed)?;
-    let sql = statement(query, table.schema().as_arrow());
+    let sql = if documents {
+        statement(query, table.schema().as_arrow())
+    } else {
+        format!("select * from {}", quoted(&query.name))
+    };
     let frame = context.sql(&sql).await.map_err(failed)?;
     let definition = definition.unwrap_or(&query.name);
-    let written = run.documents(definition).write(stream(&query.name, frame).await?).await?;
+    let folder = run.documents(definition);
+    let rows = stream(&query.name, frame).await?;
+    let written = if documents { folder.write(rows).await? } else { folder.write_lines(rows).await? };
     Ok(Some(DocumentsReport { query: query.name.clone(), definition: definition.clone(), rows: written.rows }))
 }
 

@@ -63,6 +63,8 @@ pub enum Materialise {
     Parquet,
     /// One JSON document a row, beside the Parquet.
     Json,
+    /// One file with a line of JSON a row, beside the Parquet.
+    Ndjson,
     /// Nothing: the query is repeated wherever it is read.
     View,
 }
@@ -212,9 +214,10 @@ impl Header {
         match form {
             "parquet" => self.materialise.insert(Materialise::Parquet),
             "json" => self.materialise.insert(Materialise::Json),
+            "ndjson" => self.materialise.insert(Materialise::Ndjson),
             "view" => self.materialise.insert(Materialise::View),
             _ => {
-                let near = did_you_mean(form, ["parquet", "json", "view"]);
+                let near = did_you_mean(form, ["parquet", "json", "ndjson", "view"]);
                 self.problems.push(format!(":{line}: materialise: unknown form `{form}`{near}"));
                 false
             }

@@ -100,7 +100,8 @@ impl Transform {
         let mut folders: BTreeMap<&str, &str> = BTreeMap::new();
         let mut problems = Vec::new();
         for query in &self.project.queries {
-            let as_documents = query.materialise.contains(&Materialise::Json).then_some(&query.name);
+            let kept_as = |form| query.materialise.contains(&form);
+            let as_documents = (kept_as(Materialise::Json) || kept_as(Materialise::Ndjson)).then_some(&query.name);
             let Some(folder) = definitions.get(&query.name).or(as_documents) else { continue };
             if let Some(first) = folders.insert(folder, &query.name) {
                 problems.push(format!(

@@ -4,8 +4,9 @@
 //!
 //! Layers inside: `random` (numbers without state), `schema` and `types` (the tables as data), `cell` and `value`
 //! (the language generators speak), `core` (the tables a migration reads), `generic` (all others, by type and name),
-//! `load` (COPY into PostgreSQL).
+//! `load` (COPY into PostgreSQL), `told` (what a cell means) and `answers` (what a right migration makes of the rows).
 
+pub mod answers;
 mod cell;
 pub mod core;
 mod generic;
@@ -14,6 +15,7 @@ pub mod random;
 mod rows;
 mod schema;
 mod time;
+pub mod told;
 mod types;
 mod value;
 
@@ -25,6 +27,7 @@ pub use cell::Cell;
 pub use load::{LoadSummary, create};
 pub use schema::{ColumnSpec, PartitionSpec, SizeClass, TableSpec, quote};
 pub use time::{NOW_MICROS, date_text, days_from_civil, timestamp_text};
+pub use told::{Disposition, Told};
 pub use types::ColumnType;
 pub use value::Value;
 

@@ -1,5 +1,7 @@
 //! One cell's value and its form in PostgreSQL's COPY text format.
 
+use super::told::Told;
+
 /// A cell's value. Whatever is no boolean, integer or plain text is given in its PostgreSQL text form
 /// (`2019-04-12 09:30:00`, `{a,NULL}`, `[2020-01-01,)`, `\x00ff`); escaping for COPY is done here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub enum Value {
     Label(&'static str),
     /// Any other value in its PostgreSQL text form.
     Text(String),
+    /// A value whose meaning is told beside its raw form.
+    Told(Box<Told>),
 }
 
 impl From<String> for Value {
@@ -61,6 +65,7 @@ impl Value {
             Self::Int(number) => write_int(*number, out),
             Self::Label(text) => escape(text.as_bytes(), out),
             Self::Text(text) => escape(text.as_bytes(), out),
+            Self::Told(told) => told.raw.write_copy(out),
         }
     }
 }

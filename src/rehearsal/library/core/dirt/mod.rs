@@ -1,8 +1,18 @@
 //! Dirt, one function a kind (section 8 of the specification). Each draws numbers of its own, so the clean facts of a
 //! row are the same whatever the dirt; rates are parts of a million at dirt level 1.
 //!
-//! Made so far: D01-D03 (missing titles), D19 (orphans), D50 (deleted), and what is out of scope rather than wrong:
-//! derived promos and D58 (system and smart collections). The other kinds go here too.
+//! A function that soils a cell gives a [`super::super::Told`]: the raw form and what it means. Draws for the dirt of
+//! a column start at [`draws`]; a cell has one kind of dirt at most. `text` soils text, `term` vocabulary values,
+//! `date` dates as text, `number` numbers and booleans as text, `media` technical values, `file` formats, names and
+//! checksums; here are the kinds that concern whole rows: D01-D03 (missing titles), D19 (orphans), D50 (deleted), and
+//! what is out of scope rather than wrong: derived promos and D58 (system and smart collections).
+
+pub mod date;
+pub mod file;
+pub mod media;
+pub mod number;
+pub mod term;
+pub mod text;
 
 use super::Value;
 use super::dice::{Dice, instant};
@@ -11,6 +21,12 @@ use super::{label, text};
 
 /// The first draw number of dirt.
 const DRAW: u64 = 3000;
+
+/// Where the draws for the dirt of a column start: 32 for each, by the column's place among the stored columns (for
+/// property values by the field's id).
+pub fn draws(column: u64) -> u64 {
+    4000 + 32 * column
+}
 
 /// What stands for a missing value though it is text (D03).
 pub const PLACEHOLDERS: [&str; 9] = ["null", "NULL", "N/A", "n/a", "-", "TBD", "Untitled", "none", "(blank)"];

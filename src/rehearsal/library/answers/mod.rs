@@ -1,0 +1,44 @@
+//! The answer key: what a right migration makes of the library, from what the generator knows. The rows of the core
+//! tables are looked up as a person would with the specification in hand; what a cell means stands beside it
+//! ([`super::told`]), so no raw value is read here and no query is run.
+//!
+//! `tables` (rows by id) and `sheet` (one candidate's outcome) stand below `entity` (candidates, scope, the asset, its
+//! version and contents); a file for each target type fills the sheets; `duplicates` and `links` look at all of them at
+//! the end. `compare` holds mapped datasets against the sheets.
+
+mod collection;
+mod compare;
+mod described;
+mod duplicates;
+mod entity;
+mod image;
+mod links;
+mod project;
+mod promo;
+mod sheet;
+mod tables;
+
+pub use compare::{Comparison, Difference, compare};
+pub use sheet::{REJECT_REASONS, Sheet, Warning};
+
+use super::Library;
+
+/// What is expected of every candidate of a library, by target type and source key.
+pub fn expected(library: &Library) -> Vec<Sheet> {
+    let tables = entity::load(library);
+    let mut candidates = entity::candidates(&tables);
+    for candidate in &mut candidates {
+        described::fill(&tables, candidate);
+        match candidate.sheet.target {
+            "promo" => promo::fill(&tables, candidate),
+            "deliverable_image" => image::fill(&tables, candidate),
+            "project" => project::fill(&tables, candidate),
+            _ => collection::fill(&tables, candidate),
+        }
+    }
+    duplicates::settle(&tables, &mut candidates);
+    links::fill(&tables, &mut candidates);
+    let mut sheets: Vec<Sheet> = candidates.into_iter().map(|candidate| candidate.sheet).collect();
+    sheets.sort_by(|a, b| (a.target, &a.source_key).cmp(&(b.target, &b.source_key)));
+    sheets
+}

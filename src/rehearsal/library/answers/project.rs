@@ -1,0 +1,9 @@
+//! Projects.
+
+use super::entity::Candidate;
+use super::tables::Tables;
+
+/// Fills in the fields.
+pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
+    let _ = (tables, candidate);
+}

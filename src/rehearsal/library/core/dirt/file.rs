@@ -1,0 +1,1 @@
+//! Files: formats, names, places, checksums, languages (D65, D66, D70 to D72).
