@@ -1,6 +1,7 @@
 //! The command line: arguments in, one pipeline call, results on stdout. Everything else goes to stderr.
 
 mod args;
+mod coverage;
 mod output;
 mod rows;
 mod verbs;
@@ -37,6 +38,7 @@ pub async fn run(cli: Cli, surroundings: &Surroundings) -> Result<()> {
         Verb::Plan(args) => session.plan(args).await,
         Verb::Load(args) => session.load(args).await,
         Verb::Reconcile(args) => session.reconcile(args).await,
+        Verb::Coverage(args) => session.coverage(args).await,
         Verb::Sql(args) => session.sql(args).await,
         Verb::Report(args) => session.report(args).await,
         Verb::Flex(verb) => session.flex(verb).await,

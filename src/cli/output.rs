@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::extract::ExtractReport;
+use crate::flex::Pulled;
 use crate::load::{LoadReport, PlanReport};
 use crate::reconcile::ReconcileReport;
 use crate::rehearsal::library::{LoadSummary, answers::Comparison};
@@ -118,6 +120,26 @@ impl Printed for Settings {
         }
         let absent: String = self.absent.iter().map(|problem| format!("absent: {problem}\n")).collect();
         format!("{table}\n{absent}")
+    }
+}
+
+/// What `telecine flex pull` prints.
+#[derive(Debug, Serialize)]
+pub(super) struct PulledDefinitions {
+    pub(super) target: String,
+    pub(super) folder: PathBuf,
+    pub(super) definitions: Vec<Pulled>,
+}
+
+impl Printed for PulledDefinitions {
+    fn to_text(&self) -> String {
+        let mut table = Table::aligned(&["definition", "fields", "enabled", "file"], &[]);
+        for pulled in &self.definitions {
+            let enabled = if pulled.enabled { "yes" } else { "no" };
+            let file = pulled.file.display().to_string();
+            table.row([pulled.name.clone(), pulled.fields.to_string(), enabled.to_owned(), file]);
+        }
+        format!("{table}\n{} definitions of {} in {}", self.definitions.len(), self.target, self.folder.display())
     }
 }
 

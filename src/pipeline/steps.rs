@@ -108,6 +108,8 @@ impl Outcome for TransformReport {
         for query in &self.queries {
             report.checksums.insert(query.name.clone(), query.checksum.clone());
         }
+        let new = self.remarks.iter().filter(|remark| !report.remarks.contains(remark)).cloned().collect::<Vec<_>>();
+        report.remarks.extend(new);
         self.verdict()
     }
 }

@@ -9,8 +9,10 @@
 //! | `graph` | which query reads what, and the order in which they run |
 //! | `session` | the one place where DataFusion sessions are built |
 //! | `planning`, `contract`, `determinism` | what is refused before the first row is read |
+//! | [`definition`] | queries and rows against the definitions that they feed |
 //! | `tables`, `dataset_table` | raw tables, mappings and datasets as SQL tables |
 //! | `run`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
+//! | [`coverage`] | fields that nothing feeds, and values of the source that lead nowhere |
 //! | `report` | what a transform did |
 //! | `deep` | threads with the stack that planning needs |
 //! | `functions` | the SQL functions of telecine |
@@ -18,8 +20,10 @@
 mod balance;
 mod clock;
 pub mod contract;
+pub mod coverage;
 mod dataset_table;
 mod deep;
+pub mod definition;
 mod determinism;
 mod diagnose;
 mod documents;
@@ -40,6 +44,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use self::balance::{Balance, Counts};
+pub use self::definition::Definitions;
 use self::graph::Graph;
 use self::mapping::MappingTable;
 pub use self::planning::PlannedQuery;
@@ -71,6 +76,7 @@ pub struct Transform {
     project: Arc<Project>,
     graph: Arc<Graph>,
     mappings: Arc<Vec<MappingTable>>,
+    definitions: Arc<Definitions>,
 }
 
 impl Transform {
@@ -84,7 +90,7 @@ impl Transform {
             let project = Arc::new(Project::read(&config.project)?);
             let graph = Arc::new(Graph::build(&project)?);
             let mappings = Arc::new(mapping::read_all(&project)?);
-            Ok(Self { config: config.clone(), project, graph, mappings })
+            Ok(Self { config: config.clone(), project, graph, mappings, definitions: Arc::default() })
         })
     }
 

@@ -18,7 +18,7 @@ use super::nearest::did_you_mean;
 use super::planning::{Depth, logical_plan};
 use super::query::{Level, Materialise, Query, REJECTED};
 use super::report::{CheckReport, QueryReport, REPORT_FILE, TransformReport};
-use super::{Transform, deep, diagnose, documents, session, shape, tables};
+use super::{Transform, deep, definition, diagnose, documents, session, shape, tables};
 use crate::dataflow::{Progress, Sink, TableName};
 use crate::error::{Error, Result};
 use crate::staging::{Dataset, Manifest, Moments, RunFolder, SnapshotNote, json};
@@ -62,7 +62,7 @@ impl Transform {
                 let mut work = Work::open(&transform, &folder, &progress).await?;
                 let remark = work.require_whole_extraction().await?;
                 let mut report = work.run(&definitions, &select).await?;
-                report.remarks.extend(remark);
+                report.remarks.extend(remark.into_iter().chain(transform.definition_remark(&definitions)));
                 folder.put_json(REPORT_FILE, &report).await?;
                 Ok(report)
             };
@@ -211,6 +211,8 @@ impl<'a> Work<'a> {
             }
         }
         self.account(&mut report).await?;
+        let lacking = definition::lacking(&self.context, &self.transform.definitions).await?;
+        report.remarks.extend(lacking.iter().map(ToString::to_string));
         Ok(report)
     }
 
@@ -223,7 +225,7 @@ impl<'a> Work<'a> {
             let provider = provider.map_err(|cause| Error::query(table.to_string(), "cannot be read", cause))?;
             schemas.push((table.clone(), provider.schema()));
         }
-        self.transform.plan_all(&schemas, Depth::Types).await.map(drop)
+        self.transform.require_fit(&self.transform.plan_all(&schemas, Depth::Types).await?)
     }
 
     /// Compares the bytes of every raw table that queries read with its manifest: Parquet alone does not notice a bit that
@@ -262,7 +264,7 @@ impl<'a> Work<'a> {
         let started = Instant::now();
         let dataset = self.run.query(&query.name);
         dataset.discard().await?;
-        let rows = stream(&query.name, self.frame(query).await?).await?;
+        let rows = self.transform.validated(query, stream(&query.name, self.frame(query).await?).await?);
         let schema = rows.schema();
         let part = dataset.parquet_part(0, Arc::clone(&schema)).with_progress(self.progress.clone());
         let summary = caught(&query.name, part.write_all(rows)).await?;
@@ -295,6 +297,7 @@ impl<'a> Work<'a> {
         let read = self.transform.graph.inputs(&query.name).map(ToString::to_string);
         let mut hashes: BTreeMap<String, String> =
             read.filter_map(|name| Some((name.clone(), self.made.get(&name)?.hash.clone()))).collect();
+        hashes.extend(self.transform.definition_hash(query));
         if let Some(now) = &self.transform.config.now {
             hashes.insert("transform.now".into(), now.clone());
         }
