@@ -25,7 +25,7 @@ use crate::reconcile::{self, ReconcileReport};
 use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
 use crate::source::{Discovery, PostgresSource};
 use crate::staging::RunFolder;
-use crate::transform::{Transform, TransformConfig, TransformReport};
+use crate::transform::{Transform, TransformConfig, TransformOutlook, TransformReport};
 use crate::verify::{self, VerifyReport};
 
 /// The step after which a run is finished.
@@ -74,7 +74,7 @@ impl Pipeline {
         self.check_target().await?;
         self.note(report, self.extract().await?).await?;
         self.note(report, self.verify_unless_verified().await?).await?;
-        self.note(report, self.transform(&[]).await?).await?;
+        self.note(report, self.transform(&[], false).await?).await?;
         self.note(report, self.plan(None).await?).await?;
         self.note(report, self.load(None).await?).await?;
         self.note(report, self.reconcile().await?).await
@@ -167,18 +167,30 @@ impl Pipeline {
         })
     }
 
-    /// `queries/` into datasets, documents and rejected rows; only the queries of `select`, if any are named.
+    /// `queries/` into datasets, documents and rejected rows; only the queries of `select`, if any are named. What would
+    /// come out as it is is kept, unless everything is to be made `again`.
     ///
     /// # Errors
     /// When a query cannot be planned or run, a check finds rows, or the balance does not close.
-    pub async fn transform(&self, select: &[String]) -> Result<Step<TransformReport>> {
+    pub async fn transform(&self, select: &[String], again: bool) -> Result<Step<TransformReport>> {
         self.step("transform", async |progress| {
             let definitions: BTreeMap<String, String> =
                 self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect();
             let transform = Transform::open(&self.transform_config().await?)?;
+            let transform = if again { transform.again() } else { transform };
             transform.run(&self.run, &definitions, select, progress, &self.cancel).await
         })
         .await
+    }
+
+    /// What [`Pipeline::transform`] would do, and why. Writes nothing.
+    ///
+    /// # Errors
+    /// When a query cannot be planned.
+    pub async fn transform_outlook(&self, select: &[String], again: bool) -> Result<TransformOutlook> {
+        let transform = Transform::open(&self.transform_config().await?)?;
+        let transform = if again { transform.again() } else { transform };
+        transform.outlook(&self.run, select).await
     }
 
     /// What the target lacks. With `requests`, the exact requests of the first pass are written there.

@@ -224,10 +224,16 @@ pub struct TransformArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunId,
-    /// Run only these queries, and what they read that is missing or stale; may be repeated. A load then waits for a
-    /// whole transform, which runs the checks and draws the balance.
+    /// Only these queries, and what they read; may be repeated. A load then waits for a whole transform, which runs the
+    /// checks and draws the balance.
     #[arg(long, value_name = "QUERY")]
     pub select: Vec<String>,
+    /// Say which queries would run, and why, and run none.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Run them even where text, inputs and settings have not changed.
+    #[arg(long)]
+    pub force: bool,
     /// Memory of the queries.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,

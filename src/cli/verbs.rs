@@ -187,7 +187,10 @@ impl Session {
         let mut flags = self.flags();
         put(&mut flags, "transform.memory", args.memory.as_ref());
         let pipeline = self.existing(flags, &args.run).await?;
-        let report = pipeline.transform(&args.select).await?.outcome;
+        if args.dry_run {
+            return self.print(&pipeline.transform_outlook(&args.select, args.force).await?);
+        }
+        let report = pipeline.transform(&args.select, args.force).await?.outcome;
         self.print(&report)?;
         report.verdict()
     }
