@@ -49,6 +49,8 @@ pub enum Output {
     Table,
     /// One JSON document.
     Json,
+    /// Lines of comma-separated values, as they are: rows of `telecine sql` only.
+    Csv,
 }
 
 /// The form of log lines.

@@ -73,7 +73,8 @@ impl Session {
 
     fn print<T: output::Printed>(&self, value: &T) -> Result<()> {
         match self.global.output {
-            Output::Json => output::json(value),
+            // Only rows have this form, and they are printed elsewhere.
+            Output::Json | Output::Csv => output::json(value),
             Output::Table => output::text(&value.to_text()),
         }
     }
