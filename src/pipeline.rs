@@ -26,7 +26,7 @@ use crate::reconcile::{self, ReconcileReport};
 use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
 use crate::source::{Discovery, PostgresSource};
 use crate::staging::RunFolder;
-use crate::transform::{Definitions, PlannedQuery, Transform, TransformConfig, TransformReport};
+use crate::transform::{Definitions, PlannedQuery, Transform, TransformConfig, TransformOutlook, TransformReport};
 use crate::verify::{self, VerifyReport};
 
 /// The step after which a run is finished.
@@ -78,7 +78,7 @@ impl Pipeline {
         self.check_target(&planned).await?;
         self.note(report, self.extract().await?).await?;
         self.note(report, self.verify_unless_verified().await?).await?;
-        self.note(report, self.transform(&[]).await?).await?;
+        self.note(report, self.transform(&[], false).await?).await?;
         self.note(report, self.plan(None).await?).await?;
         self.note(report, self.load(None).await?).await?;
         self.note(report, self.reconcile().await?).await
@@ -174,22 +174,34 @@ impl Pipeline {
         self.keep_definitions(definitions).await
     }
 
-    /// `queries/` into datasets, documents and rejected rows; only the queries of `select`, if any are named. Rows are held
-    /// to the definitions of the target, where one was named, else to those in files; the report says when there are none.
+    /// `queries/` into datasets, documents and rejected rows; only the queries of `select`, if any are named. What would
+    /// come out as it is is kept, unless everything is to be made `again`. Rows are held to the definitions of the target,
+    /// where one was named, else to those in files; the report says when there are none.
     ///
     /// # Errors
     /// When a query cannot be planned or does not fit its definition or run, a check finds rows, or the balance does not close.
-    pub async fn transform(&self, select: &[String]) -> Result<Step<TransformReport>> {
+    pub async fn transform(&self, select: &[String], again: bool) -> Result<Step<TransformReport>> {
         self.step("transform", async |progress| {
             let definitions: BTreeMap<String, String> =
                 self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect();
             let known = self.known_definitions().await?;
             let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known.clone());
+            let transform = if again { transform.again() } else { transform };
             let report = transform.run(&self.run, &definitions, select, progress, &self.cancel).await?;
             self.keep_definitions(&known).await?;
             Ok(report)
         })
         .await
+    }
+
+    /// What [`Pipeline::transform`] would do, and why. Writes nothing.
+    ///
+    /// # Errors
+    /// When a query cannot be planned.
+    pub async fn transform_outlook(&self, select: &[String], again: bool) -> Result<TransformOutlook> {
+        let transform = Transform::open(&self.transform_config().await?)?;
+        let transform = if again { transform.again() } else { transform };
+        transform.outlook(&self.run, select).await
     }
 
     /// What the target lacks. With `requests`, the exact requests of the first pass are written there.

@@ -49,6 +49,8 @@ pub enum Output {
     Table,
     /// One JSON document.
     Json,
+    /// Lines of comma-separated values, as they are: rows of `telecine sql` only.
+    Csv,
 }
 
 /// The form of log lines.
@@ -226,8 +228,8 @@ pub struct TransformArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunId,
-    /// Run only these queries, and what they read that is missing or stale; may be repeated. A load then waits for a
-    /// whole transform, which runs the checks and draws the balance.
+    /// Only these queries, and what they read; may be repeated. A load then waits for a whole transform, which runs the
+    /// checks and draws the balance.
     #[arg(long, value_name = "QUERY")]
     pub select: Vec<String>,
     /// Hold queries and rows to the definitions of this target, [flex.NAME], instead of to files.
@@ -236,6 +238,12 @@ pub struct TransformArgs {
     /// The folder of definitions that `telecine flex pull` wrote.
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     pub definitions: Option<String>,
+    /// Say which queries would run, and why, and run none.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Run them even where text, inputs and settings have not changed.
+    #[arg(long)]
+    pub force: bool,
     /// Memory of the queries.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,

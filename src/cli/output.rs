@@ -14,9 +14,9 @@ use crate::flex::Pulled;
 use crate::load::{LoadReport, PlanReport};
 use crate::reconcile::ReconcileReport;
 use crate::rehearsal::library::{LoadSummary, answers::Comparison};
-use crate::report::{RunReport, SCHEMA_VERSION, Table, mebibytes, thousands, visible};
+use crate::report::{Align, RunReport, SCHEMA_VERSION, Table, mebibytes, thousands, visible};
 use crate::source::{Discovery, Use};
-use crate::transform::TransformReport;
+use crate::transform::{Making, Outlook, TransformOutlook, TransformReport};
 use crate::verify::VerifyReport;
 use crate::verify::against::{AgainstReport, ComparedTable, Pass, RowDifference, RowKind};
 
@@ -306,12 +306,19 @@ fn differing_row(row: &RowDifference) -> String {
 
 impl Printed for TransformReport {
     fn to_text(&self) -> String {
-        let mut queries = Table::new(&["query", "rows", "MiB", "seconds"]);
+        let columns = ["query", "rows", "MiB", "seconds", "why"];
+        let mut queries =
+            Table::aligned(&columns, &[Align::Left, Align::Right, Align::Right, Align::Right, Align::Left]);
         for query in &self.queries {
-            let seconds = format!("{:.2}", query.seconds);
-            queries.row([query.name.clone(), thousands(query.rows), format!("{:.2}", mebibytes(query.bytes)), seconds]);
+            let (seconds, why) = match query.making {
+                Making::Made => (format!("{:.2}", query.seconds), query.reasons.join("; ")),
+                Making::Kept => ("kept".to_owned(), "unchanged".to_owned()),
+            };
+            let size = format!("{:.2}", mebibytes(query.bytes));
+            queries.row([query.name.clone(), thousands(query.rows), size, seconds, why]);
         }
-        let mut text = format!("{queries}\n");
+        let kept = self.queries.iter().filter(|query| query.making == Making::Kept).count();
+        let mut text = format!("{queries}\n{} queries ran, {kept} were kept\n\n", self.queries.len() - kept);
         if let Some(balance) = &self.balance {
             let mut sheet = Table::new(&["balance", "rows"]);
             sheet.row(["candidates".to_owned(), thousands(balance.candidates)]);
@@ -336,6 +343,21 @@ impl Printed for TransformReport {
             text.push_str(&format!("warning: {remark}\n"));
         }
         text
+    }
+}
+
+impl Printed for TransformOutlook {
+    fn to_text(&self) -> String {
+        let mut table = Table::aligned(&["query", "would", "why"], &[]);
+        for query in &self.queries {
+            let (would, why) = match query.outlook {
+                Outlook::Unchanged => ("be kept", String::new()),
+                Outlook::Stale => ("run", query.reasons.join("; ")),
+                Outlook::Waits => ("run if what it reads changes", format!("by {}", query.reasons.join(", "))),
+            };
+            table.row([query.name.clone(), would.to_owned(), why]);
+        }
+        format!("{table}\nrun {}", self.run)
     }
 }
 

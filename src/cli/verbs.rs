@@ -73,7 +73,8 @@ impl Session {
 
     fn print<T: output::Printed>(&self, value: &T) -> Result<()> {
         match self.global.output {
-            Output::Json => output::json(value),
+            // Only rows have this form, and they are printed elsewhere.
+            Output::Json | Output::Csv => output::json(value),
             Output::Table => output::text(&value.to_text()),
         }
     }
@@ -188,7 +189,10 @@ impl Session {
         put(&mut flags, "transform.memory", args.memory.as_ref());
         put(&mut flags, "transform.definitions", args.definitions.as_ref());
         let pipeline = self.over(self.load_config(flags)?, args.target, &args.run).await?;
-        let report = pipeline.transform(&args.select).await?.outcome;
+        if args.dry_run {
+            return self.print(&pipeline.transform_outlook(&args.select, args.force).await?);
+        }
+        let report = pipeline.transform(&args.select, args.force).await?.outcome;
         self.print(&report)?;
         report.verdict()
     }

@@ -1,5 +1,6 @@
 //! JSON documents: the instance object of each asset, as Flex's hot folder reads it and the REST load sends it.
 
+use std::collections::BTreeMap;
 use std::mem::take;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
@@ -7,8 +8,12 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::manifest::VERSION;
 use super::object::{self, ObjectWriter};
 use super::{StagingArea, json, safe_name};
 use crate::dataflow::{SendableRecordBatchStream, WriteSummary, WrittenFile};
@@ -18,6 +23,18 @@ use crate::error::{Error, Result};
 const AT_ONCE: usize = 16;
 /// Bytes of NDJSON gathered before they are written.
 const BLOCK: usize = 1 << 20;
+
+/// What tells that the documents of a definition are all there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct DocumentsManifest {
+    manifest_version: u32,
+    /// The documents; each is a file of the definition's folder.
+    rows: u64,
+    /// The file of lines.
+    lines: WrittenFile,
+    /// Hashes of what they were made from, by name.
+    inputs: BTreeMap<String, String>,
+}
 
 /// The documents of one definition: `documents/{definition}/{source key}.json`, and all of them as
 /// `documents/{definition}.ndjson`, one line `{"source_key", "name", "instance"}` an asset.
@@ -34,19 +51,17 @@ impl Documents {
     }
 
     /// Writes the documents of all rows. The batches hold the columns `source_key` and `name`, then the instance's
-    /// fields. Documents of an earlier attempt are removed first; when it returns, all files are durable. The summary's
-    /// only file is the NDJSON file.
+    /// fields. Documents of an earlier attempt are removed first, their manifest before them; when it returns, all files
+    /// are durable. The summary's only file is the NDJSON file.
     ///
     /// # Errors
     /// When the stream fails, a value has no JSON form, or a file cannot be written.
     pub async fn write(&self, batches: SendableRecordBatchStream) -> Result<WriteSummary> {
-        let folder = self.folder.clone().join(safe_name(&self.definition, false).as_str());
-        self.area.delete_prefix(&folder).await?;
-        self.write_lines_and(batches, Some(&folder)).await
+        self.write_lines_and(batches, Some(&self.own_folder())).await
     }
 
-    /// Writes all rows as `documents/{definition}.ndjson` alone, one line a row with all its columns. Durable when it
-    /// returns.
+    /// Writes all rows as `documents/{definition}.ndjson` alone, one line a row with all its columns. What is there of
+    /// an earlier attempt is removed first; durable when it returns.
     ///
     /// # Errors
     /// When the stream fails, a value has no JSON form, or the file cannot be written.
@@ -55,6 +70,8 @@ impl Documents {
     }
 
     async fn write_lines_and(&self, batches: SendableRecordBatchStream, folder: Option<&Path>) -> Result<WriteSummary> {
+        self.withdraw().await?;
+        self.area.delete_prefix(&self.own_folder()).await?;
         let name = format!("{}.ndjson", safe_name(&self.definition, false));
         let mut lines = ObjectWriter::create(&self.area, &self.folder.clone().join(name.as_str())).await?;
         let mut summary = match self.write_rows(batches, folder, &mut lines).await {
@@ -68,6 +85,60 @@ impl Documents {
         summary.bytes = bytes;
         summary.files = vec![WrittenFile { name, rows: summary.rows, bytes, blake3 }];
         Ok(summary)
+    }
+
+    /// Says of what [`Documents::write`] wrote that it is all, and what it was made from.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written.
+    pub async fn commit(&self, written: &WriteSummary, inputs: BTreeMap<String, String>) -> Result<()> {
+        let place = self.manifest_path();
+        let Some(lines) = written.files.first().cloned() else { return Ok(()) };
+        let manifest = DocumentsManifest { manifest_version: VERSION, rows: written.rows, lines, inputs };
+        let bytes = serde_json::to_vec_pretty(&manifest)
+            .map_err(|cause| Error::staging(self.area.url_of(&place), "the manifest gives no JSON", cause))?;
+        object::create_new(&self.area, &place, bytes.into()).await
+    }
+
+    /// The number of the rows written, if all is there and was made from just these inputs: a document a row, or
+    /// `lines_only`. Bytes are not read.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn rows_made_from(&self, inputs: &BTreeMap<String, String>, lines_only: bool) -> Result<Option<u64>> {
+        let place = self.manifest_path();
+        // A manifest that cannot be understood is none: the documents are written again.
+        let found = object::read_json::<Value>(&self.area, &place).await.ok().flatten();
+        let found: Option<DocumentsManifest> = found.and_then(|value| serde_json::from_value(value).ok());
+        let Some(found) = found.filter(|found| found.manifest_version == VERSION && found.inputs == *inputs) else {
+            return Ok(None);
+        };
+        let store = self.area.store();
+        match store.head(&self.folder.clone().join(found.lines.name.as_str())).await {
+            Ok(lines) if lines.size == found.lines.bytes => {}
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(cause) => return Err(Error::staging(self.area.url_of(&place), "its file cannot be found", cause)),
+        }
+        let failed = |cause| Error::staging(self.area.url_of(&self.folder), "cannot be listed", cause);
+        let count = store.list(Some(&self.own_folder())).try_fold(0, |count, _| async move { Ok(count + 1) });
+        let documents = if lines_only { 0 } else { found.rows };
+        Ok((count.await.map_err(failed)? == documents).then_some(found.rows))
+    }
+
+    async fn withdraw(&self) -> Result<()> {
+        let place = self.manifest_path();
+        match self.area.store().delete(&place).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(cause) => Err(Error::staging(self.area.url_of(&place), "cannot be deleted", cause)),
+        }
+    }
+
+    fn own_folder(&self) -> Path {
+        self.folder.clone().join(safe_name(&self.definition, false))
+    }
+
+    fn manifest_path(&self) -> Path {
+        self.folder.clone().join(format!("{}.manifest.json", safe_name(&self.definition, false)))
     }
 
     async fn write_rows(

@@ -256,7 +256,7 @@ fn parse(sql: &str) -> Result<Statement, String> {
 }
 
 /// Brings the place, which the parser writes at its message's end, to the front.
-fn parse_problem(message: &str) -> String {
+pub(super) fn parse_problem(message: &str) -> String {
     let message = message.trim_start_matches("SQL error: ").trim();
     let message = message.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")")).unwrap_or(message);
     match message.rsplit_once(" at Line: ") {

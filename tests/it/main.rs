@@ -19,7 +19,8 @@
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
-//! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
+//! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance, what is kept and
+//!   what is made again
 //!
 //! Through the binary, as users and scripts call it (`support` is what these share):
 //!

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::staging::{RunFolder, json};
 use crate::transform::definition::{Definitions, Lacking, lacking};
 use crate::transform::query::Level;
-use crate::transform::run::{quoted, stream};
+use crate::transform::rows::{quoted, stream};
 use crate::transform::{Transform, diagnose, session, tables};
 
 /// The tables and datasets of a run.

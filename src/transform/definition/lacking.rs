@@ -12,7 +12,7 @@ use super::Definitions;
 use crate::error::{Error, Result};
 use crate::staging::json;
 use crate::transform::diagnose;
-use crate::transform::run::{quoted, stream};
+use crate::transform::rows::{quoted, stream};
 
 /// Values that one field lets through and its list does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
