@@ -212,10 +212,24 @@ pub fn value_id(name: &str, place: u64) -> Option<u64> {
     Some(FIRST_ID + (0..list).map(length).sum::<u64>() + place)
 }
 
+/// The place of a named picklist's value by its text.
+pub fn place_of(name: &str, value: &str) -> Option<u64> {
+    let list = NAMED.iter().find(|named| named.0 == name)?;
+    list.1.iter().position(|known| *known == value).map(|place| place as u64)
+}
+
+/// The value at a place of a named picklist.
+pub fn value_at(name: &str, place: u64) -> &'static str {
+    match NAMED.iter().position(|named| named.0 == name) {
+        Some(TERRITORY_LIST) => territory(place).2,
+        Some(list) => NAMED[list].1.get(index(place)).copied().unwrap_or_default(),
+        None => "",
+    }
+}
+
 /// The id of a named picklist's value by its text.
 pub fn value_named(name: &str, value: &str) -> Option<u64> {
-    let list = NAMED.iter().find(|named| named.0 == name)?;
-    value_id(name, list.1.iter().position(|known| *known == value)? as u64)
+    value_id(name, place_of(name, value)?)
 }
 
 /// The id of a made-up picklist, and of one of its first three values.
