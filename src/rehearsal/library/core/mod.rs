@@ -31,7 +31,7 @@ use self::asset::Asset;
 use self::content::Content;
 use self::layout::{FIRST_ID, Layout};
 use self::spread::Kind;
-use super::{Library, TableSpec, Value};
+use super::{Library, TableSpec, Told, Value};
 
 /// What the core tables keep of a library, built on first use.
 #[derive(Debug, Default)]
