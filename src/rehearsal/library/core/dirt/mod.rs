@@ -11,6 +11,7 @@ pub mod date;
 pub mod file;
 pub mod media;
 pub mod number;
+mod spelling;
 pub mod term;
 pub mod text;
 
