@@ -20,6 +20,7 @@ mod project;
 mod promo;
 mod sheet;
 mod tables;
+mod version;
 mod write;
 
 pub use compare::{Comparison, Difference, compare};

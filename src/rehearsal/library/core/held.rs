@@ -84,13 +84,15 @@ pub fn finish(ids: Ids, position: Value, held: Held, dice: Dice, layout: &Layout
     out.extend([language, text(local(dice.past(1))), Value::id(layout.user(dice, 3))]);
 }
 
-/// D27: the place of a value among those of its field, with gaps, ties and negative ones (4 %).
-pub fn position(layout: &Layout, dice: Dice, position: u64) -> Value {
-    if !dice.chance(dirt::DRAW + 20, layout.dirty(40_000)) {
+/// D27: the place of a value among those of its field, with gaps, ties and negative ones (4 %). Draws are those of
+/// the object.
+pub fn position(layout: &Layout, dice: Dice, field: &Field, position: u64) -> Value {
+    let k = draws(field, position) + 30;
+    if dice.is_fixture() || !dice.chance(k, layout.dirty(40_000)) {
         return int(position);
     }
     let place = i64::try_from(position).unwrap_or(0);
-    Value::Int([place + 3, place - 1, -place - 1, 0][dice.share(dirt::DRAW + 21, &[40, 30, 15])])
+    Value::Int([place + 3, place - 1, -place - 1, 0][dice.share(k + 1, &[40, 30, 15])])
 }
 
 /// The draws for the dirt of a value: 16 for its content, 16 for where it stands.
@@ -123,6 +125,10 @@ pub fn soil(
 ) -> Held {
     let k = draws(field, position) + 16;
     let Some(fact) = fact else { return held };
+    // What references to vocabularies become is settled with them (D20, D33).
+    if dice.is_fixture() || !held.string.is_null() {
+        return held;
+    }
     let (instead, beside) = match fact {
         // D54: 5 % of the numbers are kept as text.
         Fact::Number(_) => (50_000, 5_000),

@@ -34,7 +34,7 @@ use self::content::Content;
 use self::layout::{FIRST_ID, Layout};
 pub use self::property::typed_column;
 use self::spread::Kind;
-use super::{Library, TableSpec, Value};
+use super::{Library, TableSpec, Told, Value};
 
 /// What the core tables keep of a library, built on first use.
 #[derive(Debug, Default)]
