@@ -80,7 +80,7 @@ pub fn write(
         optional(dice.chance(11, 750_000), || text(format!("NLCP{:04}H", id % 10_000))),
         label(CAPTIONS[video.captions]),
         deleted,
-        text(instant(created)),
+        dirt::date::made(layout, dice, dirt::draws(22), created),
     ]);
 }
 
