@@ -13,6 +13,7 @@ mod described;
 mod duplicates;
 mod eav;
 mod entity;
+mod identity;
 mod image;
 mod links;
 mod manifest;
@@ -34,7 +35,9 @@ use super::Library;
 pub fn expected(library: &Library) -> Vec<Sheet> {
     let tables = entity::load(library);
     let mut candidates = entity::candidates(&tables);
+    let registry = identity::Registry::new(&tables, &candidates);
     for candidate in &mut candidates {
+        identity::fill(&tables, &registry, candidate);
         described::fill(&tables, candidate);
         match candidate.sheet.target {
             "promo" => promo::fill(&tables, candidate),

@@ -1,6 +1,5 @@
 //! Assets: what each is, and the rows of `asset_master` and its six subclass tables.
 
-use super::super::Told;
 use super::dice::{Dice, exif, index, local};
 use super::dirt::date;
 use super::dirt::identity;
@@ -279,7 +278,7 @@ fn category_cache(layout: &Layout, asset: &Asset, names: String) -> Value {
         return text(names);
     }
     let other = keyword::category_name(asset.dice.below(k + 1, keyword::CATEGORIES));
-    Told::kept("D73", format!("|{other}|"), serde_json::Value::Null).into()
+    dirt::category_cache(format!("|{other}|"))
 }
 
 /// The uuid; a duplicate is that of the row before (D30).
