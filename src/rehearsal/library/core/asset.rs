@@ -1,6 +1,6 @@
 //! Assets: what each is, and the rows of `asset_master` and its six subclass tables.
 
-use super::dice::{Dice, exif, index, local};
+use super::dice::{Dice, exif, index};
 use super::dirt::date;
 use super::dirt::identity;
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
