@@ -4,6 +4,8 @@ use std::cell::RefCell;
 
 use super::asset::{Asset, Role};
 use super::dice::{Dice, NOW, date, index, local};
+use super::dirt::code::{disagreeing, eidr, house_code};
+use super::dirt::{draws, term};
 use super::layout::{ASSET, FIRST_ID, Layout, METADATA, NOWHERE, Owner, walk};
 use super::media::{Video, format_of, image_size};
 use super::property::{FIELDS, Field, On, Type};
@@ -240,7 +242,11 @@ fn write(layout: &Layout, subject: &Subject, slot: &Slot, ids: (u64, u64, u64), 
     let content = content(layout, subject, field.id, slot.position);
     let held = match field.kind {
         Type::Text => Held { text: Value::id(ids.2), ..EMPTY },
-        Type::Picklist => Held { picklist: content, ..EMPTY },
+        Type::Picklist => {
+            let k = draws(field.id.into()) + 16 + slot.position * 3;
+            let (picklist, string) = term::held(layout, subject.dice, k, content);
+            Held { picklist, string, ..EMPTY }
+        }
         Type::Integer => Held { long: content, ..EMPTY },
         Type::Boolean => Held { boolean: content, ..EMPTY },
         Type::Date | Type::DateTime => Held { date: content, ..EMPTY },
@@ -252,6 +258,12 @@ fn write(layout: &Layout, subject: &Subject, slot: &Slot, ids: (u64, u64, u64), 
 
 fn picked(list: &str, place: u64) -> Value {
     vocabulary::value_id(list, place).map_or(Value::Null, Value::id)
+}
+
+/// The picklist value for the term at a place of its vocabulary.
+fn nth(layout: &Layout, dice: Dice, k: u64, list: &'static str, place: u64) -> Value {
+    let terms = vocabulary::terms(list);
+    terms.get(index(place)).map_or(Value::Null, |term| term::picked(layout, dice, k, list, term))
 }
 
 fn named(list: &str, value: &str) -> Value {
@@ -270,44 +282,48 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
     let facts = subject.asset.map_or(dice, |asset| asset.dice);
     let person = |k: u64| text(words::person(dice.below(k, 4096).wrapping_add(position * 331) % 4096));
     let live = NOW - 86_400 * dice.below(600, 3000);
-    let place = title.place.unwrap_or(super::title::Place { series: 0, season: 1, episode: 1 });
+    let stands = title.place.unwrap_or(super::title::Place { series: 0, season: 1, episode: 1 });
+    let k = draws(field.into()) + position * 4;
+    let pick = |list, term| term::picked(layout, dice, k, list, term);
+    let place = |list, place: u64| nth(layout, dice, k, list, place);
     match field {
         1 => subject_title(layout, subject),
         5 | 6 => {
             text(words::keyword(walk(dice, 610 + u64::from(field), position, 61_000.min(layout.keywords.max(12_000)))))
         }
-        7 => named("titleClass", title.class()),
+        7 => pick("titleClass", title.class()),
         9 => text(title.series().map_or_else(|| title.name(), |series| series.0)),
         10 => text(title.series().map_or_else(|| "SER00000".to_owned(), |series| series.1)),
-        11 => int(place.season),
-        12 => text(place.episode.to_string()),
-        13 => int(place.episode),
-        17 | 204 | 377 => text(title.house_code()),
+        11 => int(stands.season),
+        12 => text(stands.episode.to_string()),
+        13 => int(stands.episode),
+        17 | 204 | 377 => disagreeing(layout, dice, draws(field.into()) + 3, title.id)
+            .unwrap_or_else(|| house_code(layout, dice, draws(field.into()), title.house_code())),
         23 => midnight(live),
         24 => midnight(live + 86_400 * (30 + dice.below(601, 900))),
         25 => text(date(live + position * 86_400 * 365)),
-        26 => picked("licenseTerritory", walk(dice, 602, position, vocabulary::TERRITORIES)),
+        26 => pick("licenseTerritory", vocabulary::territory(walk(dice, 602, position, vocabulary::TERRITORIES)).2),
         27 => text(format!("OID-{:08}", dice.below(603, 100_000_000))),
         28 => int(200_000 + dice.below(604, 5_200)),
         29 => label(words::place(dice, 605)),
         20 | 30 => Value::Bool(dice.chance(606 + u64::from(field), 400_000)),
         31 => title.cast().get(index(position)).map_or(Value::Null, |name| text(name.clone())),
-        32 => picked("genres", title.genres().get(index(position)).copied().unwrap_or(0)),
+        32 => place("genres", title.genres().get(index(position)).copied().unwrap_or(0)),
         33 => text(title.director()),
         34 => person(640),
         35 => person(641),
-        36 => picked("studio", title.studio()),
-        37 => picked("rating", title.rating()),
+        36 => place("studio", title.studio()),
+        37 => place("rating", title.rating()),
         38 => int(title.year()),
-        40 => text(title.eidr()),
+        40 => eidr(layout, dice, draws(40), title.eidr()),
         42 => text(local(FIRST_DAY_OF_AIR + dice.below(642, NOW - FIRST_DAY_OF_AIR))),
-        44 => picked("network", vocabulary::network(facts, 1014) as u64),
+        44 => place("network", vocabulary::network(facts, 1014) as u64),
         45 => text(promo::campaign_name(facts.zipf(1021, layout.campaigns))),
         47 => midnight(subject.asset.map_or(NOW + 86_400 * 90, |asset| asset.rights_expire())),
-        48 => picked("approvalStatus", subject.asset.map_or(2, |asset| asset.approval() as u64)),
+        48 => place("approvalStatus", subject.asset.map_or(2, |asset| asset.approval() as u64)),
         49 => picked("language", facts_language(subject)),
         50 => text(format!("{}.{:02}", dice.below(643, 500_000), dice.below(644, 100))),
-        51 => picked("status", dice.below(645, 5)),
+        51 => place("status", dice.below(645, 5)),
         52..=54 => label(words::place(dice, 646)),
         58 => midnight(live),
         60 => text(format!("A{:03}", dice.below(647, 400))),
@@ -326,23 +342,25 @@ fn facts_language(subject: &Subject) -> u64 {
 /// Fields that say what the files say.
 fn technical(layout: &Layout, subject: &Subject, field: u16) -> Value {
     let Some(asset) = subject.asset else { return Value::Null };
+    let k = draws(field.into());
+    let place = |list, place: u64| nth(layout, subject.dice, k, list, place);
     match field {
         14 => return named("assetFormat", format_of(layout, &asset).picklist),
-        15 => return picked("endpointImageDetail", asset.detail.unwrap_or(0) as u64),
+        15 => return place("endpointImageDetail", asset.detail.unwrap_or(0) as u64),
         18 => return subject.ratio(layout).map_or(Value::Null, |ratio| named("aspectRatio", ratio)),
         8 => {
             let promo = matches!(asset.role, Role::Promo | Role::DerivedPromo);
             let other = [0, 1, 3, 4, 5, 6][index(subject.dice.below(650, 6))];
-            return picked("contentType", if promo { 2 } else { other });
+            return place("contentType", if promo { 2 } else { other });
         }
         _ => {}
     }
     let video = Video::of(layout, &asset);
     match field {
         16 => named("videoResolution", video.size.label),
-        19 => named("videoScanType", video.scan),
+        19 => term::picked(layout, subject.dice, k, "videoScanType", video.scan),
         21 => label(video.audio),
-        22 => picked("closedCaptionInfo", video.captions as u64),
+        22 => place("closedCaptionInfo", video.captions as u64),
         39 => {
             let (second, milli) = (video.millis / 1000, video.millis % 1000);
             text(format!("{:02}:{:02}:{:02}.{milli:03}", second / 3600, second / 60 % 60, second % 60))
