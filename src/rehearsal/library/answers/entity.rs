@@ -6,9 +6,9 @@ use super::super::Library;
 use super::sheet::Sheet;
 use super::tables::{Row, Tables};
 
-/// The tables that the answer key looks at, whole. Property values and texts are added by [`load`] for the objects of
+/// The tables that the answer key looks at, whole. Property values are added by [`load`] for the objects of
 /// candidates alone.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 10] = [
     "asset_master",
     "asset_version",
     "video_asset_master",
@@ -17,6 +17,8 @@ const TABLES: [&str; 8] = [
     "deliverable_image",
     "project",
     "asset_collection",
+    "picklist_value",
+    "metadata_property_text",
 ];
 
 /// A candidate with the rows it is made of.

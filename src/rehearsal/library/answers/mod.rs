@@ -10,6 +10,7 @@ mod collection;
 mod compare;
 mod described;
 mod duplicates;
+mod eav;
 mod entity;
 mod image;
 mod links;

@@ -122,6 +122,11 @@ impl Asset {
         )
     }
 
+    /// The source it came from, by id: 7 is the import of 2013 (mojibake), 12 writes the day first, 21 shouts titles.
+    pub fn source(&self) -> u64 {
+        1 + self.dice.zipf(1038, 38)
+    }
+
     /// The network, an index of the vocabulary.
     pub fn network(&self) -> usize {
         vocabulary::network(self.dice, 1014)
@@ -251,7 +256,7 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         optional(dice.chance(1035, 820_000), || text(format!("EXT-{}", asset.id))),
         optional(asset.tells_house_code(), || house_code(layout, dice, dirt::draws(6), asset.title.house_code())),
         dirt::term::status(layout, dice, [3, 7, 10, 4, 1 + dice.zipf(1037, 10)][dice.share(1036, &[88, 4, 3, 3])]),
-        int(1 + dice.zipf(1038, 38)),
+        int(asset.source()),
         Value::id(asset.current(layout).id),
         asset.timeline(layout).map_or(Value::Null, Value::id),
         layout.object_id(asset.owner()).map_or(Value::Null, Value::id),

@@ -214,9 +214,19 @@ pub fn value_id(name: &str, place: u64) -> Option<u64> {
     Some(FIRST_ID + (0..list).map(length).sum::<u64>() + place)
 }
 
+/// The place of a named picklist's value by its text.
+pub fn place_of(name: &str, value: &str) -> Option<u64> {
+    terms(name).iter().position(|known| *known == value).map(|place| place as u64)
+}
+
+/// The value at a place of a named picklist.
+pub fn value_at(name: &str, place: u64) -> &'static str {
+    terms(name).get(index(place)).copied().unwrap_or_default()
+}
+
 /// The id of a named picklist's value by its text.
 pub fn value_named(name: &str, value: &str) -> Option<u64> {
-    value_id(name, terms(name).iter().position(|known| *known == value)? as u64)
+    value_id(name, place_of(name, value)?)
 }
 
 /// The terms of a named picklist; none for others.

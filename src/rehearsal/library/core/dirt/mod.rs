@@ -22,7 +22,7 @@ use super::layout::{Layout, NOWHERE};
 use super::{label, text};
 
 /// The first draw number of dirt.
-const DRAW: u64 = 3000;
+pub const DRAW: u64 = 3000;
 
 /// Where the draws for the dirt of a column start: 32 for each, by the column's place among the stored columns (for
 /// property values by the field's id).
