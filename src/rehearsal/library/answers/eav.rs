@@ -4,7 +4,6 @@
 //! value rather than its id, a long text rather than the reference to it), so it can be handed to
 //! [`super::sheet::Sheet::choose`] with cells of other tables.
 
-use super::super::told::{Disposition, Told};
 use super::super::{Value, core};
 use super::tables::{Row, Tables};
 
@@ -47,22 +46,15 @@ fn rows<'a>(tables: &'a Tables<'_>, object: Option<i64>, property: i64) -> Vec<(
 }
 
 /// The cell that counts of a row: that of the field's type, else the text that stands in for it; none where both are
-/// NULL. A reference to a value that is missing gives way to the text, if there is one (D20).
+/// NULL. A reference to a picklist's value that is missing gives way to the text, if there is one (D20).
 fn cell(tables: &Tables<'_>, row: &Row<'_>, property: i64) -> Option<Value> {
     let column = core::typed_column(property);
     let (typed, string) = (row.cell(column), row.cell("string_value"));
-    let lost = typed.codes().contains(&"PICKLIST_VALUE_MISSING") && !string.is_null();
-    if typed.is_null() || lost {
-        return (!string.is_null()).then(|| string.clone());
-    }
-    Some(match column {
-        "text_id" => tables.one("metadata_property_text", "id", typed.number())?.cell("body").clone(),
-        "picklist_value_id" => {
-            let raw = tables.one("picklist_value", "id", typed.number()).map(|row| row.cell("value").raw().clone());
-            let raw = raw.unwrap_or_else(|| typed.raw().clone());
-            let disposition = if typed.dirt().is_some() { Disposition::Warned } else { Disposition::Normalised };
-            Told { raw, means: typed.means(), codes: typed.codes().to_vec(), dirt: typed.dirt(), disposition }.into()
-        }
-        _ => typed.clone(),
-    })
+    let found = match column {
+        _ if typed.is_null() => None,
+        "text_id" => tables.one("metadata_property_text", "id", typed.number()).map(|text| text.cell("body")),
+        "picklist_value_id" => tables.one("picklist_value", "id", typed.number()).map(|value| value.cell("value")),
+        _ => Some(typed),
+    };
+    found.or((!string.is_null()).then_some(string)).or((!typed.is_null()).then_some(typed)).cloned()
 }

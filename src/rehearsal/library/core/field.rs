@@ -6,7 +6,6 @@ use super::super::Told;
 use super::asset::{Asset, Role};
 use super::dice::{Dice, FIRST_DAY, NOW, date, index, local};
 use super::dirt::code::{disagreeing, eidr, house_code};
-use super::dirt::term;
 use super::held::{self, EMPTY, Fact, Held, Ids, finish, position, soil};
 use super::layout::{FIRST_ID, Layout, METADATA, NOWHERE, Owner, walk};
 use super::media::{Video, format_of, image_size};
@@ -118,7 +117,9 @@ impl Subject {
         match field.id {
             5 if matches!(self.owner, Owner::FixtureAsset(31)) => 12_000,
             id if DOUBLED.contains(&id) => {
-                1 + u64::from(self.dice.chance(dirt::draws(id.into()) + 30, layout.dirty(10_000)))
+                1 + u64::from(
+                    !self.dice.is_fixture() && self.dice.chance(dirt::draws(id.into()) + 29, layout.dirty(10_000)),
+                )
             }
             _ if !field.multiple => 1,
             5 => 1 + self.dice.below(500, 6),
@@ -238,19 +239,23 @@ fn write(layout: &Layout, subject: &Subject, slot: &Slot, ids: (u64, u64, u64), 
     } else {
         subject
     };
-    let typed = match field.kind {
-        Type::Text => Value::id(ids.2),
-        _ => content(layout, subject, field.id, slot.position),
-    };
     let fact = fact(layout, subject, field.id, slot.position);
-    let held = Held::typed(field.kind, typed);
-    let mut held = soil(layout, subject.dice, field, fact, subject.day_first(), slot.position, held);
-    if field.kind == Type::Picklist && held.string.is_null() {
-        let k = held::draws(field.id, slot.position) + 13;
-        (held.picklist, held.string) = term::held(layout, subject.dice, k, held.picklist);
-    }
-    let place = position(layout, dice, slot.position);
+    let held = match (field.kind, fact) {
+        (Type::Text, _) => Held { text: Value::id(ids.2), ..EMPTY },
+        (_, Some(Fact::Term(list, term))) => picked(layout, subject, slot, list, term),
+        (kind, _) => Held::typed(kind, content(layout, subject, field.id, slot.position)),
+    };
+    let held = soil(layout, subject.dice, field, fact, subject.day_first(), slot.position, held);
+    let place = position(layout, subject.dice, field, slot.position);
     finish(Ids { value: ids.0, object: ids.1, field: field.id.into() }, place, held, dice, layout, out);
+}
+
+/// A picklist's value: the reference to it, whose row holds a spelling of the term, or a text beside a lost one.
+fn picked(layout: &Layout, subject: &Subject, slot: &Slot, list: &'static str, term: &'static str) -> Held {
+    let k = held::draws(slot.field, slot.position);
+    let reference = dirt::term::picked(layout, subject.dice, k, list, term);
+    let (picklist, string) = dirt::term::held(layout, subject.dice, k + 4, reference);
+    Held { picklist, string, ..EMPTY }
 }
 
 /// The vocabulary and the place in it that a field's value has.
@@ -322,17 +327,13 @@ fn fact(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Option
         23 | 24 | 42 | 47 => Fact::Moment(moment(subject, field)?),
         _ => {
             let (list, place) = place_of(layout, subject, field, position)?;
-            Fact::Term(list, vocabulary::value_at(list, place))
+            Fact::Term(list, vocabulary::term_at(list, place))
         }
     })
 }
 
 /// The value of a field in the column of its type (for picklists the id of the value).
 fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Value {
-    if let Some((list, place)) = place_of(layout, subject, field, position) {
-        let k = held::draws(field.into(), position);
-        return term::picked(layout, subject.dice, k, list, vocabulary::value_at(list, place));
-    }
     let dice = subject.dice;
     let title = &subject.title;
     let person = |k: u64| text(words::person(dice.below(k, 4096).wrapping_add(position * 331) % 4096));

@@ -84,18 +84,20 @@ pub fn finish(ids: Ids, position: Value, held: Held, dice: Dice, layout: &Layout
     out.extend([language, text(local(dice.past(1))), Value::id(layout.user(dice, 3))]);
 }
 
-/// D27: the place of a value among those of its field, with gaps, ties and negative ones (4 %).
-pub fn position(layout: &Layout, dice: Dice, position: u64) -> Value {
-    if !dice.chance(dirt::DRAW + 20, layout.dirty(40_000)) {
+/// D27: the place of a value among those of its field, with gaps, ties and negative ones (4 %). Draws are those of
+/// the object.
+pub fn position(layout: &Layout, dice: Dice, field: &Field, position: u64) -> Value {
+    let k = draws(field, position) + 30;
+    if dice.is_fixture() || !dice.chance(k, layout.dirty(40_000)) {
         return int(position);
     }
     let place = i64::try_from(position).unwrap_or(0);
-    Value::Int([place + 3, place - 1, -place - 1, 0][dice.share(dirt::DRAW + 21, &[40, 30, 15])])
+    Value::Int([place + 3, place - 1, -place - 1, 0][dice.share(k + 1, &[40, 30, 15])])
 }
 
 /// The draws for the dirt of a value: 16 for its content, 16 for where it stands.
-pub fn draws(field: u16, position: u64) -> u64 {
-    dirt::draws(u64::from(field)) + 20_000 * position
+pub fn draws(field: &Field, position: u64) -> u64 {
+    dirt::draws(u64::from(field.id)) + 20_000 * position
 }
 
 /// What a typed value is, for the text that may stand in for it.
@@ -121,8 +123,12 @@ pub fn soil(
     position: u64,
     mut held: Held,
 ) -> Held {
-    let k = draws(field.id, position) + 16;
+    let k = draws(field, position) + 16;
     let Some(fact) = fact else { return held };
+    // What references to vocabularies become is settled with them (D20, D33).
+    if dice.is_fixture() || !held.string.is_null() {
+        return held;
+    }
     let (instead, beside) = match fact {
         // D54: 5 % of the numbers are kept as text.
         Fact::Number(_) => (50_000, 5_000),
@@ -132,7 +138,7 @@ pub fn soil(
     if dice.chance(k, layout.dirty(instead)) {
         return Held { string: stand_in(layout, dice, k + 2, fact, day_first), ..EMPTY };
     }
-    if dice.chance(k + 1, layout.dirty(beside)) {
+    if held.picklist.dirt() != Some("D20") && dice.chance(k + 1, layout.dirty(beside)) {
         held.string = super::super::Told::normalised("D26", "see the other column", serde_json::Value::Null).into();
     }
     held

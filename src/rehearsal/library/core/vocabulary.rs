@@ -214,13 +214,13 @@ pub fn value_id(name: &str, place: u64) -> Option<u64> {
     Some(FIRST_ID + (0..list).map(length).sum::<u64>() + place)
 }
 
-/// The place of a named picklist's value by its text.
-pub fn place_of(name: &str, value: &str) -> Option<u64> {
-    terms(name).iter().position(|known| *known == value).map(|place| place as u64)
+/// The place of a named picklist's term.
+pub fn place_of(name: &str, term: &str) -> Option<u64> {
+    terms(name).iter().position(|known| *known == term).map(|place| place as u64)
 }
 
-/// The value at a place of a named picklist.
-pub fn value_at(name: &str, place: u64) -> &'static str {
+/// The term at a place of a named picklist.
+pub fn term_at(name: &str, place: u64) -> &'static str {
     terms(name).get(index(place)).copied().unwrap_or_default()
 }
 
@@ -380,13 +380,7 @@ pub fn lookup(table: &str, row: u64, out: &mut Vec<Value>) {
         }
         "asset_status" => {
             let (key, name) = STATUSES[place % 14];
-            out.extend([
-                Value::id(1 + row),
-                super::dirt::term::status_key(key),
-                label(name),
-                Value::Bool(row > 6),
-                Value::id(row),
-            ]);
+            out.extend([Value::id(1 + row), label(key), label(name), Value::Bool(row > 6), Value::id(row)]);
         }
         "asset_source" => {
             let name = match row + 1 {
