@@ -2,6 +2,9 @@
 
 use super::asset::optional;
 use super::dice::{Dice, FIRST_DAY, NOW, index, instant, local};
+use super::dirt::code::owner;
+use super::dirt::draws;
+use super::dirt::term::term;
 use super::layout::{FIRST_ID, Layout, Owner, walk};
 use super::{Value, dirt, int, label, text, words};
 
@@ -66,9 +69,12 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         facts.name,
         optional(dice.chance(8, 180_000), || text(words::sentences(dice, 30, 3))),
         facts.parent.map_or(Value::Null, Value::id),
-        Value::id(layout.user(dice, 9)),
+        owner(layout, dice, draws(5), layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),
-        facts.kind,
+        match facts.kind {
+            Value::Label(kind) => term(layout, dice, draws(7), "collectionKind", kind),
+            told => told,
+        },
         optional(dice.chance(12, 400_000), || text(format!("/collections/{}", facts.id))),
         int(FIRST_ID + dice.below(13, 61)),
         facts.object.map_or(Value::Null, Value::id),
