@@ -13,6 +13,7 @@ mod described;
 mod duplicates;
 mod eav;
 mod entity;
+mod file;
 mod image;
 mod links;
 mod manifest;
@@ -37,7 +38,10 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
     for candidate in &mut candidates {
         described::fill(&tables, candidate);
         match candidate.sheet.target {
-            "promo" => promo::fill(&tables, candidate),
+            "promo" => {
+                promo::fill(&tables, candidate);
+                file::fill(&tables, candidate);
+            }
             "deliverable_image" => image::fill(&tables, candidate),
             "project" => project::fill(&tables, candidate),
             _ => collection::fill(&tables, candidate),
@@ -45,6 +49,7 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
     }
     duplicates::settle(&tables, &mut candidates);
     links::fill(&tables, &mut candidates);
+    image::settle(&mut candidates);
     let mut sheets: Vec<Sheet> = candidates.into_iter().map(|candidate| candidate.sheet).collect();
     sheets.sort_by(|a, b| (a.target, &a.source_key).cmp(&(b.target, &b.source_key)));
     sheets

@@ -1,7 +1,10 @@
 //! Assets: what each is, and the rows of `asset_master` and its six subclass tables.
 
+use super::super::Told;
 use super::dice::{Dice, exif, index, local};
 use super::dirt::code::house_code;
+use super::dirt::date::{self, Wanted};
+use super::dirt::file;
 use super::dirt::identity;
 use super::dirt::term::{picked, term};
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
@@ -353,7 +356,7 @@ fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         optional(!dice.chance(1212, 60_000), || term(layout, own, dirt::draws(8), "videoScanType", video.scan)),
         term(layout, own, dirt::draws(9), "closedCaptionInfo", vocabulary::CAPTIONS[video.captions]),
         label(video.audio),
-        label(asset.language(layout)),
+        file::language(layout, layout.dice(VIDEO, asset.row), dirt::draws(11), asset.language(layout)),
         content(Rendition::Mezzanine),
         content(Rendition::Proxy),
     ]);
@@ -368,17 +371,23 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let detail = asset.detail.map_or(Value::Null, |detail| {
         picked(layout, own, dirt::draws(6), "endpointImageDetail", vocabulary::DETAILS[detail].0)
     });
+    let (wide, high) = file::sides(layout, own, dirt::draws(1), width, height);
     let captured = asset.dates().0.saturating_sub(86_400 * (1 + dice.below(1220, 300)));
     out.extend([
         identity::subclass_id(layout, asset),
-        int(width),
-        int(height),
-        text(format!("{width}x{height}")),
+        wide,
+        high,
+        file::picture_size(layout, own, dirt::draws(3), width, height),
         optional(!dice.chance(1221, 50_000), || term(layout, own, dirt::draws(4), "colorSpace", color_space(dice))),
         int(1),
         detail,
         text(if dice.chance(1222, 600_000) { "72.0000" } else { "300.0000" }),
-        optional(dice.chance(1223, 700_000), || text(exif(captured))),
+        optional(dice.chance(1223, 700_000), || {
+            if asset.is_fixture() {
+                return Told::clean(exif(captured), date::instant_of_local(captured)).into();
+            }
+            date::text_date(layout, own, dirt::draws(8), captured, Wanted::Instant, asset.source() == 12)
+        }),
         Value::Bool(dice.chance(1224, 100_000)),
         proxy.map_or(Value::Null, |proxy| Value::id(proxy.0)),
     ]);

@@ -7,15 +7,21 @@
 use serde_json::{Value as Json, json};
 
 use super::super::super::{Disposition, Told};
-use super::super::dice::Dice;
+use super::super::dice::{Dice, date};
 use super::super::layout::Layout;
 use super::super::media::Format;
 use super::super::{Value, label, text};
+use super::date::Wanted;
 
 /// Forms of a size as text.
 pub const SIZE_FORMS: u64 = 15;
 /// Forms of a format.
 pub const FORMAT_FORMS: u64 = 15;
+
+/// Whether a cell is dirty: of a fixture never by chance.
+fn soiled(layout: &Layout, dice: Dice, k: u64, ppm: u64) -> bool {
+    !dice.is_fixture() && dice.chance(k, layout.dirty(ppm))
+}
 
 /// A size as the answer key knows it.
 pub fn size(width: u64, height: u64) -> Json {
@@ -25,11 +31,11 @@ pub fn size(width: u64, height: u64) -> Json {
 /// D61: a size in pixels as text. 40 % in another form; 1 % tell another size than the picture has (a size that
 /// disagrees with a better source gives RESOLUTION_CONFLICT there). Draws `k` to `k + 3`.
 pub fn picture_size(layout: &Layout, dice: Dice, k: u64, width: u64, height: u64) -> Value {
-    if dice.chance(k, layout.dirty(10_000)) {
+    if soiled(layout, dice, k, 10_000) {
         let (width, height) = dice.pick(k + 1, &[(1024, 768), (800, 600), (1280, 1024)]);
         return Told::warned("D61", format!("{width}x{height}"), size(width, height), "RESOLUTION_CONFLICT").into();
     }
-    if dice.chance(k + 2, layout.dirty(400_000)) {
+    if soiled(layout, dice, k + 2, 400_000) {
         return size_form(dice.below(k + 3, SIZE_FORMS), width, height);
     }
     Told::clean(format!("{width}x{height}"), size(width, height)).into()
@@ -68,7 +74,7 @@ pub fn size_form(number: u64, width: u64, height: u64) -> Value {
 
 /// D61: the two sides of a picture as integers: 1 % missing, 1 % zero. Draws `k` and `k + 1`.
 pub fn sides(layout: &Layout, dice: Dice, k: u64, width: u64, height: u64) -> (Value, Value) {
-    if !dice.chance(k, layout.dirty(20_000)) {
+    if !soiled(layout, dice, k, 20_000) {
         return (Value::id(width), Value::id(height));
     }
     if dice.below(k + 1, 2) == 0 {
@@ -80,7 +86,7 @@ pub fn sides(layout: &Layout, dice: Dice, k: u64, width: u64, height: u64) -> (V
 
 /// D60: an aspect ratio in one of its forms, 8 % of the cells. Draws `k` to `k + 2`.
 pub fn ratio(layout: &Layout, dice: Dice, k: u64, ratio: &'static str) -> Value {
-    if dice.chance(k, layout.dirty(80_000)) { ratio_form(dice.below(k + 1, 6), ratio) } else { label(ratio) }
+    if soiled(layout, dice, k, 80_000) { ratio_form(dice.below(k + 1, 6), ratio) } else { label(ratio) }
 }
 
 /// D60: one of the forms of a ratio, by number.
@@ -108,7 +114,7 @@ pub fn ratio_form(number: u64, ratio: &'static str) -> Value {
 
 /// D65: a language in one of its forms, 12 % of the cells. Draws `k` and `k + 1`.
 pub fn language(layout: &Layout, dice: Dice, k: u64, tag: &'static str) -> Value {
-    if dice.chance(k, layout.dirty(120_000)) { language_form(dice.below(k + 1, 10), tag) } else { label(tag) }
+    if soiled(layout, dice, k, 120_000) { language_form(dice.below(k + 1, 10), tag) } else { label(tag) }
 }
 
 /// D65: one of the forms of a language, by number; `zxx` stands for itself, `und` for nothing without a word
@@ -146,10 +152,10 @@ pub fn language_form(number: u64, tag: &'static str) -> Value {
 /// D66: a format in one of its forms, 55 % of the cells; one in a hundred names another format or none that is listed.
 /// Draws `k` to `k + 2`.
 pub fn format(layout: &Layout, dice: Dice, k: u64, format: &Format) -> Value {
-    if dice.chance(k, layout.dirty(10_000)) {
+    if soiled(layout, dice, k, 10_000) {
         return format_form([13, 14, 7, 12][super::super::dice::index(dice.below(k + 1, 4))]);
     }
-    if !dice.chance(k + 2, layout.dirty(550_000)) {
+    if !soiled(layout, dice, k + 2, 550_000) {
         return label(format.name);
     }
     let forms: [&'static str; 4] = match format.name {
@@ -191,7 +197,7 @@ pub fn format_form(number: u64) -> Value {
 
 /// D66: a MIME type; 2 % say nothing but that there are bytes. Draw `k`.
 pub fn mime(layout: &Layout, dice: Dice, k: u64, format: &Format) -> Value {
-    if dice.chance(k, layout.dirty(20_000)) {
+    if soiled(layout, dice, k, 20_000) {
         return Told::warned("D66", "application/octet-stream", "OCTET-STREAM", "FORMAT_UNKNOWN").into();
     }
     Told::clean(format.mime, format.name).into()
@@ -199,12 +205,12 @@ pub fn mime(layout: &Layout, dice: Dice, k: u64, format: &Format) -> Value {
 
 /// D66: the container as a media report names it; missing in 1 %. Draw `k`.
 pub fn container(layout: &Layout, dice: Dice, k: u64, format: &Format) -> Value {
-    if dice.chance(k, layout.dirty(10_000)) { Value::Null } else { Told::clean(format.report, format.name).into() }
+    if soiled(layout, dice, k, 10_000) { Value::Null } else { Told::clean(format.report, format.name).into() }
 }
 
 /// D70: a file's name; 2 % with what file systems refuse. Draws `k` and `k + 1`.
 pub fn name(layout: &Layout, dice: Dice, k: u64, clean: String) -> Value {
-    if dice.chance(k, layout.dirty(20_000)) { name_form(dice.below(k + 1, 12), &clean) } else { text(clean) }
+    if soiled(layout, dice, k, 20_000) { name_form(dice.below(k + 1, 12), &clean) } else { text(clean) }
 }
 
 /// D70: one of the forms of a file's name, by number: kept as it is, but that blanks at its ends and line breaks go
@@ -230,7 +236,7 @@ pub fn name_form(number: u64, clean: &str) -> Value {
 
 /// The bytes of a file; 0.3 % none or less than none, which is no number of bytes. Draws `k` and `k + 1`.
 pub fn bytes(layout: &Layout, dice: Dice, k: u64, bytes: u64) -> Value {
-    if dice.chance(k, layout.dirty(3_000)) {
+    if soiled(layout, dice, k, 3_000) {
         let raw = if dice.below(k + 1, 2) == 0 { 0 } else { -1 };
         return Told::dropped("D54", Value::Int(raw), "INVALID_NUMBER").into();
     }
@@ -240,7 +246,7 @@ pub fn bytes(layout: &Layout, dice: Dice, k: u64, bytes: u64) -> Value {
 /// D71: where an object lies in S3; 2 % with odd characters (kept) or no such place at all (dropped). Draws `k` and
 /// `k + 1`.
 pub fn place(layout: &Layout, dice: Dice, k: u64, bucket: &str, folder: &str, name: &str) -> Value {
-    let number = if dice.chance(k, layout.dirty(20_000)) { Some(dice.below(k + 1, 14)) } else { None };
+    let number = if soiled(layout, dice, k, 20_000) { Some(dice.below(k + 1, 14)) } else { None };
     place_form(number, bucket, folder, name)
 }
 
@@ -273,7 +279,7 @@ pub fn place_form(number: Option<u64>, bucket: &str, folder: &str, name: &str) -
 
 /// D72: a checksum of so many hexadecimal digits in a column of that width; 1 % in another form. Draws `k` and `k + 1`.
 pub fn checksum(layout: &Layout, dice: Dice, k: u64, hex: String) -> Value {
-    if dice.chance(k, layout.dirty(10_000)) { checksum_form(dice.below(k + 1, 8), &hex) } else { text(hex) }
+    if soiled(layout, dice, k, 10_000) { checksum_form(dice.below(k + 1, 8), &hex) } else { text(hex) }
 }
 
 /// D72: one of the forms of a checksum, by number. Shorter ones are filled up with blanks, as the column is.
@@ -289,9 +295,31 @@ pub fn checksum_form(number: u64, hex: &str) -> Value {
     }
 }
 
+/// D47, D48, D49: until when something may be used, as text, mostly a date of D45. 0.5 % open ends, 0.5 % the sentinels
+/// that stand for one, and 0.4 % a day before it was approved. Draws `k` to `k + 11`.
+pub fn expiry(layout: &Layout, dice: Dice, k: u64, moment: u64, approved: Option<u64>, day_first: bool) -> Value {
+    if dice.is_fixture() {
+        return text(date(moment));
+    }
+    if soiled(layout, dice, k + 4, 5_000) {
+        return super::date::open(dice.below(k + 5, 4) > 0);
+    }
+    if soiled(layout, dice, k + 6, 5_000) {
+        let raw = dice.pick(k + 7, &["2099-12-31", "9999-12-31"]);
+        return Told::warned("D48", raw, super::date::OPEN, "OPEN_ENDED").into();
+    }
+    if let Some(approved) = approved
+        && soiled(layout, dice, k + 8, 6_000)
+    {
+        let before = date(approved - 86_400 * (3 + dice.below(k + 9, 90)));
+        return Told::warned("D49", before.clone(), before, "DATE_ORDER").into();
+    }
+    super::date::text_date(layout, dice, k, moment, Wanted::Date, day_first)
+}
+
 /// D21: the id of a user who is missing, 0.8 %. Draws `k` and `k + 1`.
 pub fn approver(layout: &Layout, dice: Dice, k: u64, user: u64) -> Value {
-    if dice.chance(k, layout.dirty(8_000)) {
+    if soiled(layout, dice, k, 8_000) {
         let lost = Value::id(super::super::layout::NOWHERE + dice.below(k + 1, 1_000_000));
         return Told::dropped("D21", lost, "OWNER_UNRESOLVED").disposed(Disposition::Warned).into();
     }
