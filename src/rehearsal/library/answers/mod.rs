@@ -4,7 +4,8 @@
 //!
 //! `tables` (rows by id) and `sheet` (one candidate's outcome) stand below `entity` (candidates, scope, the asset, its
 //! version and contents); a file for each target type fills the sheets; `duplicates` and `links` look at all of them at
-//! the end. `compare` holds mapped datasets against the sheets.
+//! the end. `compare` holds mapped datasets against the sheets, `write` writes them, `manifest` lists dirty
+//! cells.
 
 mod collection;
 mod compare;
@@ -14,13 +15,18 @@ mod eav;
 mod entity;
 mod image;
 mod links;
+mod manifest;
 mod project;
 mod promo;
 mod sheet;
 mod tables;
+mod version;
+mod write;
 
 pub use compare::{Comparison, Difference, compare};
+pub use manifest::{DirtyCell, each as each_dirty_cell};
 pub use sheet::{REJECT_REASONS, Sheet, Warning};
+pub use write::{Written, write};
 
 use super::Library;
 

@@ -2,6 +2,7 @@
 
 use super::dice::{Dice, exif, index, local};
 use super::dirt::code::house_code;
+use super::dirt::identity;
 use super::dirt::term::{picked, term};
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
 use super::media::{Rendition, Video, format_of, image_size, renditions};
@@ -226,7 +227,7 @@ impl Layout {
     /// Whether a video has a promo row (one whose reference is in order).
     fn has_promo(&self, video: u64) -> bool {
         let (first, step) = (self.promo_videos.position(video), self.blocks.count(Kind::Video).max(1));
-        (first..self.promos).step_by(index(step)).any(|promo| !super::promo::orphaned(self, promo))
+        (first..self.promos).step_by(index(step)).any(|promo| !super::promo::misplaced(self, promo))
     }
 
     fn has_deliverable(&self, image: u64) -> bool {
@@ -250,14 +251,14 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     out.extend([
         Value::id(asset.id),
         text(dice.uuid(1032)),
-        label(asset.kind.label()),
+        identity::declared_type(layout, asset),
         if asset.is_fixture() { text(name) } else { dirt::title(layout, dice, name) },
         optional(dice.chance(1034, 340_000), || text(words::sentences(dice, 1100, 6))),
         optional(dice.chance(1035, 820_000), || text(format!("EXT-{}", asset.id))),
         optional(asset.tells_house_code(), || house_code(layout, dice, dirt::draws(6), asset.title.house_code())),
         dirt::term::status(layout, dice, [3, 7, 10, 4, 1 + dice.zipf(1037, 10)][dice.share(1036, &[88, 4, 3, 3])]),
         int(asset.source()),
-        Value::id(asset.current(layout).id),
+        current_version(layout, asset),
         asset.timeline(layout).map_or(Value::Null, Value::id),
         layout.object_id(asset.owner()).map_or(Value::Null, Value::id),
         dirt::code::owner(layout, dice, dirt::draws(12), owner),
@@ -274,6 +275,17 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         int(dice.below(1044, 9)),
         optional(dice.chance(1045, 1_000), || int(100_000 + asset.id)),
     ]);
+}
+
+/// The pointer to the current version, or to the first version of the next asset (D22).
+fn current_version(layout: &Layout, asset: &Asset) -> Value {
+    let version = asset.current(layout);
+    match version.row {
+        Some(row) if identity::versions(layout, asset) == identity::Versions::Astray => {
+            identity::astray(FIRST_ID + (row + 1) % layout.versions.total())
+        }
+        _ => Value::id(version.id),
+    }
 }
 
 /// The value, if there is to be one.
@@ -299,7 +311,7 @@ pub fn subclass(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         Kind::Document => {
             let pages = layout.texts.start(if asset.is_fixture() { 0 } else { layout.blocks.ordinal(asset.row) });
             out.extend([
-                Value::id(asset.id),
+                identity::subclass_id(layout, asset),
                 int(1 + dice.below(1200, 90)),
                 label("PDF"),
                 text(words::person(dice.below(1201, 4096))),
@@ -330,7 +342,7 @@ fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let content =
         |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     out.extend([
-        Value::id(asset.id),
+        identity::subclass_id(layout, asset),
         content(Rendition::Source),
         optional(!dice.chance(1210, 40_000), || label(video.size.ratio)),
         optional(!dice.chance(1211, 90_000), || text(video.size.text())),
@@ -358,7 +370,7 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     });
     let captured = asset.dates().0.saturating_sub(86_400 * (1 + dice.below(1220, 300)));
     out.extend([
-        Value::id(asset.id),
+        identity::subclass_id(layout, asset),
         int(width),
         int(height),
         text(format!("{width}x{height}")),

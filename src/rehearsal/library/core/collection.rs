@@ -21,7 +21,8 @@ pub fn name(layout: &Layout, row: u64) -> String {
 /// A row of `asset_collection`.
 pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(TABLE, row);
-    let kind = dirt::out_of_scope_collection(layout, dice).unwrap_or(kind(dice));
+    let kind = dirt::out_of_scope_collection(layout, dice)
+        .unwrap_or_else(|| term(layout, dice, draws(7), "collectionKind", kind(dice)));
     let parent = layout.collections[index(row)].0;
     let facts = Facts {
         id: FIRST_ID + row,
@@ -47,7 +48,7 @@ pub struct Facts {
     /// The id of the parent.
     pub parent: Option<u64>,
     /// `collection_kind`.
-    pub kind: &'static str,
+    pub kind: Value,
     /// The metadata object's id.
     pub object: Option<u64>,
     /// How many items it has.
@@ -71,7 +72,7 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         facts.parent.map_or(Value::Null, Value::id),
         owner(layout, dice, draws(5), layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),
-        term(layout, dice, draws(7), "collectionKind", facts.kind),
+        facts.kind,
         optional(dice.chance(12, 400_000), || text(format!("/collections/{}", facts.id))),
         int(FIRST_ID + dice.below(13, 61)),
         facts.object.map_or(Value::Null, Value::id),

@@ -24,9 +24,9 @@ pub fn image(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let place = layout.blocks.nth(Kind::Image, layout.deliverable_places.at(row));
     let asset = Asset::row(layout, place);
     let deleted = dirt::deleted(layout, dice, 25_000).0;
-    let id = if orphaned(layout, row) { dirt::nowhere(dice) } else { asset.id };
+    let reference = if orphaned(layout, row) { dirt::lost(dirt::nowhere(dice)) } else { Value::id(asset.id) };
     let title = dirt::title(layout, dice, asset.name());
-    write(layout, dice, FIRST_ID + row, (Value::id(id), &asset), title, deleted, out);
+    write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 
 /// The columns of `deliverable_image`; the reference may differ from the asset whose facts it tells.

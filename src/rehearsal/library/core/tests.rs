@@ -37,10 +37,7 @@ fn ids(library: &Library, table: &str, column: &str) -> HashSet<i64> {
 }
 
 fn number(value: &Value) -> Option<i64> {
-    match value {
-        Value::Int(number) => Some(*number),
-        _ => None,
-    }
+    value.number()
 }
 
 #[test]
