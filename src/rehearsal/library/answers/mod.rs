@@ -14,13 +14,17 @@ mod duplicates;
 mod eav;
 mod entity;
 mod file;
+mod house_code;
 mod image;
 mod links;
 mod manifest;
+mod owner;
 mod project;
 mod promo;
 mod sheet;
 mod tables;
+mod term;
+mod title_link;
 mod version;
 mod write;
 
@@ -37,6 +41,9 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
     let mut candidates = entity::candidates(&tables);
     for candidate in &mut candidates {
         described::fill(&tables, candidate);
+        house_code::fill(&tables, candidate);
+        owner::fill(&tables, candidate);
+        term::fill(&tables, candidate);
         match candidate.sheet.target {
             "promo" => {
                 promo::fill(&tables, candidate);
@@ -46,6 +53,9 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
             "project" => project::fill(&tables, candidate),
             _ => collection::fill(&tables, candidate),
         }
+    }
+    for candidate in &mut candidates {
+        term::legacy(&mut candidate.sheet);
     }
     duplicates::settle(&tables, &mut candidates);
     links::fill(&tables, &mut candidates);

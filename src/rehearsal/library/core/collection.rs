@@ -21,7 +21,8 @@ pub fn name(layout: &Layout, row: u64) -> String {
 /// A row of `asset_collection`.
 pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(TABLE, row);
-    let kind = dirt::out_of_scope_collection(layout, dice).unwrap_or_else(|| label(kind(dice)));
+    let kind = dirt::out_of_scope_collection(layout, dice)
+        .unwrap_or_else(|| term(layout, dice, draws(7), "collectionKind", kind(dice)));
     let parent = layout.collections[index(row)].0;
     let facts = Facts {
         id: FIRST_ID + row,
@@ -71,10 +72,7 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         facts.parent.map_or(Value::Null, Value::id),
         owner(layout, dice, draws(5), layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),
-        match facts.kind {
-            Value::Label(kind) => term(layout, dice, draws(7), "collectionKind", kind),
-            told => told,
-        },
+        facts.kind,
         optional(dice.chance(12, 400_000), || text(format!("/collections/{}", facts.id))),
         int(FIRST_ID + dice.below(13, 61)),
         facts.object.map_or(Value::Null, Value::id),
