@@ -7,8 +7,9 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::args::{
-    CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare, LibraryShape, LibraryVerb,
-    LoadArgs, Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
+    CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare, LibraryShape,
+    LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs,
+    TransformArgs, Verify, put,
 };
 use super::{Surroundings, output, rows};
 use crate::config::{Config, Flags, is_elsewhere};

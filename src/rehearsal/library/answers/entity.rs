@@ -40,6 +40,10 @@ const TABLES: &[&str] = &[
     "file_info",
     "metadata_property_text",
     "security_user",
+    "asset_status",
+    "project_type",
+    "title",
+    "dynamic_property",
 ];
 
 /// The tables of the subclasses that have contents, and their class.

@@ -13,14 +13,19 @@ mod described;
 mod duplicates;
 mod eav;
 mod entity;
+mod file;
+mod house_code;
 mod identity;
 mod image;
 mod links;
 mod manifest;
+mod owner;
 mod project;
 mod promo;
 mod sheet;
 mod tables;
+mod term;
+mod title_link;
 mod version;
 mod write;
 
@@ -39,15 +44,25 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
     for candidate in &mut candidates {
         identity::fill(&tables, &registry, candidate);
         described::fill(&tables, candidate);
+        house_code::fill(&tables, candidate);
+        owner::fill(&tables, candidate);
+        term::fill(&tables, candidate);
         match candidate.sheet.target {
-            "promo" => promo::fill(&tables, candidate),
+            "promo" => {
+                promo::fill(&tables, candidate);
+                file::fill(&tables, candidate);
+            }
             "deliverable_image" => image::fill(&tables, candidate),
             "project" => project::fill(&tables, candidate),
             _ => collection::fill(&tables, candidate),
         }
     }
+    for candidate in &mut candidates {
+        term::legacy(&mut candidate.sheet);
+    }
     duplicates::settle(&tables, &mut candidates);
     links::fill(&tables, &mut candidates);
+    image::settle(&mut candidates);
     let mut sheets: Vec<Sheet> = candidates.into_iter().map(|candidate| candidate.sheet).collect();
     sheets.sort_by(|a, b| (a.target, &a.source_key).cmp(&(b.target, &b.source_key)));
     sheets

@@ -6,8 +6,9 @@ use super::super::{Disposition, Told};
 use super::asset::{Asset, Version, audio_millis, optional};
 use super::dice::{NOW, date, index, instant, local};
 use super::dirt::identity::{self, Versions};
+use super::dirt::{draws, file};
 use super::layout::{CONTENT, FIRST_ID, Layout};
-use super::media::{Format, Rendition, Video, format_of, image_size, rendition_format};
+use super::media::{Format, Rendition, SIDECAR, Video, format_of, image_size, rendition_format};
 use super::spread::Kind;
 use super::{Value, array, dirt, int, label, text, words};
 
@@ -172,7 +173,7 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
         int(FIRST_ID + dice.below(2, 200)),
         Value::id(content.id),
         int(content.bytes(layout)),
-        label(format.mime),
+        file::mime(layout, dice, draws(10), format),
         opt_text(size.map(|size| size.0.to_string())),
         opt_text(size.map(|size| size.1.to_string())),
         video.as_ref().map_or(Value::Null, |video| label(video.size.ratio)),
@@ -186,7 +187,7 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
         optional(video.is_some(), || label(format.codec)),
         optional(sound, || label(if asset.kind == Kind::Audio { "PCM" } else { sound_codec(format) })),
         optional(sound, || label("2")),
-        optional(sound, || label(asset.language(layout))),
+        optional(sound, || file::language(layout, dice, draws(24), asset.language(layout))),
         Value::Bool(false),
         content.media.map_or(Value::Null, Value::id),
         text(local(asset.dates().0)),
@@ -201,25 +202,26 @@ fn sound_codec(format: &Format) -> &'static str {
 /// A row of `file_info`: the file of a content, or one that no content has.
 pub fn file(layout: &Layout, id: u64, content: Option<&Content<'_>>, out: &mut Vec<Value>) {
     let dice = layout.dice(46, id.wrapping_sub(FIRST_ID));
-    let (name, format, mime, bytes, at) = match content {
+    let (name, format, bytes, at) = match content {
         Some(content) => {
             let format = content.format(layout);
-            (content.file_name(layout), format.name, format.mime, content.bytes(layout), content.asset.dates().0)
+            (content.file_name(layout), format, content.bytes(layout), content.asset.dates().0)
         }
-        None => {
-            (format!("sidecar_{id}.srt"), "SRT", "application/x-subrip", 2_000 + dice.below(0, 90_000), dice.past(1))
-        }
+        None => (format!("sidecar_{id}.srt"), &SIDECAR, 2_000 + dice.below(0, 90_000), dice.past(1)),
     };
     let tags = dice.chance(10, 200_000).then(|| array(&[words::keyword(dice.below(11, 500)), "checked".to_owned()]));
     out.extend([
         Value::id(id),
         text(dice.uuid(3)),
-        text(name),
-        label(format),
-        label(mime),
-        int(bytes),
+        file::name(layout, dice, draws(2), name),
+        file::format(layout, dice, draws(3), format),
+        file::mime(layout, dice, draws(4), format),
+        file::bytes(layout, dice, draws(5), bytes),
         text(local(at)),
-        optional(!dice.chance(5, 120_000), || text(format!("{:016x}{:016x}", dice.draw(6), dice.draw(7)))),
+        optional(!dice.chance(5, 120_000), || {
+            let hex = format!("{:016x}{:016x}", dice.draw(6), dice.draw(7));
+            file::checksum(layout, dice, draws(7), hex)
+        }),
         optional(dice.chance(8, 300_000), || {
             text(format!("\\x{:016x}{:016x}{:08x}", dice.draw(6), dice.draw(7), dice.draw(9) >> 32))
         }),
@@ -237,7 +239,7 @@ pub fn media(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
     out.extend([
         content.media.map_or(Value::Null, Value::id),
         Value::id(content.id),
-        label(format.report),
+        file::container(layout, dice, draws(2), format),
         optional(format.name == "MXF", || label("OP1a")),
         millis.map_or(Value::Null, int),
         opt_text(millis.map(|millis| format!("{} s {} ms", millis / 1000, millis % 1000))),
@@ -294,7 +296,7 @@ pub fn audio_track(layout: &Layout, id: u64, content: &Content<'_>, order: u64, 
         label("L R"),
         int(48_000),
         int(if codec == "AAC" { 192_000 } else { 2_304_000 }),
-        label(content.asset.language(layout)),
+        file::language(layout, dice, draws(8), content.asset.language(layout)),
         optional(dice.chance(0, 200_000), || text(format!("Mix {}", order + 1))),
     ]);
 }

@@ -92,6 +92,9 @@ pub const FORMATS: [Format; 9] = [
     format("ZIP", "zip", "application/zip", "ZIP", "ZIP", "pkg", ""),
 ];
 
+/// The format of captions beside a video.
+pub const SIDECAR: Format = format("SRT", "srt", "application/x-subrip", "SubRip", "SubRip", "srt", "SRT");
+
 /// A frame rate: its text, the fraction, the frames counted a second.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rate {

@@ -5,10 +5,13 @@ use serde_json::Value as Json;
 use super::super::{Disposition, Told};
 use super::asset::optional;
 use super::dice::{Dice, FIRST_DAY, NOW, date, index};
+use super::dirt::code::user_named;
 use super::dirt::date::Wanted;
+use super::dirt::draws;
+use super::dirt::term::{lookup, term};
 use super::layout::{FIRST_ID, Layout, NOWHERE, Owner, walk};
 use super::vocabulary::{PROJECT_STATES, PROJECT_TYPES};
-use super::{Value, array, dirt, int, label, text, user, words};
+use super::{Value, array, dirt, int, label, text, words};
 
 const TABLE: u32 = 86;
 
@@ -53,14 +56,16 @@ pub fn write(
         dirt::identity::uuid(layout, dice, dirt::draws(1), dice.uuid(9), before),
         name,
         project_code(layout, dice, format!("P-{}-{:04}", 2010 + ids.0 % 15, ids.0 / 15)),
-        Value::id(FIRST_ID + dice.zipf(11, PROJECT_TYPES.len() as u64)),
+        lookup(layout, dice, draws(4), FIRST_ID + dice.zipf(11, PROJECT_TYPES.len() as u64)),
         optional(dice.chance(12, 500_000), || text(words::sentences(dice, 40, 4))),
         Value::id(ids.1),
-        text(user::name(dice.zipf(13, layout.users))),
+        user_named(layout, dice, draws(7), dice.zipf(13, layout.users)),
         optional(dice.chance(14, 700_000), || text(words::person(dice.below(15, 4096)))),
         optional(dice.chance(16, 800_000), || label(dice.pick(17, &["On-Air", "Marketing", "Creative", "Operations"]))),
         optional(budget, || amount(layout, dice)),
-        optional(budget, || label(dice.pick(20, &["USD", "USD", "EUR", "GBP", "CAD"]))),
+        optional(budget, || {
+            term(layout, dice, draws(11), "currency", dice.pick(20, &["USD", "USD", "EUR", "GBP", "CAD"]))
+        }),
         optional(dice.chance(21, 850_000), || {
             dirt::date::text_date(layout, dice, dirt::draws(12), start, Wanted::Date, false)
         }),
@@ -68,7 +73,7 @@ pub fn write(
         optional(dice.chance(23, 600_000), || air_date(layout, dice, due + 86_400 * (1 + dice.below(24, 90)))),
         Value::Bool(dice.chance(25, 100_000)),
         optional(dice.chance(26, 50_000), || Value::id(layout.user(dice, 27))),
-        label(PROJECT_STATES[index(dice.below(28, PROJECT_STATES.len() as u64))]),
+        term(layout, dice, draws(17), "status", PROJECT_STATES[index(dice.below(28, PROJECT_STATES.len() as u64))]),
         ids.2.map_or(Value::Null, Value::id),
         optional(dice.chance(29, 500_000), || text(tags)),
         deleted,
