@@ -63,7 +63,6 @@ joined as (
         coalesce(d.cast_names, distinct_folded(c.cast_names)) as cast_names,
         d.directors,
         d.release_year,
-        coalesce(d.eidr, eidr(c.eidr)['value']) as eidr,
         d.first_air_date,
         d.rights_notes,
         d.telecine,
@@ -117,7 +116,7 @@ select
     v.studio,
     v.rating,
     j.release_year,
-    j.eidr,
+    i.eidr,
     j.first_air_date,
     j.rights_notes,
     j.telecine,
@@ -139,12 +138,14 @@ select
         t.warnings,
         h.warnings,
         j.described_warnings,
-        r.warnings
+        r.warnings,
+        i.warnings
     ) as warnings
 from joined j
 left join titles t on t.source_key = j.source_key
 left join house_codes h on h.source_key = j.source_key
 left join terms v on v.source_key = j.source_key
 left join term_lists r on r.source_key = j.source_key
+left join eidrs i on i.source_key = j.source_key
 left join title_link l on l.source_key = j.source_key
 left join title_card c on c.title_id = l.title_id

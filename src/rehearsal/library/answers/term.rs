@@ -38,10 +38,12 @@ type Field = (&'static str, bool, &'static [Source]);
 
 use Source::{Described, ImagePick, Lookup, Own, Status, Subclass, Title, Track};
 
-const COMMON: [Field; 3] = [
+const COMMON: [Field; 4] = [
     ("titleClass", false, &[Described(7)]),
     ("rating", false, &[Described(37), Title("rating")]),
     ("studio", false, &[Described(36), Title("studio")]),
+    // No vocabulary, but read alike (D15).
+    ("eidr", false, &[Described(40), Title("eidr")]),
 ];
 
 const PROMO: [Field; 6] = [
