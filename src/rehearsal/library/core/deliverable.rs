@@ -71,8 +71,8 @@ pub fn write(
         }),
         optional(dice.chance(16, 250_000), || text(words::sentences(dice, 40, 3))),
         deleted,
-        text(local(created)),
-        text(local(updated)),
+        dirt::date::audit(layout, dice, dirt::draws(22), created),
+        dirt::date::changed(layout, dice, dirt::draws(23), (created, updated)),
     ]);
 }
 

@@ -83,7 +83,7 @@ pub fn write(
         optional(dice.chance(11, 750_000), || text(format!("NLCP{:04}H", id % 10_000))),
         term(layout, dice, draws(20), "closedCaptionInfo", CAPTIONS[video.captions]),
         deleted,
-        text(instant(created)),
+        dirt::date::made(layout, dice, dirt::draws(22), created),
     ]);
 }
 
