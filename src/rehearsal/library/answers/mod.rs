@@ -18,6 +18,7 @@ mod project;
 mod promo;
 mod sheet;
 mod tables;
+mod version;
 
 pub use compare::{Comparison, Difference, compare};
 pub use sheet::{REJECT_REASONS, Sheet, Warning};

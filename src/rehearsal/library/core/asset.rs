@@ -1,6 +1,7 @@
 //! Assets: what each is, and the rows of `asset_master` and its six subclass tables.
 
 use super::dice::{Dice, exif, index, local};
+use super::dirt::identity;
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
 use super::media::{Rendition, Video, format_of, image_size, renditions};
 use super::spread::Kind;
@@ -219,7 +220,7 @@ impl Layout {
     /// Whether a video has a promo row (one whose reference is in order).
     fn has_promo(&self, video: u64) -> bool {
         let (first, step) = (self.promo_videos.position(video), self.blocks.count(Kind::Video).max(1));
-        (first..self.promos).step_by(index(step)).any(|promo| !super::promo::orphaned(self, promo))
+        (first..self.promos).step_by(index(step)).any(|promo| !super::promo::misplaced(self, promo))
     }
 
     fn has_deliverable(&self, image: u64) -> bool {
@@ -243,14 +244,17 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     out.extend([
         Value::id(asset.id),
         text(dice.uuid(1032)),
-        label(asset.kind.label()),
-        if asset.is_fixture() { text(name) } else { dirt::title(layout, dice, name) },
-        optional(dice.chance(1034, 340_000), || text(words::sentences(dice, 1100, 6))),
+        identity::declared_type(layout, asset),
+        if file_like { dirt::name::title(layout, dice, name) } else { dirt::name::of_asset(layout, dice, asset, name) },
+        optional(dice.chance(1034, 340_000), || {
+            let style = dirt::text::Style { lines: true, html: true, title: false };
+            dirt::text::from(layout, dice, dirt::draws(4), Some(asset.source()), words::sentences(dice, 1100, 6), style)
+        }),
         optional(dice.chance(1035, 820_000), || text(format!("EXT-{}", asset.id))),
         optional(asset.tells_house_code(), || text(asset.title.house_code())),
         int([3, 7, 10, 4, 1 + dice.zipf(1037, 10)][dice.share(1036, &[88, 4, 3, 3])]),
         int(asset.source()),
-        Value::id(asset.current(layout).id),
+        current_version(layout, asset),
         asset.timeline(layout).map_or(Value::Null, Value::id),
         layout.object_id(asset.owner()).map_or(Value::Null, Value::id),
         Value::id(owner),
@@ -267,6 +271,17 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         int(dice.below(1044, 9)),
         optional(dice.chance(1045, 1_000), || int(100_000 + asset.id)),
     ]);
+}
+
+/// The pointer to the current version, or to the first version of the next asset (D22).
+fn current_version(layout: &Layout, asset: &Asset) -> Value {
+    let version = asset.current(layout);
+    match version.row {
+        Some(row) if identity::versions(layout, asset) == identity::Versions::Astray => {
+            identity::astray(FIRST_ID + (row + 1) % layout.versions.total())
+        }
+        _ => Value::id(version.id),
+    }
 }
 
 /// The value, if there is to be one.
@@ -292,7 +307,7 @@ pub fn subclass(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         Kind::Document => {
             let pages = layout.texts.start(if asset.is_fixture() { 0 } else { layout.blocks.ordinal(asset.row) });
             out.extend([
-                Value::id(asset.id),
+                identity::subclass_id(layout, asset),
                 int(1 + dice.below(1200, 90)),
                 label("PDF"),
                 text(words::person(dice.below(1201, 4096))),
@@ -322,7 +337,7 @@ fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let content =
         |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     out.extend([
-        Value::id(asset.id),
+        identity::subclass_id(layout, asset),
         content(Rendition::Source),
         optional(!dice.chance(1210, 40_000), || label(video.size.ratio)),
         optional(!dice.chance(1211, 90_000), || text(video.size.text())),
@@ -347,7 +362,7 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let detail = asset.detail.and_then(|detail| vocabulary::value_id("endpointImageDetail", detail as u64));
     let captured = asset.dates().0.saturating_sub(86_400 * (1 + dice.below(1220, 300)));
     out.extend([
-        Value::id(asset.id),
+        identity::subclass_id(layout, asset),
         int(width),
         int(height),
         text(format!("{width}x{height}")),

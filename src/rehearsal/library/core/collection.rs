@@ -18,11 +18,11 @@ pub fn name(layout: &Layout, row: u64) -> String {
 /// A row of `asset_collection`.
 pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(TABLE, row);
-    let kind = dirt::out_of_scope_collection(layout, dice).unwrap_or(kind(dice));
+    let kind = dirt::out_of_scope_collection(layout, dice).unwrap_or_else(|| label(kind(dice)));
     let parent = layout.collections[index(row)].0;
     let facts = Facts {
         id: FIRST_ID + row,
-        name: dirt::title(layout, dice, name(layout, row)),
+        name: dirt::name::title(layout, dice, name(layout, row)),
         parent: (parent > 0).then(|| FIRST_ID + u64::from(parent) - 1),
         kind,
         object: layout.object_id(Owner::Collection(row)),
@@ -44,7 +44,7 @@ pub struct Facts {
     /// The id of the parent.
     pub parent: Option<u64>,
     /// `collection_kind`.
-    pub kind: &'static str,
+    pub kind: Value,
     /// The metadata object's id.
     pub object: Option<u64>,
     /// How many items it has.
@@ -64,11 +64,13 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         Value::id(facts.id),
         text(dice.uuid(6)),
         facts.name,
-        optional(dice.chance(8, 180_000), || text(words::sentences(dice, 30, 3))),
+        optional(dice.chance(8, 180_000), || {
+            dirt::text::body(layout, dice, dirt::draws(3), words::sentences(dice, 30, 3), true)
+        }),
         facts.parent.map_or(Value::Null, Value::id),
         Value::id(layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),
-        label(facts.kind),
+        facts.kind,
         optional(dice.chance(12, 400_000), || text(format!("/collections/{}", facts.id))),
         int(FIRST_ID + dice.below(13, 61)),
         facts.object.map_or(Value::Null, Value::id),

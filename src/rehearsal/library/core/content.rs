@@ -1,7 +1,11 @@
 //! Versions, their contents, files, and what was measured in them.
 
+use serde_json::Value as Json;
+
+use super::super::{Disposition, Told};
 use super::asset::{Asset, Version, audio_millis, optional};
 use super::dice::{NOW, date, index, instant, local};
+use super::dirt::identity::{self, Versions};
 use super::layout::{CONTENT, FIRST_ID, Layout};
 use super::media::{Format, Rendition, Video, format_of, image_size, rendition_format};
 use super::spread::Kind;
@@ -34,14 +38,19 @@ pub fn version(layout: &Layout, asset: &Asset, number: u64, out: &mut Vec<Value>
         |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     let (created, updated) = asset.dates();
     let at = created + (updated - created) * (number + 1) / 10;
-    let orphan = !current && dirt::orphan(layout, dice, 10_000);
+    let wrong = identity::versions(layout, asset);
+    let master = if !current && dirt::orphan(layout, dice, 10_000) {
+        Told::kept("D19", Value::id(dirt::nowhere(dice)), Json::Null).disposed(Disposition::Skipped).into()
+    } else {
+        optional(current || !dirt::without_master(layout, dice), || Value::id(asset.id))
+    };
     out.extend([
         Value::id(version.id),
         text(dice.uuid(0)),
-        Value::id(if orphan { dirt::nowhere(dice) } else { asset.id }),
-        int(number + 1),
+        master,
+        int(identity::version_number(layout, asset, number + 1)),
         optional(dice.chance(2, 500_000), || text(format!("Version {}", number + 1))),
-        Value::Bool(current),
+        identity::current_flag(wrong, asset.versions(layout) - 1 - number),
         content(Rendition::Source),
         content(Rendition::Mezzanine),
         content(Rendition::Proxy),
@@ -50,7 +59,7 @@ pub fn version(layout: &Layout, asset: &Asset, number: u64, out: &mut Vec<Value>
         optional(dice.chance(4, 200_000), || text(words::sentences(dice, 5, 1))),
         text(local(at)),
         text(local(updated)),
-        Value::Bool(!current && dirt::deleted_version(layout, dice)),
+        Value::Bool(wrong == Versions::AllDeleted || (!current && dirt::deleted_version(layout, dice))),
     ]);
 }
 
@@ -158,7 +167,7 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
         Value::id(content.version.id),
         Value::id(asset.id),
         text(content.file_name(layout)),
-        label(content.rendition.uses()),
+        Told::clean(content.rendition.uses(), vec![content.rendition.name()]).into(),
         label(kind),
         int(FIRST_ID + dice.below(2, 200)),
         Value::id(content.id),

@@ -21,9 +21,9 @@ pub fn image(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let place = layout.blocks.nth(Kind::Image, layout.deliverable_places.at(row));
     let asset = Asset::row(layout, place);
     let deleted = dirt::deleted(layout, dice, 25_000).0;
-    let id = if orphaned(layout, row) { dirt::nowhere(dice) } else { asset.id };
-    let title = dirt::title(layout, dice, asset.name());
-    write(layout, dice, FIRST_ID + row, (Value::id(id), &asset), title, deleted, out);
+    let reference = if orphaned(layout, row) { dirt::lost(dirt::nowhere(dice)) } else { Value::id(asset.id) };
+    let title = dirt::name::of_asset(layout, dice, &asset, asset.name());
+    write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 
 /// The columns of `deliverable_image`; the reference may differ from the asset whose facts it tells.
@@ -66,7 +66,9 @@ pub fn write(
         optional(dice.chance(11, 850_000), || {
             text((12..16).map(|k| format!("{:016x}", dice.draw(k))).collect::<String>())
         }),
-        optional(dice.chance(16, 250_000), || text(words::sentences(dice, 40, 3))),
+        optional(dice.chance(16, 250_000), || {
+            dirt::text::body(layout, dice, dirt::draws(20), words::sentences(dice, 40, 3), true)
+        }),
         deleted,
         text(local(created)),
         text(local(updated)),

@@ -26,6 +26,11 @@ impl Rendition {
     pub fn uses(self) -> &'static str {
         ["|SOURCE|", "|MEZZANINE|", "|PROXY|", "|THUMBNAIL|", "|THUMBNAIL_VIDEO|"][self as usize]
     }
+
+    /// The use alone.
+    pub fn name(self) -> &'static str {
+        self.uses().trim_matches('|')
+    }
 }
 
 /// The renditions of a version in the order of its contents; contents beyond these are further proxies.

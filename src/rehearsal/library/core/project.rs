@@ -22,7 +22,7 @@ pub fn name(layout: &Layout, row: u64) -> String {
 /// A row of `project`.
 pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(TABLE, row);
-    let name = dirt::title(layout, dice, name(layout, row));
+    let name = dirt::name::title(layout, dice, name(layout, row));
     let deleted = dirt::deleted(layout, dice, 30_000).0;
     let object = layout.object_id(Owner::Project(row));
     write(layout, dice, (FIRST_ID + row, title_id(layout, row), object), name, deleted, out);
@@ -49,7 +49,9 @@ pub fn write(
         name,
         text(format!("P-{}-{:04}", code.0, code.1)),
         Value::id(FIRST_ID + dice.zipf(11, PROJECT_TYPES.len() as u64)),
-        optional(dice.chance(12, 500_000), || text(words::sentences(dice, 40, 4))),
+        optional(dice.chance(12, 500_000), || {
+            dirt::text::body(layout, dice, dirt::draws(5), words::sentences(dice, 40, 4), true)
+        }),
         Value::id(ids.1),
         text(user::name(dice.zipf(13, layout.users))),
         optional(dice.chance(14, 700_000), || text(words::person(dice.below(15, 4096)))),

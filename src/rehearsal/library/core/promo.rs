@@ -2,6 +2,7 @@
 
 use super::asset::{Asset, optional};
 use super::dice::{Dice, FIRST_DAY, NOW, date, instant, local};
+use super::dirt::identity;
 use super::layout::{FIRST_ID, Layout};
 use super::media::Video;
 use super::spread::Kind;
@@ -16,9 +17,18 @@ pub fn length_text(seconds: u64) -> String {
     format!(":{seconds:02}")
 }
 
-/// D19: whether a promo's asset does not exist.
-pub fn orphaned(layout: &Layout, row: u64) -> bool {
-    dirt::orphan(layout, layout.dice(TABLE, row), 6_000)
+/// Where a promo points to in place of its video: nowhere (D19), or to an image (D23).
+fn stray(layout: &Layout, row: u64) -> Option<Value> {
+    let dice = layout.dice(TABLE, row);
+    if dirt::orphan(layout, dice, 6_000) {
+        return Some(dirt::lost(dirt::nowhere(dice)));
+    }
+    identity::wrong_class(layout, dice).map(|image| identity::misplaced(image))
+}
+
+/// Whether a promo does not stand on its video (D19, D23).
+pub fn misplaced(layout: &Layout, row: u64) -> bool {
+    stray(layout, row).is_some()
 }
 
 /// A row of `promo`.
@@ -27,9 +37,9 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let video = layout.blocks.nth(Kind::Video, layout.promo_videos.at(row));
     let asset = Asset::row(layout, video);
     let deleted = dirt::deleted(layout, dice, 20_000).0;
-    let id = if orphaned(layout, row) { dirt::nowhere(dice) } else { asset.id };
-    let title = dirt::title(layout, dice, asset.name());
-    write(layout, dice, FIRST_ID + row, (Value::id(id), &asset), title, deleted, out);
+    let reference = stray(layout, row).unwrap_or(Value::id(asset.id));
+    let title = dirt::name::of_asset(layout, dice, &asset, asset.name());
+    write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 
 /// The columns of `promo`; the reference may differ from the asset whose facts it tells.
