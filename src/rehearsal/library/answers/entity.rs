@@ -9,7 +9,7 @@ use super::version::{self, Technical};
 
 /// The tables that the answer key looks at, whole. Property values are added by [`load`] for the objects of
 /// candidates alone.
-const TABLES: [&str; 34] = [
+const TABLES: &[&str] = &[
     "asset_master",
     "asset_version",
     "asset_content",
@@ -44,6 +44,10 @@ const TABLES: [&str; 34] = [
     "asset_keyword",
     "keyword",
     "keyword_synonym",
+    "security_user",
+    "asset_status",
+    "project_type",
+    "dynamic_property",
 ];
 
 /// The tables of the subclasses that have contents, and their class.
@@ -111,7 +115,7 @@ pub fn cell<'a>(row: Option<&Row<'a>>, column: &str) -> &'a Value {
 
 /// The tables in memory.
 pub fn load(library: &Library) -> Tables<'_> {
-    let mut tables = Tables::load(library, &TABLES);
+    let mut tables = Tables::load(library, TABLES);
     let objects: HashSet<i64> = ["asset_master", "project", "asset_collection"]
         .iter()
         .flat_map(|table| tables.ids(table, "metadata_id"))

@@ -1,12 +1,19 @@
 //! Assets: what each is, and the rows of `asset_master` and its six subclass tables.
 
 use super::dice::{Dice, exif, index, local};
+use super::dirt::code::house_code;
 use super::dirt::identity;
+use super::dirt::term::{picked, term};
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
 use super::media::{Rendition, Video, format_of, image_size, renditions};
 use super::spread::Kind;
 use super::title::Title;
 use super::{Value, dirt, int, keyword, label, text, vocabulary, words};
+
+/// `video_asset_master`, whose own dirt is drawn from its own numbers.
+const VIDEO: u32 = 2;
+/// `image_asset_master`.
+const IMAGE: u32 = 3;
 
 /// What the migration makes of an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,13 +258,13 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
             dirt::text::from(layout, dice, dirt::draws(4), Some(asset.source()), words::sentences(dice, 1100, 6), style)
         }),
         optional(dice.chance(1035, 820_000), || text(format!("EXT-{}", asset.id))),
-        optional(asset.tells_house_code(), || text(asset.title.house_code())),
-        int([3, 7, 10, 4, 1 + dice.zipf(1037, 10)][dice.share(1036, &[88, 4, 3, 3])]),
+        optional(asset.tells_house_code(), || house_code(layout, dice, dirt::draws(6), asset.title.house_code())),
+        dirt::term::status(layout, dice, [3, 7, 10, 4, 1 + dice.zipf(1037, 10)][dice.share(1036, &[88, 4, 3, 3])]),
         int(asset.source()),
         current_version(layout, asset),
         asset.timeline(layout).map_or(Value::Null, Value::id),
         layout.object_id(asset.owner()).map_or(Value::Null, Value::id),
-        Value::id(owner),
+        dirt::code::owner(layout, dice, dirt::draws(12), owner),
         optional(!categories.is_empty(), || text(format!("|{names}"))),
         Value::Bool(dice.chance(1039, 60_000)),
         optional(!dice.chance(1040, 30_000), || Value::Bool(true)),
@@ -333,6 +340,7 @@ pub fn audio_millis(asset: &Asset) -> u64 {
 fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let dice = asset.dice;
     let video = Video::of(layout, asset);
+    let own = layout.dice(VIDEO, asset.row);
     let contents = asset.current(layout).contents(layout, Kind::Video);
     let content =
         |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
@@ -345,8 +353,8 @@ fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         text(video.millis.to_string()),
         text(video.timecode(0)),
         Value::Bool(video.drop),
-        optional(!dice.chance(1212, 60_000), || label(video.scan)),
-        label(vocabulary::CAPTIONS[video.captions]),
+        optional(!dice.chance(1212, 60_000), || term(layout, own, dirt::draws(8), "videoScanType", video.scan)),
+        term(layout, own, dirt::draws(9), "closedCaptionInfo", vocabulary::CAPTIONS[video.captions]),
         label(video.audio),
         label(asset.language(layout)),
         content(Rendition::Mezzanine),
@@ -359,16 +367,19 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let (width, height, _) = image_size(layout, asset);
     let contents = asset.current(layout).contents(layout, Kind::Image);
     let proxy = contents.iter().find(|found| found.1 == Rendition::Proxy);
-    let detail = asset.detail.and_then(|detail| vocabulary::value_id("endpointImageDetail", detail as u64));
+    let own = layout.dice(IMAGE, asset.row);
+    let detail = asset.detail.map_or(Value::Null, |detail| {
+        picked(layout, own, dirt::draws(6), "endpointImageDetail", vocabulary::DETAILS[detail].0)
+    });
     let captured = asset.dates().0.saturating_sub(86_400 * (1 + dice.below(1220, 300)));
     out.extend([
         identity::subclass_id(layout, asset),
         int(width),
         int(height),
         text(format!("{width}x{height}")),
-        optional(!dice.chance(1221, 50_000), || label(color_space(dice))),
+        optional(!dice.chance(1221, 50_000), || term(layout, own, dirt::draws(4), "colorSpace", color_space(dice))),
         int(1),
-        detail.map_or(Value::Null, Value::id),
+        detail,
         text(if dice.chance(1222, 600_000) { "72.0000" } else { "300.0000" }),
         optional(dice.chance(1223, 700_000), || text(exif(captured))),
         Value::Bool(dice.chance(1224, 100_000)),

@@ -2,6 +2,9 @@
 
 use super::asset::{Asset, color_space, optional};
 use super::dice::{Dice, NOW, date, index, instant, local};
+use super::dirt::code::house_code;
+use super::dirt::draws;
+use super::dirt::term::term;
 use super::layout::{FIRST_ID, Layout};
 use super::media::{format_of, image_size};
 use super::spread::Kind;
@@ -48,13 +51,13 @@ pub fn write(
         Value::id(FIRST_ID + dice.below(3, layout.deliverables)),
         reference,
         Value::id(FIRST_ID + detail as u64 + 14 * dice.below(4, 4)),
-        label(DETAILS[detail].0),
-        text(asset.title.house_code()),
+        term(layout, dice, draws(4), "endpointImageDetail", DETAILS[detail].0),
+        house_code(layout, dice, draws(5), asset.title.house_code()),
         title,
         text(format!("{width}x{height}")),
         ratio.map_or(Value::Null, label),
         label(format.name),
-        label(color_space(asset.dice)),
+        term(layout, dice, draws(10), "colorSpace", color_space(asset.dice)),
         label(LANGUAGES[index(dice.zipf(5, LANGUAGES.len() as u64))]),
         optional(!dice.chance(6, 80_000), || Value::Bool(approved)),
         optional(approved, || Value::id(layout.user(dice, 7))),

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::super::Told;
 use super::asset::{Asset, Role};
 use super::dice::{Dice, FIRST_DAY, NOW, date, index, local};
+use super::dirt::code::{disagreeing, eidr, house_code};
 use super::dirt::date::Wanted;
 use super::held::{self, EMPTY, Fact, Held, Ids, finish, position, soil};
 use super::layout::{FIRST_ID, Layout, METADATA, NOWHERE, Owner, walk};
@@ -384,7 +385,8 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
         11 => int(series_place(subject).season),
         12 => text(series_place(subject).episode.to_string()),
         13 => int(series_place(subject).episode),
-        17 | 204 | 377 => text(title.house_code()),
+        17 | 204 | 377 => disagreeing(layout, dice, dirt::draws(field.into()) + 3, title.id)
+            .unwrap_or_else(|| house_code(layout, dice, dirt::draws(field.into()), title.house_code())),
         23 | 24 | 47 | 58 => moment(subject, field).map_or(Value::Null, day),
         25 => text(date(NOW - 86_400 * dice.below(600, 3000) + position * 86_400 * 365)),
         27 => text(format!("OID-{:08}", dice.below(603, 100_000_000))),
@@ -396,7 +398,7 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
         34 => person(640),
         35 => person(641),
         38 => int(title.year()),
-        40 => text(title.eidr()),
+        40 => eidr(layout, dice, dirt::draws(40), title.eidr()),
         42 => moment(subject, field).map_or(Value::Null, |at| Told::clean(local(at), date(at)).into()),
         45 => text(promo::campaign_name(subject.asset.map_or(dice, |asset| asset.dice).zipf(1021, layout.campaigns))),
         50 => text(format!("{}.{:02}", dice.below(643, 500_000), dice.below(644, 100))),

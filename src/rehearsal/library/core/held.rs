@@ -138,7 +138,7 @@ pub fn soil(
     if dice.chance(k, layout.dirty(instead)) {
         return Held { string: stand_in(layout, dice, k + 2, fact, day_first), ..EMPTY };
     }
-    if dice.chance(k + 1, layout.dirty(beside)) {
+    if held.picklist.dirt() != Some("D20") && dice.chance(k + 1, layout.dirty(beside)) {
         held.string = super::super::Told::normalised("D26", "see the other column", serde_json::Value::Null).into();
     }
     held

@@ -2,7 +2,10 @@
 
 use super::asset::{Asset, optional};
 use super::dice::{Dice, FIRST_DAY, NOW, date, instant, local};
+use super::dirt::code::house_code;
+use super::dirt::draws;
 use super::dirt::identity;
+use super::dirt::term::term;
 use super::layout::{FIRST_ID, Layout};
 use super::media::Video;
 use super::spread::Kind;
@@ -62,7 +65,7 @@ pub fn write(
         reference,
         text(format!("PR{id:06}")),
         title,
-        text(asset.title.house_code()),
+        house_code(layout, dice, draws(4), asset.title.house_code()),
         Value::id(asset.title.id),
         Value::id(FIRST_ID + asset.campaign(layout)),
         label(TYPES[dice.share(2, &[35, 15, 15, 15, 6, 5, 4, 3])]),
@@ -70,15 +73,15 @@ pub fn write(
         text(length_text(video.spot)),
         optional(dice.chance(3, 900_000), || text(local(start))),
         optional(dice.chance(3, 900_000), || text(instant(end + 86_400))),
-        label(NETWORKS[asset.network()]),
+        term(layout, dice, draws(12), "network", NETWORKS[asset.network()]),
         optional(dice.chance(4, 700_000), || text(format!("v{}", 1 + dice.below(5, 4)))),
         optional(dice.chance(6, 400_000), || text(words::sentences(dice, 50, 1))),
         optional(dice.chance(7, 300_000), || text(words::sentences(dice, 60, 4))),
         optional(dice.chance(8, 800_000), || label(dice.pick(9, &["AA", "BK", "CM", "DR", "EV", "JP"]))),
-        label(APPROVALS[asset.approval()]),
+        term(layout, dice, draws(17), "approvalStatus", APPROVALS[asset.approval()]),
         optional(dice.chance(10, 300_000), || text(words::sentences(dice, 70, 3))),
         optional(dice.chance(11, 750_000), || text(format!("NLCP{:04}H", id % 10_000))),
-        label(CAPTIONS[video.captions]),
+        term(layout, dice, draws(20), "closedCaptionInfo", CAPTIONS[video.captions]),
         deleted,
         text(instant(created)),
     ]);

@@ -8,6 +8,7 @@
 //! checksums; here are the kinds that concern whole rows: D19 (orphans), D50 (deleted), and
 //! what is out of scope rather than wrong: derived promos and D58 (system and smart collections).
 
+pub mod code;
 pub mod date;
 pub mod file;
 pub mod identity;
