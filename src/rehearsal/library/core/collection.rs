@@ -69,7 +69,7 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         text(dice.uuid(6)),
         facts.name,
         optional(dice.chance(8, 180_000), || {
-            dirt::text::body(layout, dice, dirt::draws(3), words::sentences(dice, 30, 3), true)
+            dirt::text::body(layout, dice, draws(3), words::sentences(dice, 30, 3), true)
         }),
         facts.parent.map_or(Value::Null, Value::id),
         owner(layout, dice, draws(5), layout.user(dice, 9)),

@@ -70,7 +70,7 @@ pub fn write(
             text((12..16).map(|k| format!("{:016x}", dice.draw(k))).collect::<String>())
         }),
         optional(dice.chance(16, 250_000), || {
-            dirt::text::body(layout, dice, dirt::draws(20), words::sentences(dice, 40, 3), true)
+            dirt::text::body(layout, dice, draws(20), words::sentences(dice, 40, 3), true)
         }),
         deleted,
         text(local(created)),

@@ -1,5 +1,6 @@
 //! Projects and their assets.
 
+use super::super::Told;
 use super::asset::optional;
 use super::dice::{Dice, FIRST_DAY, NOW, date, index, local};
 use super::dirt::code::user_named;
@@ -45,7 +46,7 @@ pub fn write(
     let created = dice.past(4);
     let code = (2010 + ids.0 % 15, ids.0 / 15);
     let budget = dice.chance(6, 600_000);
-    let tags = array(&[words::keyword(dice.below(7, 100)), words::keyword(100 + dice.below(8, 100))]);
+    let tags = [words::keyword(dice.below(7, 100)), words::keyword(100 + dice.below(8, 100))];
     out.extend([
         Value::id(ids.0),
         text(dice.uuid(9)),
@@ -70,7 +71,7 @@ pub fn write(
         optional(dice.chance(26, 50_000), || Value::id(layout.user(dice, 27))),
         term(layout, dice, draws(17), "status", PROJECT_STATES[index(dice.below(28, PROJECT_STATES.len() as u64))]),
         ids.2.map_or(Value::Null, Value::id),
-        optional(dice.chance(29, 500_000), || text(tags)),
+        optional(dice.chance(29, 500_000), || Told::clean(array(&tags), tags.to_vec()).into()),
         deleted,
         text(local(created)),
         text(local(dice.later(30, created.min(NOW - 2)))),
