@@ -27,7 +27,7 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let parent = layout.collections[index(row)].0;
     let facts = Facts {
         id: FIRST_ID + row,
-        name: dirt::title(layout, dice, name(layout, row)),
+        name: dirt::name::title(layout, dice, name(layout, row)),
         parent: (parent > 0).then(|| FIRST_ID + u64::from(parent) - 1),
         kind,
         object: layout.object_id(Owner::Collection(row)),
@@ -70,7 +70,9 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         Value::id(facts.id),
         dirt::identity::uuid(layout, dice, dirt::draws(1), dice.uuid(6), before),
         facts.name,
-        optional(dice.chance(8, 180_000), || text(words::sentences(dice, 30, 3))),
+        optional(dice.chance(8, 180_000), || {
+            dirt::text::body(layout, dice, draws(3), words::sentences(dice, 30, 3), true)
+        }),
         facts.parent.map_or(Value::Null, Value::id),
         owner(layout, dice, draws(5), layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),

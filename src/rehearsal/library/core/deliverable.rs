@@ -25,7 +25,7 @@ pub fn image(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let asset = Asset::row(layout, place);
     let deleted = dirt::deleted(layout, dice, 25_000).0;
     let reference = if orphaned(layout, row) { dirt::lost(dirt::nowhere(dice)) } else { Value::id(asset.id) };
-    let title = dirt::title(layout, dice, asset.name());
+    let title = dirt::name::of_asset(layout, dice, &asset, asset.name());
     write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 
@@ -69,7 +69,9 @@ pub fn write(
         optional(dice.chance(11, 850_000), || {
             text((12..16).map(|k| format!("{:016x}", dice.draw(k))).collect::<String>())
         }),
-        optional(dice.chance(16, 250_000), || text(words::sentences(dice, 40, 3))),
+        optional(dice.chance(16, 250_000), || {
+            dirt::text::body(layout, dice, draws(20), words::sentences(dice, 40, 3), true)
+        }),
         deleted,
         dirt::date::audit(layout, dice, dirt::draws(22), created),
         dirt::date::changed(layout, dice, dirt::draws(23), (created, updated)),
