@@ -117,6 +117,17 @@ titles as (
     from title_link l
     join public.title t on t.id = l.title_id
 ),
+copies as (
+    select
+        l.source_key,
+        make_array(
+            named_struct('name', 'copy.rating', 'raw', json_text(m.payload, 'rating')['value']),
+            named_struct('name', 'copy.studio', 'raw', json_text(m.payload, 'studio')['value'])
+        ) as cells
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    join public.metabase_title_cache m on m.house_code = t.house_code
+),
 cells as (
     select source_key, unnest(cells) as cell from promos
     union all
@@ -137,6 +148,8 @@ cells as (
     select source_key, unnest(cells) as cell from files
     union all
     select source_key, unnest(cells) as cell from titles
+    union all
+    select source_key, unnest(cells) as cell from copies
 )
 select source_key, cell['name'] as name, cell['raw'] as raw
 from cells

@@ -46,10 +46,25 @@ title_lists as (
     join public.title t on t.id = l.title_id
     where array_length(t.genres) > 0
 ),
+copied_lists as (
+    select l.source_key, json_names(json_text(m.payload, 'genres')['value']) as genres
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    join public.metabase_title_cache m on m.house_code = t.house_code
+),
 list_cells as (
     select source_key, name, place, raw, lost from listed
     union all
     select source_key, name, place, raw, lost from title_lists
+    union all
+    select
+        source_key,
+        'copy.genres' as name,
+        unnest(generate_series(1, array_length(genres))) as place,
+        unnest(genres) as raw,
+        false as lost
+    from copied_lists
+    where array_length(genres) > 0
 ),
 -- a cell that is a known term as a whole is not split: names of places hold commas
 split_cells as (

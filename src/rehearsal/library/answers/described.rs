@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::Value;
@@ -188,8 +188,7 @@ pub fn listed(sheet: &mut Sheet, field: &'static str, cells: &[Value]) -> Vec<Js
 fn catalogue(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let object = candidate.metadata_id;
     let title = title_link::of(tables, candidate);
-    let copy = title.as_ref().and_then(|title| copy(tables, title));
-    let copied = |name: &str| copy.as_ref().map_or(Value::Null, |copy| told(copy.get(name)));
+    let copied = |name: &str| title_link::copied(tables, title.as_ref(), name);
     let synopsis = eav::one(tables, object, 2);
     if let Some(raw) = eav::doubled(tables, object, 2) {
         candidate.sheet.warn_of("MULTI_FOR_SINGLE", "synopsisShort", Some(raw));
@@ -207,18 +206,6 @@ fn catalogue(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     if let Some(title) = title.filter(|_| candidate.sheet.target != "collection") {
         reference(&mut candidate.sheet, &title);
     }
-}
-
-/// What the scheduling system says of a title, by its house code.
-fn copy(tables: &Tables<'_>, title: &Row<'_>) -> Option<Map<String, Json>> {
-    let code = title.means("house_code");
-    let rows = tables.meaning("metabase_title_cache", "house_code", code.as_str()?);
-    rows.first()?.means("payload").as_object().cloned()
-}
-
-/// A value of that copy as a cell: a text, or a list of texts.
-fn told(value: Option<&Json>) -> Value {
-    value.map_or(Value::Null, |value| super::super::Told::clean(value.to_string(), value.clone()).into())
 }
 
 fn reference(sheet: &mut Sheet, title: &Row<'_>) {
