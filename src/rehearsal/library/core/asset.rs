@@ -255,8 +255,11 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         Value::id(asset.id),
         uuid(layout, asset),
         identity::declared_type(layout, asset),
-        if asset.is_fixture() { text(name) } else { dirt::title(layout, dice, name) },
-        optional(dice.chance(1034, 340_000), || text(words::sentences(dice, 1100, 6))),
+        if file_like { dirt::name::title(layout, dice, name) } else { dirt::name::of_asset(layout, dice, asset, name) },
+        optional(dice.chance(1034, 340_000), || {
+            let style = dirt::text::Style { lines: true, html: true, title: false };
+            dirt::text::from(layout, dice, dirt::draws(4), Some(asset.source()), words::sentences(dice, 1100, 6), style)
+        }),
         identity::external_id(layout, asset),
         optional(asset.tells_house_code(), || house_code(layout, dice, dirt::draws(6), asset.title.house_code())),
         dirt::term::status(layout, dice, [3, 7, 10, 4, 1 + dice.zipf(1037, 10)][dice.share(1036, &[88, 4, 3, 3])]),

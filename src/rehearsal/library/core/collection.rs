@@ -26,7 +26,7 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
         .unwrap_or_else(|| term(layout, dice, draws(7), "collectionKind", kind(dice)));
     let facts = Facts {
         id: FIRST_ID + row,
-        name: dirt::title(layout, dice, name(layout, row)),
+        name: dirt::name::title(layout, dice, name(layout, row)),
         parent: parent_of(layout, dice, row),
         kind,
         object: layout.object_id(Owner::Collection(row)),
@@ -92,7 +92,9 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         Value::id(facts.id),
         dirt::identity::uuid(layout, dice, dirt::draws(1), dice.uuid(6), before),
         facts.name,
-        optional(dice.chance(8, 180_000), || text(words::sentences(dice, 30, 3))),
+        optional(dice.chance(8, 180_000), || {
+            dirt::text::body(layout, dice, draws(3), words::sentences(dice, 30, 3), true)
+        }),
         facts.parent,
         owner(layout, dice, draws(5), layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),

@@ -29,7 +29,7 @@ pub fn name(layout: &Layout, row: u64) -> String {
 /// A row of `project`.
 pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(TABLE, row);
-    let name = dirt::title(layout, dice, name(layout, row));
+    let name = dirt::name::title(layout, dice, name(layout, row));
     let deleted = dirt::deleted(layout, dice, 30_000).0;
     let object = layout.object_id(Owner::Project(row));
     write(layout, dice, (FIRST_ID + row, title_id(layout, row), object), name, deleted, out);
@@ -50,14 +50,16 @@ pub fn write(
     let before = ids.0.checked_sub(FIRST_ID + 1).map(|row| layout.dice(TABLE, row).uuid(9));
     let updated = dice.later(30, created.min(NOW - 2));
     let budget = dice.chance(6, 600_000);
-    let tags = array(&[words::keyword(dice.below(7, 100)), words::keyword(100 + dice.below(8, 100))]);
+    let tags = [words::keyword(dice.below(7, 100)), words::keyword(100 + dice.below(8, 100))];
     out.extend([
         Value::id(ids.0),
         dirt::identity::uuid(layout, dice, dirt::draws(1), dice.uuid(9), before),
         name,
         project_code(layout, dice, format!("P-{}-{:04}", 2010 + ids.0 % 15, ids.0 / 15)),
         lookup(layout, dice, draws(4), FIRST_ID + dice.zipf(11, PROJECT_TYPES.len() as u64)),
-        optional(dice.chance(12, 500_000), || text(words::sentences(dice, 40, 4))),
+        optional(dice.chance(12, 500_000), || {
+            dirt::text::body(layout, dice, draws(5), words::sentences(dice, 40, 4), true)
+        }),
         Value::id(ids.1),
         user_named(layout, dice, draws(7), dice.zipf(13, layout.users)),
         optional(dice.chance(14, 700_000), || text(words::person(dice.below(15, 4096)))),
@@ -75,7 +77,7 @@ pub fn write(
         optional(dice.chance(26, 50_000), || Value::id(layout.user(dice, 27))),
         term(layout, dice, draws(17), "status", PROJECT_STATES[index(dice.below(28, PROJECT_STATES.len() as u64))]),
         ids.2.map_or(Value::Null, Value::id),
-        optional(dice.chance(29, 500_000), || text(tags)),
+        optional(dice.chance(29, 500_000), || Told::clean(array(&tags), tags.to_vec()).into()),
         deleted,
         dirt::date::audit(layout, dice, dirt::draws(21), created),
         dirt::date::changed(layout, dice, dirt::draws(22), (created, updated)),
