@@ -8,7 +8,7 @@ use super::tables::{Row, Tables};
 
 /// The tables that the answer key looks at, whole. Property values and texts are added by [`load`] for the objects of
 /// candidates alone.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 18] = [
     "asset_master",
     "asset_version",
     "video_asset_master",
@@ -17,6 +17,16 @@ const TABLES: [&str; 8] = [
     "deliverable_image",
     "project",
     "asset_collection",
+    "annotation",
+    "asset_content",
+    "marker",
+    "media_info",
+    "media_info_track_audio",
+    "media_info_track_video",
+    "picklist_value",
+    "promo_air_date",
+    "promo_campaign",
+    "timeline",
 ];
 
 /// A candidate with the rows it is made of.

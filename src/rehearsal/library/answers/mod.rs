@@ -8,6 +8,7 @@
 
 mod collection;
 mod compare;
+mod content;
 mod described;
 mod duplicates;
 mod entity;
@@ -17,6 +18,7 @@ mod project;
 mod promo;
 mod sheet;
 mod tables;
+mod video;
 
 pub use compare::{Comparison, Difference, compare};
 pub use sheet::{REJECT_REASONS, Sheet, Warning};
@@ -38,6 +40,7 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
     }
     duplicates::settle(&tables, &mut candidates);
     links::fill(&tables, &mut candidates);
+    video::sequences(&tables, &mut candidates);
     let mut sheets: Vec<Sheet> = candidates.into_iter().map(|candidate| candidate.sheet).collect();
     sheets.sort_by(|a, b| (a.target, &a.source_key).cmp(&(b.target, &b.source_key)));
     sheets

@@ -1,11 +1,15 @@
 //! Assets: what each is, and the rows of `asset_master` and its six subclass tables.
 
 use super::dice::{Dice, exif, index, local};
+use super::dirt::media::{self as soiled, Soil};
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
 use super::media::{Rendition, Video, format_of, image_size, renditions};
 use super::spread::Kind;
 use super::title::Title;
 use super::{Value, dirt, int, keyword, label, text, vocabulary, words};
+
+/// The number of `video_asset_master`.
+const VIDEO: u32 = 2;
 
 /// What the migration makes of an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -314,20 +318,22 @@ fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let dice = asset.dice;
     let video = Video::of(layout, asset);
     let contents = asset.current(layout).contents(layout, Kind::Video);
+    let (open, own) = (!asset.is_fixture(), layout.dice(VIDEO, asset.row));
+    let soil = |column| Soil::new(layout, own, dirt::draws(column), open);
     let content =
         |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     out.extend([
         Value::id(asset.id),
         content(Rendition::Source),
-        optional(!dice.chance(1210, 40_000), || label(video.size.ratio)),
-        optional(!dice.chance(1211, 90_000), || text(video.size.text())),
-        label(video.rate.text),
-        text(video.millis.to_string()),
-        text(video.timecode(0)),
+        optional(!dice.chance(1210, 40_000), || soiled::aspect(soil(2), video.size.ratio)),
+        optional(!dice.chance(1211, 90_000), || soiled::resolution(soil(3), video.size)),
+        soiled::rate(soil(4), video.rate),
+        soiled::millis(soil(5), video.length()),
+        soiled::timecode(soil(6), video.count(0), video.rate),
         Value::Bool(video.drop),
         optional(!dice.chance(1212, 60_000), || label(video.scan)),
         label(vocabulary::CAPTIONS[video.captions]),
-        label(video.audio),
+        if open { dirt::text::line(layout, own, dirt::draws(10), video.audio.to_owned()) } else { label(video.audio) },
         label(asset.language(layout)),
         content(Rendition::Mezzanine),
         content(Rendition::Proxy),

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::asset::{Asset, Role};
 use super::dice::{Dice, NOW, date, index, local};
+use super::dirt::media::{self as soiled, Soil};
 use super::layout::{ASSET, FIRST_ID, Layout, METADATA, NOWHERE, Owner, walk};
 use super::media::{Video, format_of, image_size};
 use super::property::{FIELDS, Field, On, Type};
@@ -338,17 +339,15 @@ fn technical(layout: &Layout, subject: &Subject, field: u16) -> Value {
         _ => {}
     }
     let video = Video::of(layout, &asset);
+    let soil = Soil::new(layout, subject.dice, dirt::draws(u64::from(field)), !asset.is_fixture());
     match field {
         16 => named("videoResolution", video.size.label),
         19 => named("videoScanType", video.scan),
         21 => label(video.audio),
         22 => picked("closedCaptionInfo", video.captions as u64),
-        39 => {
-            let (second, milli) = (video.millis / 1000, video.millis % 1000);
-            text(format!("{:02}:{:02}:{:02}.{milli:03}", second / 3600, second / 60 % 60, second % 60))
-        }
-        41 => text(video.timecode(video.frames * 9 / 10)),
-        43 => text(promo::length_text(video.spot)),
+        39 => soiled::seconds(soil, 3, video.length()),
+        41 => soiled::timecode(soil, video.count(video.frames * 9 / 10), video.rate),
+        43 => soiled::spot(soil, video.spot),
         _ => Value::Null,
     }
 }
