@@ -336,7 +336,8 @@ pub fn sequences(tables: &Tables<'_>, candidates: &mut [Candidate<'_>]) {
         let members = candidate.sheet.get("members");
         let mut videos: Vec<i64> = Vec::new();
         for member in members.as_array().into_iter().flatten() {
-            let asset = member.as_str().and_then(|key| assets.get(key)).copied();
+            let key = member["source_key"].as_str().unwrap_or_default();
+            let asset = assets.get(key).copied();
             videos.extend(asset.filter(|asset| !videos.contains(asset)));
         }
         let mut list = Vec::new();
