@@ -8,12 +8,7 @@ with airings as (
         coalesce(k.canonical, clean_line(a.network)['value']) as network,
         a.network as network_raw,
         clean_line(a.network)['warning'] as network_warning,
-        case
-            when a.air_at < arrow_cast('2099-12-31T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')
-                and a.air_at > arrow_cast('1000-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')
-                then a.air_at
-        end as air_at,
-        a.air_at is not null as stated,
+        bounded_instant(a.air_at) as air_at,
         clean_line(a.daypart) as daypart,
         a.daypart as daypart_raw
     from public.promo_air_date a
@@ -23,10 +18,10 @@ warned as (
     select
         promo_id,
         network,
-        air_at,
+        air_at['value'] as air_at,
         daypart['value'] as daypart,
         gather(
-            warn('airDates', null, case when stated and air_at is null then 'OPEN_ENDED' end),
+            warn('airDates', null, air_at['warning']),
             warn('airDates', network_raw, network_warning),
             warn('airDates', daypart_raw, daypart['warning'])
         ) as warnings

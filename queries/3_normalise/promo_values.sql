@@ -16,14 +16,17 @@ with promos as (
         p.length_txt,
         p.length_seconds,
         to_utc(p.air_start, z.zone) as air_start,
-        p.air_start >= arrow_cast('2099-12-31T00:00:00', 'Timestamp(Microsecond, None)') as air_start_open,
         -- what stands for no date: the beginning of the epoch, here or in UTC, and that of spreadsheets (D52)
         p.air_start in (
             arrow_cast('1970-01-01T00:00:00', 'Timestamp(Microsecond, None)'),
             arrow_cast('1969-12-31T17:00:00', 'Timestamp(Microsecond, None)'),
             arrow_cast('1899-12-30T00:00:00', 'Timestamp(Microsecond, None)')
         ) as air_start_zero,
-        p.air_end,
+        bounded_instant(p.air_end) as air_end,
+        p.air_end in (
+            arrow_cast('1970-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))'),
+            arrow_cast('1899-12-30T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')
+        ) as air_end_zero,
         p.script,
         p.notes_html,
         p.isci_code,
@@ -71,21 +74,12 @@ parsed as (
         cast(p.length_seconds as varchar) as length_column_raw,
         duration_ms(p.described_length, 's', v.frame_rate) as described_length,
         p.described_length as described_length_raw,
-        case
-            when p.air_start_zero or p.air_start_open then null else p.air_start['value']
-        end as air_start,
-        case
-            when p.air_start_zero then 'EPOCH_ZERO'
-            when p.air_start_open then 'OPEN_ENDED'
-            else p.air_start['warning']
-        end as air_start_warning,
-        p.air_end,
-        p.air_end >= arrow_cast('2099-12-31T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))') as air_end_open,
-        p.air_end < arrow_cast('1000-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))') as air_end_unbounded,
-        p.air_end in (
-            arrow_cast('1970-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))'),
-            arrow_cast('1899-12-30T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')
-        ) as air_end_zero,
+        case when p.air_start_zero then null else p.air_start['value'] end as air_start,
+        case when p.air_start_zero then 'EPOCH_ZERO' else p.air_start['warning'] end as air_start_warning,
+        case when p.air_end_zero then null else p.air_end['value'] end as air_end,
+        case when p.air_end_zero then 'EPOCH_ZERO' else p.air_end['warning'] end as air_end_warning,
+        -- only the end leaves the period open (rulings A29)
+        p.air_end['open_ended'] as open_ended,
         p.air_dates,
         p.air_date_warnings
     from promos p
@@ -94,8 +88,7 @@ parsed as (
 chosen as (
     select
         p.*,
-        coalesce(length_txt['value'], length_column_ms, described_length['value']) as length_ms,
-        case when not (air_end_open or air_end_unbounded or air_end_zero) then air_end end as air_end_moment
+        coalesce(length_txt['value'], length_column_ms, described_length['value']) as length_ms
     from parsed p
 ),
 valued as (
@@ -125,8 +118,8 @@ valued as (
         p.notes['value'] as notes,
         nullif(upper(regexp_replace(p.isci_code['value'], '[\s.-]+', '', 'g')), '') as isci_code,
         p.air_start,
-        p.air_end_moment as air_end,
-        case when p.air_end_open then true end as open_ended,
+        p.air_end,
+        case when p.open_ended then true end as open_ended,
         p.air_dates,
         t.promo_type,
         t.promo_type_stated,
@@ -165,11 +158,8 @@ valued as (
                 end
             ),
             warn('airStart', null, p.air_start_warning),
-            warn('airEnd', null, case
-                when p.air_end_zero then 'EPOCH_ZERO'
-                when p.air_end_open or p.air_end_unbounded then 'OPEN_ENDED'
-                when p.air_end_moment < p.air_start then 'DATE_ORDER'
-            end),
+            warn('airEnd', null, p.air_end_warning),
+            warn('airEnd', null, case when p.air_end < p.air_start then 'DATE_ORDER' end),
             p.air_date_warnings,
             warn('promoType', null, case when starts_with(p.source_key, 'AssetMaster:') then 'PROMO_DERIVED' end)
         ) as warnings

@@ -13,35 +13,37 @@ use datafusion::logical_expr::{
 };
 
 use super::kernel::texts;
-use super::split::{Separators, distinct, names, split};
+use super::split::{Separators, distinct, names, split, uses};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::from(Gather { signature: Signature::user_defined(Volatility::Immutable) }),
         ScalarUDF::from(TextList::new("distinct_folded", 1, Work::Distinct)),
         ScalarUDF::from(TextList::new("split_list", 2, Work::Split)),
-        create_udf(
-            "json_names",
-            vec![Utf8],
-            text_list(),
-            Volatility::Immutable,
-            Arc::new(|arguments| {
-                let columns = texts(arguments)?;
-                let mut out = ListBuilder::new(StringBuilder::new());
-                for text in columns.iter().take(1).flatten() {
-                    append(&mut out, text.map(names).unwrap_or_default());
-                }
-                Ok(ColumnarValue::Array(Arc::new(out.finish())))
-            }),
-        ),
+        list_of("json_names", names),
+        list_of("content_uses", uses),
     ]
+}
+
+/// A function from a text to a list of texts.
+fn list_of<T: AsRef<str>>(name: &str, items: impl Fn(&str) -> Vec<T> + Send + Sync + 'static) -> ScalarUDF {
+    let invoke = move |arguments: &[ColumnarValue]| {
+        let columns = texts(arguments)?;
+        let mut out = ListBuilder::new(StringBuilder::new());
+        for text in columns.iter().take(1).flatten() {
+            append(&mut out, text.map(&items).unwrap_or_default());
+        }
+        let list: ArrayRef = Arc::new(out.finish());
+        Ok(ColumnarValue::Array(list))
+    };
+    create_udf(name, vec![Utf8], text_list(), Volatility::Immutable, Arc::new(invoke))
 }
 
 fn text_list() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(Utf8, true)))
 }
 
-fn append(out: &mut ListBuilder<StringBuilder>, items: Vec<String>) {
+fn append<T: AsRef<str>>(out: &mut ListBuilder<StringBuilder>, items: Vec<T>) {
     let any = !items.is_empty();
     for item in items {
         out.values().append_value(item);

@@ -1,11 +1,26 @@
 //! A date, or a date and time, read from one of the forms in which people and programs write them.
 
+use std::str::FromStr;
+
 use chrono::{Duration, NaiveDate, NaiveDateTime, NaiveTime};
 
 /// Two-digit years up to here belong to 2000; 70 itself to 1970.
 const PIVOT: i32 = 69;
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [(&str, &str); 12] = [
+    ("january", "1"),
+    ("february", "2"),
+    ("march", "3"),
+    ("april", "4"),
+    ("may", "5"),
+    ("june", "6"),
+    ("july", "7"),
+    ("august", "8"),
+    ("september", "9"),
+    ("october", "10"),
+    ("november", "11"),
+    ("december", "12"),
+];
 
 /// What was read: the date as written, the time if one was given, the distance from UTC in seconds if one was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +38,7 @@ impl Moment {
 
     /// The instant in UTC where the distance from it was given.
     pub(super) fn utc(self) -> Option<NaiveDateTime> {
-        Some(self.local() - Duration::seconds(self.offset?))
+        self.local().checked_sub_signed(Duration::seconds(self.offset?))
     }
 }
 
@@ -38,10 +53,9 @@ pub(super) enum Unread {
 
 /// Reads a trimmed text.
 pub(super) fn read(text: &str, day_first: bool) -> Result<Moment, Unread> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let found = if let Some(pdf) = text.strip_prefix("D:") {
         read_pdf(pdf)
-    } else if digits {
+    } else if text.bytes().all(|byte| byte.is_ascii_digit()) {
         if text.len() == 4 {
             return Err(Unread::Partial);
         }
@@ -58,8 +72,8 @@ fn is_year_month(text: &str) -> bool {
     text.len() == 7
         && text.split_once('-').is_some_and(|(year, month)| {
             year.len() == 4
-                && year.parse::<u16>().is_ok()
-                && month.parse::<u8>().is_ok_and(|month| (1..=12).contains(&month))
+                && digits::<u16>(year).is_some()
+                && digits::<u8>(month).is_some_and(|month| (1..=12).contains(&month))
         })
 }
 
@@ -92,14 +106,20 @@ fn instant(milliseconds: i64) -> Option<Moment> {
 
 fn ymd(year: &str, month: &str, day: &str) -> Option<NaiveDate> {
     let year: i32 = match year.len() {
-        4 => year.parse().ok()?,
+        4 => digits(year)?,
         2 => {
-            let short: i32 = year.parse().ok()?;
+            let short: i32 = digits(year)?;
             if short <= PIVOT { 2000 + short } else { 1900 + short }
         }
         _ => return None,
     };
-    NaiveDate::from_ymd_opt(year, month.parse().ok()?, day.parse().ok()?).filter(|_| year > 0)
+    let short = |text: &str| (1..=2).contains(&text.len()).then(|| digits(text)).flatten();
+    NaiveDate::from_ymd_opt(year, short(month)?, short(day)?).filter(|_| year > 0)
+}
+
+/// A number of digits alone: no sign, no blank.
+fn digits<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// `20190412093000-07'00'`: what follows `D:` in a PDF.
@@ -145,20 +165,25 @@ fn read_offset(zone: &str) -> Option<i64> {
         return Some(0);
     }
     let sign = if zone.starts_with('-') { -1 } else { 1 };
-    let digits: String = zone.get(1..)?.chars().filter(|character| *character != ':').collect();
-    let hours: i64 = digits.get(..2)?.parse().ok()?;
-    let minutes: i64 = digits.get(2..4).unwrap_or("00").parse().ok()?;
-    Some(sign * (hours * 3600 + minutes * 60))
+    let number: String = zone.get(1..)?.chars().filter(|character| *character != ':').collect();
+    let minutes = if number.len() == 4 { number.get(2..)? } else { "00" };
+    let (hours, minutes): (i64, i64) = (digits(number.get(..2)?)?, digits(minutes)?);
+    // the farthest zones are 14 hours off
+    let plausible = matches!(number.len(), 2 | 4) && hours < 16 && minutes < 60;
+    plausible.then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 fn read_date(text: &str, day_first: bool) -> Option<NaiveDate> {
-    let parts: Vec<&str> = text.split(['-', '/', ':', ' ', ',', '.']).filter(|part| !part.is_empty()).collect();
-    let [first, second, third] = parts.as_slice() else { return None };
+    let mut parts = text.split(['-', '/', ':', ' ', ',', '.']).filter(|part| !part.is_empty());
+    let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
     if let Some(month) = month_number(second) {
-        return ymd(third, &month, first);
+        return ymd(third, month, first);
     }
     if let Some(month) = month_number(first) {
-        return ymd(third, &month, second);
+        return ymd(third, month, second);
     }
     if first.len() == 4 {
         return ymd(first, second, third);
@@ -169,9 +194,9 @@ fn read_date(text: &str, day_first: bool) -> Option<NaiveDate> {
     if day_first { ymd(third, second, first) } else { ymd(third, first, second) }
 }
 
-fn month_number(name: &str) -> Option<String> {
-    let lower = name.to_ascii_lowercase();
-    let short = lower.get(..3)?;
-    let place = MONTHS.iter().position(|month| *month == short)?;
-    lower.bytes().all(|byte| byte.is_ascii_alphabetic()).then(|| (place + 1).to_string())
+/// The number of a month by its English name or the first three letters or more of it.
+fn month_number(name: &str) -> Option<&'static str> {
+    let begins =
+        |month: &&(&str, &str)| month.0.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    (name.len() >= 3).then(|| MONTHS.iter().find(begins))?.map(|(_, number)| *number)
 }

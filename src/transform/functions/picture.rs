@@ -1,73 +1,49 @@
 //! Picture sizes and aspect ratios.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, StringArray, StructArray};
+use arrow::array::{ArrayRef, Int32Builder, StringBuilder};
 use arrow::datatypes::DataType::{Int32, Utf8};
-use arrow::datatypes::{DataType, Field, Fields};
-use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+use arrow::datatypes::{DataType, Field};
+use datafusion::logical_expr::ScalarUDF;
 
-use super::kernel::{Outcome, outcome, texts};
-use super::text::trim;
+use super::kernel::{Outcome, Output, Row, Text, of_texts, struct_array, text_outcome};
+use super::number::compatible;
+use super::text::is_placeholder;
 
-/// The ratios that have a name, with their value in ten thousandths (half to even).
-const RATIOS: [(&str, u64); 8] = [
-    ("16:9", 17_778),
-    ("4:3", 13_333),
-    ("1.85:1", 18_500),
-    ("2.39:1", 23_900),
-    ("1:1", 10_000),
-    ("2:3", 6_667),
-    ("3:2", 15_000),
-    ("9:16", 5_625),
+/// The ratios that have a name (rulings A43), as fractions.
+const RATIOS: [(&str, u128, u128); 8] = [
+    ("16:9", 16, 9),
+    ("4:3", 4, 3),
+    ("1.85:1", 185, 100),
+    ("2.39:1", 239, 100),
+    ("1:1", 1, 1),
+    ("2:3", 2, 3),
+    ("3:2", 3, 2),
+    ("9:16", 9, 16),
 ];
+
+/// The only ratio at which a number of lines tells the width (dirt D61, rulings A32).
+const WIDE: &str = "16:9";
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
-        outcome("aspect_ratio", &[Utf8], |row| row.trimmed(0).map_or(Outcome::ABSENT, aspect_ratio)),
-        create_udf(
-            "resolution",
-            vec![Utf8],
-            DataType::Struct(size_fields()),
-            Volatility::Immutable,
-            Arc::new(|arguments| {
-                let columns = texts(arguments)?;
-                let sizes =
-                    columns.iter().take(1).flatten().map(|text| text.map_or(Size::default(), resolution)).collect();
-                Ok(ColumnarValue::Array(sizes_array(sizes)))
-            }),
-        ),
+        text_outcome("aspect_ratio", &[Utf8], |row| row.stated(aspect_ratio)),
+        of_texts("resolution", &[Utf8], |row| stated(row, None)),
+        of_texts("resolution_at", &[Utf8, Utf8], |row| stated(row, row.text(1))),
     ]
 }
 
-fn size_fields() -> Fields {
-    Fields::from(vec![
-        Field::new("value", Utf8, true),
-        Field::new("width", Int32, true),
-        Field::new("height", Int32, true),
-        Field::new("class", Utf8, true),
-        Field::new("warning", Utf8, true),
-    ])
+fn stated(row: &Row, aspect: Option<&str>) -> Size {
+    match row.trimmed(0) {
+        None => Size::default(),
+        Some(text) if is_placeholder(text) => Size::dropped("PLACEHOLDER_DROPPED"),
+        Some(text) => resolution(text, aspect),
+    }
 }
 
-fn sizes_array(sizes: Vec<Size>) -> ArrayRef {
-    let side =
-        |pick: fn(&Size) -> Option<i32>| -> ArrayRef { Arc::new(sizes.iter().map(pick).collect::<Int32Array>()) };
-    let text = |pick: fn(&Size) -> Option<&'static str>| -> ArrayRef {
-        Arc::new(sizes.iter().map(pick).collect::<StringArray>())
-    };
-    let values: StringArray =
-        sizes.iter().map(|size| size.pixels.map(|(width, height)| format!("{width}x{height}"))).collect();
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(values),
-        side(|size| size.pixels.map(|pixels| pixels.0)),
-        side(|size| size.pixels.map(|pixels| pixels.1)),
-        text(|size| size.class),
-        text(|size| size.warning),
-    ];
-    Arc::new(StructArray::new(size_fields(), columns, None))
-}
-
+/// `{value, width, height, class, warning}`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Size {
     pixels: Option<(i32, i32)>,
@@ -75,78 +51,143 @@ struct Size {
     warning: Option<&'static str>,
 }
 
-/// `WxH` in pixels from its many spellings; of a label only the class is known.
-fn resolution(text: &str) -> Size {
-    let text = trim(text);
-    if text.is_empty() {
-        return Size::default();
+impl Size {
+    fn of(width: i32, height: i32) -> Self {
+        Self { pixels: Some((width, height)), ..Self::default() }
     }
-    let label = text.to_ascii_uppercase();
-    if let Some(class) = ["SD", "HD", "UHD", "4K"].into_iter().find(|class| *class == label) {
-        return Size { class: Some(class), warning: Some("RESOLUTION_LABEL_ONLY"), ..Size::default() };
+
+    fn dropped(code: &'static str) -> Self {
+        Self { warning: Some(code), ..Self::default() }
     }
-    if line_count(&label) {
-        return Size { warning: Some("RESOLUTION_LABEL_ONLY"), ..Size::default() };
-    }
-    let bare = text.trim_end_matches("px").trim_end();
-    let pixels = bare.split_once(['x', 'X', '×', '*']).and_then(|(width, height)| Some((side(width)?, side(height)?)));
-    match pixels {
-        Some((width, height)) if width > 0 && height > 0 => Size { pixels: Some((width, height)), ..Size::default() },
-        _ => Size { warning: Some("INVALID_RESOLUTION"), ..Size::default() },
+
+    fn fields() -> Vec<Field> {
+        vec![
+            Field::new("value", Utf8, true),
+            Field::new("width", Int32, true),
+            Field::new("height", Int32, true),
+            Field::new("class", Utf8, true),
+            Field::new("warning", Utf8, true),
+        ]
     }
 }
 
-/// `1080p`, `1080i59.94`, `720`: lines without a width.
-fn line_count(label: &str) -> bool {
-    let lines = label.split(['P', 'I']).next().unwrap_or_default();
-    matches!(lines, "480" | "576" | "720" | "1080" | "2160") && !label.contains('X')
-}
-
-/// One side in pixels; a full stop separates thousands.
-fn side(text: &str) -> Option<i32> {
-    let text = text.trim();
-    match text.split_once('.') {
-        Some((thousands, rest)) if rest.len() == 3 => format!("{thousands}{rest}").parse().ok(),
-        _ => text.parse().ok(),
+impl Output for Size {
+    type Builder = (StringBuilder, Int32Builder, Int32Builder, StringBuilder, StringBuilder);
+    fn data_type() -> DataType {
+        DataType::Struct(Self::fields().into())
     }
-}
-
-/// One of the known ratios, from `a:b`, `axb`, `a/b`, a decimal within half a per cent or three digits (hundredths).
-fn aspect_ratio(text: &str) -> Outcome<String> {
-    let unknown = Outcome::dropped("ASPECT_UNKNOWN");
-    let compact: String = text.chars().filter(|character| !character.is_whitespace()).collect();
-    if let Some((width, height)) = compact.split_once([':', 'x', 'X', '/', '×']) {
-        if (width, height) == ("21", "9") {
-            return Outcome::of("21:9".to_owned());
+    fn builder(_rows: usize) -> Self::Builder {
+        Self::Builder::default()
+    }
+    fn append(self, (values, widths, heights, classes, warnings): &mut Self::Builder) {
+        use std::fmt::Write;
+        match self.pixels {
+            // writing to a builder cannot fail; an empty append ends the value
+            Some((width, height)) if write!(values, "{width}x{height}").is_ok() => values.append_value(""),
+            _ => values.append_null(),
         }
-        return match (scaled(width), scaled(height)) {
-            (Some(width), Some(height)) if height > 0 => nearest(width * 10_000 / height).unwrap_or(unknown),
-            _ => unknown,
+        widths.append_option(self.pixels.map(|pixels| pixels.0));
+        heights.append_option(self.pixels.map(|pixels| pixels.1));
+        classes.append_option(self.class);
+        warnings.append_option(self.warning);
+    }
+    fn finish((mut values, mut widths, mut heights, mut classes, mut warnings): Self::Builder) -> ArrayRef {
+        struct_array(
+            Self::fields(),
+            vec![
+                Arc::new(values.finish()),
+                Arc::new(widths.finish()),
+                Arc::new(heights.finish()),
+                Arc::new(classes.finish()),
+                Arc::new(warnings.finish()),
+            ],
+        )
+    }
+}
+
+/// `WxH` in pixels from its many spellings. Of a label only the class is known; a number of lines (`1080p`) is a size where
+/// the aspect ratio is 16:9.
+fn resolution(text: &str, aspect: Option<&str>) -> Size {
+    let folded = compatible(text);
+    if let Some(class) = ["SD", "HD", "UHD", "4K"].into_iter().find(|class| class.eq_ignore_ascii_case(&folded)) {
+        return Size { class: Some(class), ..Size::dropped("RESOLUTION_LABEL_ONLY") };
+    }
+    if let Some(lines) = lines(&folded) {
+        return match lines {
+            Some((width, height)) if aspect == Some(WIDE) => Size::of(width, height),
+            _ => Size::dropped("RESOLUTION_LABEL_ONLY"),
         };
     }
-    if compact.len() == 3 && compact.bytes().all(|byte| byte.is_ascii_digit()) {
-        return compact.parse::<u64>().ok().and_then(|hundredths| nearest(hundredths * 100)).unwrap_or(unknown);
+    let bare = folded.strip_suffix("px").or_else(|| folded.strip_suffix("PX")).unwrap_or(&folded).trim_end();
+    let pixels = bare.split_once(['x', 'X', '×', '*']).and_then(|(width, height)| Some((side(width)?, side(height)?)));
+    match pixels {
+        Some((width, height)) if width > 0 && height > 0 => Size::of(width, height),
+        _ => Size::dropped("INVALID_RESOLUTION"),
     }
-    scaled(&compact).and_then(nearest).unwrap_or(unknown)
 }
 
-/// A decimal in ten thousandths, further digits cut.
-fn scaled(text: &str) -> Option<u64> {
+/// Whether a text counts lines, `1080p`, `1080i59.94`, `720`, and the size it has at 16:9, where one is ruled (A32).
+fn lines(text: &str) -> Option<Option<(i32, i32)>> {
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (count, scan) = text.split_at(end);
+    let rate = scan.strip_prefix(['p', 'P', 'i', 'I']);
+    let labelled = scan.is_empty()
+        || rate.is_some_and(|rate| rate.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'/')));
+    match (count, rate.is_some()) {
+        _ if !labelled => None,
+        ("720", true) => Some(Some((1280, 720))),
+        ("1080", true) => Some(Some((1920, 1080))),
+        ("480" | "576" | "720" | "1080" | "2160", _) => Some(None),
+        _ => None,
+    }
+}
+
+/// One side in pixels; a full stop or comma separates thousands.
+fn side(text: &str) -> Option<i32> {
+    let text = text.trim();
+    let digits = match text.split_once(['.', ',']) {
+        Some((thousands, rest)) if rest.len() == 3 => Cow::Owned(format!("{thousands}{rest}")),
+        _ => Cow::Borrowed(text),
+    };
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// One of the known ratios, from `a:b`, `axb`, `a/b`, a decimal within half a per cent or three digits (hundredths); dirt
+/// D60, rulings A43.
+fn aspect_ratio(text: &str) -> Outcome<Text<'_>> {
+    if let Some((name, ..)) = RATIOS.iter().find(|(name, ..)| *name == text) {
+        return Outcome::of(Cow::Borrowed(name));
+    }
+    let compact: String = compatible(text).chars().filter(|character| !character.is_whitespace()).collect();
+    let ratio = match compact.split_once([':', 'x', 'X', '/', '×']) {
+        Some(("21", "9")) => return Outcome::of(Cow::Borrowed("21:9")),
+        Some((width, height)) => decimal(width).zip(decimal(height)).map(|(w, h)| (w.0 * h.1, w.1 * h.0)),
+        None if compact.len() == 3 => {
+            compact.parse().ok().map(|hundredths: u128| (hundredths, 100)).or(decimal(&compact))
+        }
+        None => decimal(&compact),
+    };
+    ratio.and_then(|(num, den)| nearest(num, den)).map_or(Outcome::dropped("ASPECT_UNKNOWN"), Outcome::of)
+}
+
+/// An unsigned decimal as a fraction; digits beyond the ninth behind the point say nothing here.
+fn decimal(text: &str) -> Option<(u128, u128)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || whole.len() > 6 || !digits(whole) || !digits(fraction) {
         return None;
     }
-    let fraction = format!("{fraction:0<4}");
-    Some(whole.parse::<u64>().ok()? * 10_000 + fraction.get(..4)?.parse::<u64>().ok()?)
+    let fraction = fraction.get(..9).unwrap_or(fraction);
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    Some((whole.parse::<u128>().ok()? * scale + fraction, scale))
 }
 
-fn nearest(value: u64) -> Option<Outcome<String>> {
-    RATIOS
-        .iter()
-        .filter(|(_, known)| value.abs_diff(*known) * 200 <= *known)
-        .min_by_key(|(_, known)| value.abs_diff(*known))
-        .map(|(name, _)| Outcome::of((*name).to_owned()))
+/// The known ratio that a fraction is within half a per cent of. No two are nearer to each other than 2 %.
+fn nearest(num: u128, den: u128) -> Option<Text<'static>> {
+    let close =
+        |(_, known, base): &&(&str, u128, u128)| den > 0 && (num * base).abs_diff(known * den) * 200 <= known * den;
+    RATIOS.iter().find(close).map(|(name, ..)| Cow::Borrowed(*name))
 }
 
 #[cfg(test)]
@@ -155,23 +196,41 @@ mod tests {
 
     #[test]
     fn sizes_have_one_form() {
-        for raw in
-            ["1920x1080", "1920 x 1080", "1920X1080", "1920×1080", "1920*1080", "1920 x 1080 px", "1.920 x 1.080"]
-        {
-            assert_eq!(resolution(raw), Size { pixels: Some((1920, 1080)), ..Size::default() }, "{raw}");
+        for raw in [
+            "1920x1080",
+            "1920 x 1080",
+            "1920X1080",
+            "1920×1080",
+            "1920*1080",
+            "1920 x 1080 px",
+            "1.920 x 1.080",
+            "1,920 x 1,080",
+            "１９２０x１０８０",
+        ] {
+            assert_eq!(resolution(raw, None), Size::of(1920, 1080), "{raw}");
         }
-        assert_eq!(resolution("UHD").class, Some("UHD"));
-        for raw in ["1080p", "1080i59.94", "720", "HD"] {
-            assert_eq!(
-                (resolution(raw).pixels, resolution(raw).warning),
-                (None, Some("RESOLUTION_LABEL_ONLY")),
-                "{raw}"
-            );
+        assert_eq!(resolution("1080x1920", None), Size::of(1080, 1920));
+        for raw in ["0x0", "wide", "-1x5", "+1x5", "1920x", "1920x1080x3", "99999999999x1", "1080q"] {
+            assert_eq!(resolution(raw, None), Size::dropped("INVALID_RESOLUTION"), "{raw}");
         }
-        for raw in ["0x0", "wide", "-1x5"] {
-            assert_eq!(resolution(raw).warning, Some("INVALID_RESOLUTION"), "{raw}");
+    }
+
+    #[test]
+    fn labels_are_sizes_at_most_at_16_9() {
+        for raw in ["UHD", "HD", "SD", "4K", "4k"] {
+            let class = Some(raw.to_uppercase());
+            let found = resolution(raw, Some("16:9"));
+            assert_eq!((found.class.map(str::to_owned), found.pixels), (class, None), "{raw}");
+            assert_eq!(found.warning, Some("RESOLUTION_LABEL_ONLY"));
         }
-        assert_eq!(resolution(" "), Size::default());
+        for (raw, expected) in [("720p", (1280, 720)), ("1080p", (1920, 1080)), ("1080i59.94", (1920, 1080))] {
+            assert_eq!(resolution(raw, Some("16:9")), Size::of(expected.0, expected.1), "{raw}");
+            assert_eq!(resolution(raw, Some("4:3")), Size::dropped("RESOLUTION_LABEL_ONLY"), "{raw}");
+            assert_eq!(resolution(raw, None), Size::dropped("RESOLUTION_LABEL_ONLY"), "{raw}");
+        }
+        for raw in ["720", "1080", "576i", "2160p"] {
+            assert_eq!(resolution(raw, Some("16:9")), Size::dropped("RESOLUTION_LABEL_ONLY"), "{raw}");
+        }
     }
 
     #[test]
@@ -180,22 +239,29 @@ mod tests {
             ("16:9", "16:9"),
             ("16x9", "16:9"),
             ("16/9", "16:9"),
+            ("16 : 9", "16:9"),
             ("1.78", "16:9"),
             ("1.7778", "16:9"),
             ("178", "16:9"),
             ("1.77778", "16:9"),
+            ("1.78:1", "16:9"),
             ("4x3", "4:3"),
             ("133", "4:3"),
+            ("1.33", "4:3"),
+            ("185", "1.85:1"),
             ("2.39:1", "2.39:1"),
+            ("239", "2.39:1"),
             ("1920:1080", "16:9"),
             ("0.66667", "2:3"),
+            ("0.67", "2:3"),
             ("2000:3000", "2:3"),
+            ("0.5625", "9:16"),
             ("21:9", "21:9"),
             ("1.0", "1:1"),
         ] {
-            assert_eq!(aspect_ratio(raw), Outcome::of(expected.to_owned()), "{raw}");
+            assert_eq!(aspect_ratio(raw), Outcome::of(expected.into()), "{raw}");
         }
-        for raw in ["widescreen", "2.3333", "1:0", "720:540:1"] {
+        for raw in ["widescreen", "2.3333", "2.33", "1:0", "0:0", "720:540:1", "1.7", "-16:9"] {
             assert_eq!(aspect_ratio(raw), Outcome::dropped("ASPECT_UNKNOWN"), "{raw}");
         }
     }

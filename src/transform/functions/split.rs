@@ -1,6 +1,11 @@
 //! Several values written in one cell.
 
-use super::text::{fold_key, is_placeholder, trim};
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::json;
+use super::text::{clean_line, fold_key, trim};
 
 /// How a cell separates its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,15 +22,16 @@ impl Separators {
     }
 }
 
-/// The values of one cell, trimmed, without blanks and placeholders, in their order.
+/// The values of one cell, each as a clean line, without blanks and placeholders, in their order (dirt D28, rulings A11).
 pub(super) fn split(cell: &str, separators: Separators) -> Vec<String> {
     let cell = trim(cell);
     if let Some(items) = json_array(cell) {
         return kept(items.iter().map(String::as_str));
     }
-    let cell = match cell.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) if separators == Separators::All && !inner.contains('"') => inner,
-        _ => cell,
+    let cell = match quoted(cell).as_deref() {
+        Some([inner]) => inner.clone(),
+        Some(items) if separators == Separators::All => return kept(items.iter().map(String::as_str)),
+        _ => cell.to_owned(),
     };
     let known: &[&str] = match separators {
         Separators::All => &["|", ";", " / ", ","],
@@ -33,44 +39,93 @@ pub(super) fn split(cell: &str, separators: Separators) -> Vec<String> {
     };
     match known.iter().find(|separator| cell.contains(**separator)) {
         Some(separator) => kept(cell.split(separator)),
-        None => kept(std::iter::once(cell)),
+        None => kept(std::iter::once(cell.as_str())),
     }
 }
 
 fn kept<'a>(items: impl Iterator<Item = &'a str>) -> Vec<String> {
-    items.map(trim).filter(|item| !item.is_empty() && !is_placeholder(item)).map(str::to_owned).collect()
+    items.filter_map(|item| clean_line(item).value).map(Cow::into_owned).collect()
 }
 
 fn json_array(cell: &str) -> Option<Vec<String>> {
     if !(cell.starts_with('[') && cell.ends_with(']')) {
         return None;
     }
-    serde_json::from_str(cell).ok()
+    match json::parse(cell)? {
+        Value::Array(items) => Some(items.iter().filter_map(scalar_text).collect()),
+        _ => None,
+    }
+}
+
+fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The quoted texts of a cell that consists of them, separated by commas or semicolons; `""` inside stands for one quote.
+fn quoted(cell: &str) -> Option<Vec<String>> {
+    let mut items = Vec::new();
+    let mut rest = cell;
+    loop {
+        let mut item = String::new();
+        rest = rest.strip_prefix('"')?;
+        loop {
+            let (part, behind) = rest.split_once('"')?;
+            item.push_str(part);
+            rest = behind;
+            match rest.strip_prefix('"') {
+                Some(behind) => {
+                    item.push('"');
+                    rest = behind;
+                }
+                None => break,
+            }
+        }
+        items.push(item);
+        if trim(rest).is_empty() {
+            return Some(items);
+        }
+        rest = trim(trim(rest).strip_prefix([',', ';'])?);
+    }
 }
 
 /// The names in a JSON document: an array of texts or of objects with `name` and perhaps `role` (then `Name (role)`), one
 /// such object, or a text of names. What is no JSON is read as a text of names.
 pub(super) fn names(json: &str) -> Vec<String> {
-    match serde_json::from_str(json) {
-        Ok(serde_json::Value::Array(items)) => items.iter().filter_map(name).collect(),
-        Ok(serde_json::Value::String(text)) => split(&text, Separators::People),
-        Ok(value @ serde_json::Value::Object(_)) => name(&value).into_iter().collect(),
-        Ok(_) => Vec::new(),
-        Err(_) => split(json, Separators::People),
+    match json::parse(json) {
+        Some(Value::Array(items)) => items.iter().filter_map(name).collect(),
+        Some(Value::String(text)) => split(&text, Separators::People),
+        Some(value @ Value::Object(_)) => name(&value).into_iter().collect(),
+        Some(_) => Vec::new(),
+        None => split(json, Separators::People),
     }
 }
 
-fn name(value: &serde_json::Value) -> Option<String> {
-    let text = |value: Option<&serde_json::Value>| {
-        value.and_then(|value| value.as_str()).map(trim).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
+fn name(value: &Value) -> Option<String> {
+    let line = |value: &Value| clean_line(&json::readable_text(value.as_str()?)).value.map(Cow::into_owned);
     match value {
-        serde_json::Value::Object(fields) => {
-            let name = text(fields.get("name"))?;
-            Some(text(fields.get("role")).map_or(name.clone(), |role| format!("{name} ({role})")))
+        Value::Object(fields) => {
+            let name = line(fields.get("name")?)?;
+            Some(match fields.get("role").and_then(line) {
+                Some(role) => format!("{name} ({role})"),
+                None => name,
+            })
         }
-        other => text(Some(other)),
+        other => line(other),
     }
+}
+
+/// The uses that a file of an asset may have, in the order of their list.
+const USES: [&str; 5] = ["SOURCE", "MEZZANINE", "PROXY", "THUMBNAIL", "THUMBNAIL_VIDEO"];
+
+/// The set of uses that a cell names; what is none of them is left out (dirt D69).
+pub(super) fn uses(cell: &str) -> Vec<&'static str> {
+    let spelled = |item: &str| fold_key(item).replace([' ', '-'], "_");
+    let named: Vec<String> = split(cell, Separators::All).iter().map(|item| spelled(item)).collect();
+    USES.into_iter().filter(|known| named.iter().any(|item| item.eq_ignore_ascii_case(known))).collect()
 }
 
 /// The items that differ by their key, each in its first spelling.
@@ -92,6 +147,11 @@ mod tests {
             ("A / B", vec!["A", "B"]),
             ("[\"A\",\"B\"]", vec!["A", "B"]),
             ("\"charity,person\"", vec!["charity", "person"]),
+            ("\"a, b\",\"c\"", vec!["a, b", "c"]),
+            ("\"say \"\"hi\"\"\"", vec!["say \"hi\""]),
+            ("[\"A\", 7, null, \"n/a\"]", vec!["A", "7"]),
+            ("[A", vec!["[A"]),
+            ("A | e\u{301}  f\u{1}", vec!["A", "é f"]),
             ("A; B, C", vec!["A", "B, C"]),
             ("on/off", vec!["on/off"]),
             ("  ", vec![]),
@@ -100,6 +160,8 @@ mod tests {
             assert_eq!(split(raw, Separators::All), expected, "{raw}");
         }
         assert_eq!(split("Smith, John; Null, Jack", Separators::People), ["Smith, John", "Null, Jack"]);
+        assert_eq!(split("Ann Null | Null", Separators::People), ["Ann Null"]);
+        assert_eq!(split("\"Smith, John\"", Separators::People), ["Smith, John"]);
     }
 
     #[test]
@@ -107,11 +169,28 @@ mod tests {
         assert_eq!(names(r#"["Ann Lee","Smith, John"]"#), ["Ann Lee", "Smith, John"]);
         assert_eq!(names(r#"[{"name":"Ann","role":"Host"},{"name":"Bo"}]"#), ["Ann (Host)", "Bo"]);
         assert_eq!(names(r#""A; B""#), ["A", "B"]);
+        assert_eq!(names(r#"{"name": "Ann", "role": ""}"#), ["Ann"]);
+        assert_eq!(names(r#"["A\ud83d", "N/A", {"role": "Host"}, 1]"#), ["A\u{FFFD}"]);
+        assert_eq!(names("A; B"), ["A", "B"]);
         assert!(names("null").is_empty());
     }
 
     #[test]
     fn the_first_spelling_is_kept() {
         assert_eq!(distinct(["Cat", "dog", "CAT", "cat "].into_iter()), ["Cat", "dog"]);
+    }
+
+    #[test]
+    fn uses_are_a_set_of_known_ones() {
+        for (raw, expected) in [
+            ("|SOURCE|MEZZANINE|", vec!["SOURCE", "MEZZANINE"]),
+            ("Source", vec!["SOURCE"]),
+            ("source,proxy", vec!["SOURCE", "PROXY"]),
+            ("THUMBNAIL VIDEO", vec!["THUMBNAIL_VIDEO"]),
+            ("|PROXY|SOURCE|proxy|", vec!["SOURCE", "PROXY"]),
+            ("unknown", vec![]),
+        ] {
+            assert_eq!(uses(raw), expected, "{raw}");
+        }
     }
 }

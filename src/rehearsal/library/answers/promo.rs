@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::content::cell;
-use super::entity::Candidate;
+use super::eav;
+use super::entity::{Candidate, cell};
 use super::sheet::Sheet;
 use super::tables::Tables;
 use super::video::{self, Rate};
@@ -19,7 +19,7 @@ const OPEN: &str = "infinity";
 pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let rate = video::fill(tables, candidate);
     code(candidate);
-    let described = |property| video::described(tables, candidate.metadata_id, property);
+    let described = |property| eav::one(tables, candidate.metadata_id, property);
     let (spot, campaign) = (described(43), described(45));
     length(candidate, &spot, rate);
     let own = ["version_label", "tagline", "editor_initials", "script", "notes_html", "isci_code"]
@@ -29,7 +29,7 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     for (field, value) in ["versionLabel", "tagline", "editor", "script", "notes", "isciCode"].into_iter().zip(&own) {
         sheet.choose(field, [value]);
     }
-    sheet.choose("campaign", [cell(started, "name"), &campaign]);
+    sheet.choose("campaign", [cell(started.as_ref(), "name"), &campaign]);
     air(candidate);
     airings(tables, candidate);
 }

@@ -6,10 +6,11 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::super::Value;
-use super::content::{Technical, cell, technical};
-use super::entity::Candidate;
+use super::eav;
+use super::entity::{self, Candidate};
 use super::sheet::Sheet;
 use super::tables::{Row, Tables};
+use super::version::Technical;
 
 /// A frame rate, as numerator and denominator.
 pub type Rate = (u64, u64);
@@ -79,29 +80,33 @@ fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], confli
 
 type Conflict<'a> = Option<(&'static str, &'a dyn Fn(&Json, &Json) -> bool)>;
 
+/// A cell of a row that may not be there.
+fn cell<'a>(row: Option<Row<'a>>, column: &str) -> &'a Value {
+    entity::cell(row.as_ref(), column)
+}
+
 fn equal(a: &Json, b: &Json) -> bool {
     a == b
 }
 
 /// Fills in the technical fields, and gives the frame rate, which others need.
 pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) -> Option<Rate> {
-    let known = technical(tables, candidate.sheet.asset_id);
     let asset = tables.one("video_asset_master", "id", candidate.sheet.asset_id);
     let timeline = tables.one("timeline", "id", candidate.of_asset("main_timeline_id").number());
-    let described = |property| described(tables, candidate.metadata_id, property);
+    let described = |property| eav::one(tables, candidate.metadata_id, property);
     let [resolution, ratio, sound, runtime] = [16, 18, 21, 39].map(described);
-    let sheet = &mut candidate.sheet;
-    let rate = frame_rate(sheet, &known, timeline);
-    let aspect = aspect_ratio(sheet, &known, asset, &ratio);
-    size(sheet, &known, asset, &resolution, &aspect);
-    length(sheet, &known, &runtime, rate);
+    let (sheet, known) = (&mut candidate.sheet, &candidate.technical);
+    let rate = frame_rate(sheet, known, timeline);
+    let aspect = aspect_ratio(sheet, known, asset, &ratio);
+    size(sheet, known, asset, &resolution, &aspect);
+    length(sheet, known, &runtime, rate);
     let timecodes = [cell(known.content, "start_timecode"), cell(asset, "start_timecode")]
         .map(|found| Source::resolved(found, |means| timecode(means, rate)));
     settle(sheet, "startTimecode", &timecodes, Some(("TIMECODE_CONFLICT", &equal)));
     codec(sheet, "videoCodec", [cell(known.video, "codec_id"), cell(known.content, "video_codec")]);
     codec(sheet, "audioCodec", [cell(known.audio, "codec_id"), cell(known.content, "audio_codec")]);
     sheet.choose("audioLayout", [cell(asset, "audio_channel_configuration"), &sound]);
-    bitrate(sheet, &known);
+    bitrate(sheet, known);
     markers(tables, candidate, rate);
     rate
 }
@@ -317,14 +322,6 @@ fn markers(tables: &Tables<'_>, candidate: &mut Candidate<'_>, rate: Option<Rate
         list.push(Json::from(marker));
     }
     sheet.put("markers", list);
-}
-
-/// The single value of a descriptive field; NULL where there is none.
-pub fn described(tables: &Tables<'_>, object: Option<i64>, property: i64) -> Value {
-    let rows = object.map_or_else(Vec::new, |object| tables.by("metadata_property_value", "metadata_id", object));
-    let row = rows.into_iter().find(|row| row.id("property_id") == Some(property));
-    let picked = row.and_then(|row| tables.one("picklist_value", "id", row.id("picklist_value_id")));
-    picked.map_or_else(|| cell(row, "string_value").clone(), |picked| picked.cell("value").clone())
 }
 
 /// Sequences of projects: the main timelines of the videos among their members, each once, in the members' order.

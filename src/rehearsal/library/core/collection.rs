@@ -2,6 +2,9 @@
 
 use super::asset::optional;
 use super::dice::{Dice, FIRST_DAY, NOW, index, instant, local};
+use super::dirt::code::owner;
+use super::dirt::draws;
+use super::dirt::term::term;
 use super::layout::{FIRST_ID, Layout, Owner, walk};
 use super::{Value, dirt, int, label, text, words};
 
@@ -18,7 +21,8 @@ pub fn name(layout: &Layout, row: u64) -> String {
 /// A row of `asset_collection`.
 pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(TABLE, row);
-    let kind = dirt::out_of_scope_collection(layout, dice).unwrap_or(kind(dice));
+    let kind = dirt::out_of_scope_collection(layout, dice)
+        .unwrap_or_else(|| term(layout, dice, draws(7), "collectionKind", kind(dice)));
     let parent = layout.collections[index(row)].0;
     let facts = Facts {
         id: FIRST_ID + row,
@@ -44,7 +48,7 @@ pub struct Facts {
     /// The id of the parent.
     pub parent: Option<u64>,
     /// `collection_kind`.
-    pub kind: &'static str,
+    pub kind: Value,
     /// The metadata object's id.
     pub object: Option<u64>,
     /// How many items it has.
@@ -66,9 +70,9 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         facts.name,
         optional(dice.chance(8, 180_000), || text(words::sentences(dice, 30, 3))),
         facts.parent.map_or(Value::Null, Value::id),
-        Value::id(layout.user(dice, 9)),
+        owner(layout, dice, draws(5), layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),
-        label(facts.kind),
+        facts.kind,
         optional(dice.chance(12, 400_000), || text(format!("/collections/{}", facts.id))),
         int(FIRST_ID + dice.below(13, 61)),
         facts.object.map_or(Value::Null, Value::id),

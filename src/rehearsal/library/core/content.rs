@@ -1,11 +1,15 @@
 //! Versions, their contents, files, and what was measured in them.
 
-use super::super::Told;
+use serde_json::Value as Json;
+
+use super::super::{Disposition, Told};
 use super::asset::{Asset, Version, audio_millis, optional};
 use super::dice::{NOW, date, index, instant, local};
+use super::dirt::identity::{self, Versions};
 use super::dirt::media::{self as soiled, Soil};
+use super::dirt::{draws, file};
 use super::layout::{CONTENT, FIRST_ID, Layout};
-use super::media::{Format, Rendition, Video, format_of, image_size, rendition_format};
+use super::media::{Format, Rendition, SIDECAR, Video, format_of, image_size, rendition_format};
 use super::spread::Kind;
 use super::{Value, array, dirt, int, label, text, words};
 
@@ -36,14 +40,19 @@ pub fn version(layout: &Layout, asset: &Asset, number: u64, out: &mut Vec<Value>
         |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     let (created, updated) = asset.dates();
     let at = created + (updated - created) * (number + 1) / 10;
-    let orphan = !current && dirt::orphan(layout, dice, 10_000);
+    let wrong = identity::versions(layout, asset);
+    let master = if !current && dirt::orphan(layout, dice, 10_000) {
+        Told::kept("D19", Value::id(dirt::nowhere(dice)), Json::Null).disposed(Disposition::Skipped).into()
+    } else {
+        optional(current || !dirt::without_master(layout, dice), || Value::id(asset.id))
+    };
     out.extend([
         Value::id(version.id),
         text(dice.uuid(0)),
-        Value::id(if orphan { dirt::nowhere(dice) } else { asset.id }),
-        int(number + 1),
+        master,
+        int(identity::version_number(layout, asset, number + 1)),
         optional(dice.chance(2, 500_000), || text(format!("Version {}", number + 1))),
-        Value::Bool(current),
+        identity::current_flag(wrong, asset.versions(layout) - 1 - number),
         content(Rendition::Source),
         content(Rendition::Mezzanine),
         content(Rendition::Proxy),
@@ -52,7 +61,7 @@ pub fn version(layout: &Layout, asset: &Asset, number: u64, out: &mut Vec<Value>
         optional(dice.chance(4, 200_000), || text(words::sentences(dice, 5, 1))),
         text(local(at)),
         text(local(updated)),
-        Value::Bool(!current && dirt::deleted_version(layout, dice)),
+        Value::Bool(wrong == Versions::AllDeleted || (!current && dirt::deleted_version(layout, dice))),
     ]);
 }
 
@@ -170,7 +179,7 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
         int(FIRST_ID + dice.below(2, 200)),
         Value::id(content.id),
         int(content.bytes(layout)),
-        label(format.mime),
+        file::mime(layout, dice, draws(10), format),
         size.map_or(Value::Null, |size| side(size.0)),
         size.map_or(Value::Null, |size| side(size.1)),
         video.as_ref().map_or(Value::Null, |video| soiled::aspect(soil(13), video.size.ratio)),
@@ -186,7 +195,7 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
             soiled::codec(soil(22), if asset.kind == Kind::Audio { "PCM" } else { sound_codec(format) })
         }),
         optional(sound, || label("2")),
-        optional(sound, || label(asset.language(layout))),
+        optional(sound, || file::language(layout, dice, draws(24), asset.language(layout))),
         Value::Bool(false),
         content.media.map_or(Value::Null, Value::id),
         text(local(asset.dates().0)),
@@ -206,25 +215,26 @@ fn sound_codec(format: &Format) -> &'static str {
 /// A row of `file_info`: the file of a content, or one that no content has.
 pub fn file(layout: &Layout, id: u64, content: Option<&Content<'_>>, out: &mut Vec<Value>) {
     let dice = layout.dice(46, id.wrapping_sub(FIRST_ID));
-    let (name, format, mime, bytes, at) = match content {
+    let (name, format, bytes, at) = match content {
         Some(content) => {
             let format = content.format(layout);
-            (content.file_name(layout), format.name, format.mime, content.bytes(layout), content.asset.dates().0)
+            (content.file_name(layout), format, content.bytes(layout), content.asset.dates().0)
         }
-        None => {
-            (format!("sidecar_{id}.srt"), "SRT", "application/x-subrip", 2_000 + dice.below(0, 90_000), dice.past(1))
-        }
+        None => (format!("sidecar_{id}.srt"), &SIDECAR, 2_000 + dice.below(0, 90_000), dice.past(1)),
     };
     let tags = dice.chance(10, 200_000).then(|| array(&[words::keyword(dice.below(11, 500)), "checked".to_owned()]));
     out.extend([
         Value::id(id),
         text(dice.uuid(3)),
-        text(name),
-        label(format),
-        label(mime),
-        int(bytes),
+        file::name(layout, dice, draws(2), name),
+        file::format(layout, dice, draws(3), format),
+        file::mime(layout, dice, draws(4), format),
+        file::bytes(layout, dice, draws(5), bytes),
         text(local(at)),
-        optional(!dice.chance(5, 120_000), || text(format!("{:016x}{:016x}", dice.draw(6), dice.draw(7)))),
+        optional(!dice.chance(5, 120_000), || {
+            let hex = format!("{:016x}{:016x}", dice.draw(6), dice.draw(7));
+            file::checksum(layout, dice, draws(7), hex)
+        }),
         optional(dice.chance(8, 300_000), || {
             text(format!("\\x{:016x}{:016x}{:08x}", dice.draw(6), dice.draw(7), dice.draw(9) >> 32))
         }),
@@ -244,7 +254,7 @@ pub fn media(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
     out.extend([
         content.media.map_or(Value::Null, Value::id),
         Value::id(content.id),
-        label(format.report),
+        file::container(layout, dice, draws(2), format),
         optional(format.name == "MXF", || label("OP1a")),
         measured.map_or(Value::Null, int),
         opt_text(millis.map(|millis| format!("{} s {} ms", millis / 1000, millis % 1000))),
@@ -305,7 +315,7 @@ pub fn audio_track(layout: &Layout, id: u64, content: &Content<'_>, order: u64, 
         label("L R"),
         int(48_000),
         int(if codec == "AAC" { 192_000 } else { 2_304_000 }),
-        label(content.asset.language(layout)),
+        file::language(layout, dice, draws(8), content.asset.language(layout)),
         optional(dice.chance(0, 200_000), || text(format!("Mix {}", order + 1))),
     ]);
 }

@@ -27,6 +27,11 @@ impl Rendition {
     pub fn uses(self) -> &'static str {
         ["|SOURCE|", "|MEZZANINE|", "|PROXY|", "|THUMBNAIL|", "|THUMBNAIL_VIDEO|"][self as usize]
     }
+
+    /// The use alone.
+    pub fn name(self) -> &'static str {
+        self.uses().trim_matches('|')
+    }
 }
 
 /// The renditions of a version in the order of its contents; contents beyond these are further proxies.
@@ -87,6 +92,9 @@ pub const FORMATS: [Format; 9] = [
     format("PDF", "pdf", "application/pdf", "PDF", "PDF", "doc", "PDF"),
     format("ZIP", "zip", "application/zip", "ZIP", "ZIP", "pkg", ""),
 ];
+
+/// The format of captions beside a video.
+pub const SIDECAR: Format = format("SRT", "srt", "application/x-subrip", "SubRip", "SubRip", "srt", "SRT");
 
 /// A frame rate: its text, the fraction, the frames counted a second.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,9 +12,11 @@ mod dice;
 mod dirt;
 mod field;
 mod fixture;
+mod held;
 mod keyword;
 mod layout;
 mod media;
+mod metadata;
 mod project;
 mod promo;
 mod property;
@@ -30,8 +32,9 @@ use std::sync::OnceLock;
 use self::asset::Asset;
 use self::content::Content;
 use self::layout::{FIRST_ID, Layout};
+pub use self::property::typed_column;
 use self::spread::Kind;
-use super::{Library, TableSpec, Value};
+use super::{Library, TableSpec, Told, Value};
 
 /// What the core tables keep of a library, built on first use.
 #[derive(Debug, Default)]
@@ -252,7 +255,7 @@ fn raw_report(layout: &Layout, row: u64, out: &mut Vec<Value>) {
 fn field_row(layout: &Layout, table: &TableSpec, row: u64, out: &mut Vec<Value>) -> bool {
     let dice = layout.dice(table.number, row);
     match table.name {
-        "metadata" => field::object_row(layout, row, out),
+        "metadata" => metadata::object_row(layout, row, out),
         "metadata_property" => property::row(row, out),
         "metadata_property_value" => field::value_row(layout, row, out),
         "metadata_property_text" => field::text_row(layout, row, out),

@@ -2,9 +2,12 @@
 
 use super::asset::optional;
 use super::dice::{Dice, FIRST_DAY, NOW, date, index, local};
+use super::dirt::code::user_named;
+use super::dirt::draws;
+use super::dirt::term::{lookup, term};
 use super::layout::{FIRST_ID, Layout, Owner, walk};
 use super::vocabulary::{PROJECT_STATES, PROJECT_TYPES};
-use super::{Value, array, dirt, int, label, text, user, words};
+use super::{Value, array, dirt, int, label, text, words};
 
 const TABLE: u32 = 86;
 
@@ -48,20 +51,22 @@ pub fn write(
         text(dice.uuid(9)),
         name,
         text(format!("P-{}-{:04}", code.0, code.1)),
-        Value::id(FIRST_ID + dice.zipf(11, PROJECT_TYPES.len() as u64)),
+        lookup(layout, dice, draws(4), FIRST_ID + dice.zipf(11, PROJECT_TYPES.len() as u64)),
         optional(dice.chance(12, 500_000), || text(words::sentences(dice, 40, 4))),
         Value::id(ids.1),
-        text(user::name(dice.zipf(13, layout.users))),
+        user_named(layout, dice, draws(7), dice.zipf(13, layout.users)),
         optional(dice.chance(14, 700_000), || text(words::person(dice.below(15, 4096)))),
         optional(dice.chance(16, 800_000), || label(dice.pick(17, &["On-Air", "Marketing", "Creative", "Operations"]))),
         optional(budget, || text(format!("{}.{:02}", dice.below(18, 900_000), dice.below(19, 100)))),
-        optional(budget, || label(dice.pick(20, &["USD", "USD", "EUR", "GBP", "CAD"]))),
+        optional(budget, || {
+            term(layout, dice, draws(11), "currency", dice.pick(20, &["USD", "USD", "EUR", "GBP", "CAD"]))
+        }),
         optional(dice.chance(21, 850_000), || text(date(start))),
         optional(dice.chance(22, 800_000), || text(local(due))),
         optional(dice.chance(23, 600_000), || text(date(due + 86_400 * (1 + dice.below(24, 90))))),
         Value::Bool(dice.chance(25, 100_000)),
         optional(dice.chance(26, 50_000), || Value::id(layout.user(dice, 27))),
-        label(PROJECT_STATES[index(dice.below(28, PROJECT_STATES.len() as u64))]),
+        term(layout, dice, draws(17), "status", PROJECT_STATES[index(dice.below(28, PROJECT_STATES.len() as u64))]),
         ids.2.map_or(Value::Null, Value::id),
         optional(dice.chance(29, 500_000), || text(tags)),
         deleted,

@@ -3,8 +3,12 @@
 use super::super::Told;
 use super::asset::{Asset, optional};
 use super::dice::{Dice, FIRST_DAY, NOW, date, instant, local};
+use super::dirt::code::house_code;
 use super::dirt::date as moments;
+use super::dirt::draws;
+use super::dirt::identity;
 use super::dirt::media::{self as soiled, Soil};
+use super::dirt::term::term;
 use super::layout::{FIRST_ID, Layout};
 use super::media::Video;
 use super::spread::Kind;
@@ -14,9 +18,18 @@ use super::{Value, dirt, label, text, words};
 const TABLE: u32 = 90;
 const TYPES: [&str; 9] = ["Episodic", "Image", "Movie", "Tune-In", "Sponsor", "Stunt", "Bumper", "ID", "Other"];
 
-/// D19: whether a promo's asset does not exist.
-pub fn orphaned(layout: &Layout, row: u64) -> bool {
-    dirt::orphan(layout, layout.dice(TABLE, row), 6_000)
+/// Where a promo points to in place of its video: nowhere (D19), or to an image (D23).
+fn stray(layout: &Layout, row: u64) -> Option<Value> {
+    let dice = layout.dice(TABLE, row);
+    if dirt::orphan(layout, dice, 6_000) {
+        return Some(dirt::lost(dirt::nowhere(dice)));
+    }
+    identity::wrong_class(layout, dice).map(|image| identity::misplaced(image))
+}
+
+/// Whether a promo does not stand on its video (D19, D23).
+pub fn misplaced(layout: &Layout, row: u64) -> bool {
+    stray(layout, row).is_some()
 }
 
 /// A row of `promo`.
@@ -25,9 +38,9 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let video = layout.blocks.nth(Kind::Video, layout.promo_videos.at(row));
     let asset = Asset::row(layout, video);
     let deleted = dirt::deleted(layout, dice, 20_000).0;
-    let id = if orphaned(layout, row) { dirt::nowhere(dice) } else { asset.id };
+    let reference = stray(layout, row).unwrap_or(Value::id(asset.id));
     let title = dirt::title(layout, dice, asset.name());
-    write(layout, dice, FIRST_ID + row, (Value::id(id), &asset), title, deleted, out);
+    write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 
 /// The columns of `promo`; the reference may differ from the asset whose facts it tells.
@@ -44,19 +57,19 @@ pub fn write(
     let video = Video::of(layout, &Asset { role: super::asset::Role::Promo, ..*asset });
     let air = Air::of(layout, dice, id >= FIRST_ID);
     let created = asset.dates().0;
-    let soil = |column| Soil::new(layout, dice, dirt::draws(column), air.open);
+    let soil = |column| Soil::new(layout, dice, draws(column), air.open);
     let line = |column, clean: String| {
-        if air.open { dirt::text::line(layout, dice, dirt::draws(column), clean) } else { text(clean) }
+        if air.open { dirt::text::line(layout, dice, draws(column), clean) } else { text(clean) }
     };
     let body = |column, clean: String, html| {
-        if air.open { dirt::text::body(layout, dice, dirt::draws(column), clean, html) } else { text(clean) }
+        if air.open { dirt::text::body(layout, dice, draws(column), clean, html) } else { text(clean) }
     };
     out.extend([
         Value::id(id),
         reference,
         text(format!("PR{id:06}")),
         title,
-        text(asset.title.house_code()),
+        house_code(layout, dice, draws(4), asset.title.house_code()),
         Value::id(asset.title.id),
         Value::id(FIRST_ID + asset.campaign(layout)),
         label(TYPES[dice.share(2, &[35, 15, 15, 15, 6, 5, 4, 3])]),
@@ -64,15 +77,15 @@ pub fn write(
         soiled::spot(soil(9), video.spot),
         optional(dice.chance(3, 900_000), || air.starts()),
         optional(dice.chance(3, 900_000), || air.ends()),
-        label(NETWORKS[asset.network()]),
+        term(layout, dice, draws(12), "network", NETWORKS[asset.network()]),
         optional(dice.chance(4, 700_000), || line(13, format!("v{}", 1 + dice.below(5, 4)))),
         optional(dice.chance(6, 400_000), || line(14, words::sentences(dice, 50, 1))),
         optional(dice.chance(7, 300_000), || body(15, words::sentences(dice, 60, 4), false)),
         optional(dice.chance(8, 800_000), || label(dice.pick(9, &["AA", "BK", "CM", "DR", "EV", "JP"]))),
-        label(APPROVALS[asset.approval()]),
+        term(layout, dice, draws(17), "approvalStatus", APPROVALS[asset.approval()]),
         optional(dice.chance(10, 300_000), || body(18, words::sentences(dice, 70, 3), true)),
         optional(dice.chance(11, 750_000), || isci(dice, air.open && layout.dirt > 0.0, id)),
-        label(CAPTIONS[video.captions]),
+        term(layout, dice, draws(20), "closedCaptionInfo", CAPTIONS[video.captions]),
         deleted,
         text(instant(created)),
     ]);
@@ -97,7 +110,7 @@ impl<'a> Air<'a> {
 
     /// `air_start`, local: D51, D52, and 0.2 % of D48's sentinels.
     fn starts(&self) -> Value {
-        let k = dirt::draws(10);
+        let k = draws(10);
         if !self.open {
             return Told::clean(local(self.start), moments::instant_of_local(self.start)).into();
         }
@@ -110,7 +123,7 @@ impl<'a> Air<'a> {
     /// `air_end`, with a zone: D47 in 1.5 %, D48 1 % sentinels and 3 % real future dates, D49 before the start in
     /// 0.4 %, D52 in 0.2 %.
     fn ends(&self) -> Value {
-        let (k, dice) = (dirt::draws(11), self.dice);
+        let (k, dice) = (draws(11), self.dice);
         let hit = |draw, ppm| self.open && dice.chance(k + draw, self.layout.dirty(ppm));
         if hit(2, 10_000) {
             return sentinel(dice.below(k + 3, 2));
@@ -141,11 +154,11 @@ fn sentinel(number: u64) -> Value {
 /// An ISCI code: upper case without blanks, stops and dashes, one in eight in another form.
 fn isci(dice: Dice, dirty: bool, id: u64) -> Value {
     let code = format!("NLCP{:04}H", id % 10_000);
-    if !dirty || !dice.chance(dirt::draws(19), 120_000) {
+    if !dirty || !dice.chance(draws(19), 120_000) {
         return text(code);
     }
     let digits = &code[4..8];
-    let raw = match dice.below(dirt::draws(19) + 1, 4) {
+    let raw = match dice.below(draws(19) + 1, 4) {
         0 => code.to_lowercase(),
         1 => format!("NLCP-{digits}-H"),
         2 => format!("NLCP {digits} H"),
@@ -169,7 +182,7 @@ pub fn air(layout: &Layout, promo: u64, network: &'static str, dice: Dice, out: 
     let (hour, minute) = (at / 3600 % 24, at / 60 % 60);
     let daypart = ["Overnight", "Morning", "Daytime", "Prime"][super::dice::index(hour / 6)];
     let minutes = at - at % 60;
-    let k = dirt::draws(2);
+    let k = draws(2);
     let aired = if promo >= FIRST_ID && dice.chance(k, layout.dirty(10_000)) {
         sentinel(dice.below(k + 1, 2))
     } else {
@@ -188,7 +201,7 @@ pub fn campaign(layout: &Layout, row: u64, dice: Dice, out: &mut Vec<Value>) {
     let start = FIRST_DAY + 86_400 * dice.below(0, 6000);
     out.extend([
         Value::id(FIRST_ID + row),
-        dirt::text::line(layout, dice, dirt::draws(1), campaign_name(row)),
+        dirt::text::line(layout, dice, draws(1), campaign_name(row)),
         text(format!("{} {}", dice.pick(1, &["Spring", "Summer", "Fall", "Winter"]), 2012 + row % 13)),
         text(format!("{}.{:02}", dice.below(2, 2_000_000), dice.below(3, 100))),
         text(format!("[{},{})", date(start), date(start + 86_400 * (14 + dice.below(4, 120))))),

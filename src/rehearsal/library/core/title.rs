@@ -1,9 +1,12 @@
 //! Titles with their series, seasons and episodes, licence windows and the scheduling system's copy.
 
 use super::dice::{Dice, FIRST_DAY, date, index, instant, local};
+use super::dirt::code::eidr as eidr_cell;
+use super::dirt::draws;
+use super::dirt::term::{term, terms};
 use super::layout::{FIRST_ID, Layout};
 use super::vocabulary::{GENRES, RATINGS, STUDIOS, TERRITORIES, TITLE_CLASSES};
-use super::{Value, array, int, label, text, words};
+use super::{Value, int, label, text, words};
 
 const TABLE: u32 = 99;
 
@@ -164,25 +167,25 @@ pub fn row(layout: &Layout, id: u64, out: &mut Vec<Value>) {
     let title = Title::of(layout, id);
     let dice = title.dice;
     let (hour, minute) = (dice.below(16, 3), 5 + dice.below(17, 55));
-    let genres: Vec<String> = title.genres().iter().map(|genre| GENRES[index(*genre)].to_owned()).collect();
+    let genres: Vec<&str> = title.genres().iter().map(|genre| GENRES[index(*genre)]).collect();
     out.extend([
         Value::id(id),
         text(title.house_code()),
         text(title.name()),
-        label(title.class()),
+        term(layout, dice, draws(3), "titleClass", title.class()),
         int(title.year()),
         optional(dice, 18, 800_000, || title.synopsis(20, 1)),
         optional(dice, 19, 600_000, || title.synopsis(30, 3)),
         optional(dice, 29, 400_000, || title.synopsis(40, 6)),
         text(format!("{hour:02}:{minute:02}:00")),
-        label(RATINGS[index(title.rating())]),
-        optional(dice, 50, 700_000, || title.eidr()),
-        text(array(&genres)),
+        term(layout, dice, draws(9), "rating", RATINGS[index(title.rating())]),
+        if dice.chance(50, 700_000) { eidr_cell(layout, dice, draws(10), title.eidr()) } else { Value::Null },
+        terms(layout, dice, draws(11), "genres", &genres),
         text(serde_json::json!(title.cast()).to_string()),
         title.place.map_or(Value::Null, |place| Value::id(FIRST_ID + place.series)),
         title.place.map_or(Value::Null, |place| text(place.season.to_string())),
         title.place.map_or(Value::Null, |place| text(place.episode.to_string())),
-        label(STUDIOS[index(title.studio())]),
+        term(layout, dice, draws(16), "studio", STUDIOS[index(title.studio())]),
         text(local(dice.past(51))),
     ]);
 }

@@ -1,0 +1,107 @@
+//! Timecodes.
+
+use std::borrow::Cow;
+
+use arrow::datatypes::DataType::Utf8;
+use datafusion::logical_expr::ScalarUDF;
+
+use super::duration::{decimal, sixtieth, units, whole};
+use super::kernel::{Outcome, Text, text_outcome};
+use super::rate::{Rate, half_to_even, rate_argument};
+
+/// Frame numbers that a drop-frame count skips at the usual rate, for a count whose rate is not known.
+const USUALLY_DROPPED: u64 = 2;
+
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    vec![text_outcome("timecode", &[Utf8, Utf8], |row| row.stated(|text| timecode(text, rate_argument(row, 1))))]
+}
+
+/// `HH:MM:SS:FF`, with `;` before the frames of a drop-frame count (dirt D64). Frame numbers that the rate does not reach or
+/// the drop-frame count skips are no timecodes; hours above 23 stay.
+fn timecode(text: &str, rate: Option<Rate>) -> Outcome<Text<'_>> {
+    let invalid = Outcome::dropped("TIMECODE_INVALID");
+    let mut parts = text.split([':', ';', '.']);
+    let four = (parts.next(), parts.next(), parts.next(), parts.next(), parts.next());
+    let (Some(hours), Some(minutes), Some(seconds), Some(frames), None) = four else {
+        return moment(text, rate).map_or(invalid, |moment| Outcome::of(Cow::Owned(moment)));
+    };
+    let drop_frame = text.contains(';');
+    let numbers = (whole(hours), sixtieth(minutes), sixtieth(seconds), whole(frames));
+    let (Some(hours), Some(minutes), Some(seconds), Some(frames)) = numbers else { return invalid };
+    let skips = if drop_frame { rate.map_or(USUALLY_DROPPED, Rate::dropped) } else { 0 };
+    let skipped = seconds == 0 && minutes % 10 != 0 && frames < skips;
+    if frames >= rate.map_or(100, Rate::nominal) || skipped {
+        return invalid;
+    }
+    let separator = if drop_frame { ';' } else { ':' };
+    let value = format!("{hours:02}:{minutes:02}:{seconds:02}{separator}{frames:02}");
+    let value = if value == text { Cow::Borrowed(text) } else { Cow::Owned(value) };
+    if hours > 23 { Outcome::noted(value, "TIMECODE_OVER_24H") } else { Outcome::of(value) }
+}
+
+/// A moment given as seconds with a fraction, as milliseconds or as a period. Its seconds are those that a timecode counts,
+/// so that `3600.0` is `01:00:00:00` at any rate.
+fn moment(text: &str, rate: Option<Rate>) -> Option<String> {
+    let milliseconds = match text.strip_prefix("PT") {
+        Some(period) => units(&period.to_ascii_lowercase())?,
+        None if text.contains(':') => return None,
+        None => decimal(text, if text.contains('.') { 1000 } else { 1 })?,
+    };
+    let milliseconds = u64::try_from(milliseconds).ok()?;
+    // whole seconds need no rate
+    let (seconds, frames) = match rate {
+        Some(rate) => {
+            let nominal = rate.nominal();
+            let frames = half_to_even(u128::from(milliseconds) * u128::from(nominal), 1000)?.unsigned_abs();
+            (frames / nominal, frames % nominal)
+        }
+        None if milliseconds % 1000 == 0 => (milliseconds / 1000, 0),
+        None => return None,
+    };
+    (seconds < 86_400)
+        .then(|| format!("{:02}:{:02}:{:02}:{frames:02}", seconds / 3600, seconds / 60 % 60, seconds % 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NTSC30: Option<Rate> = Some(Rate { num: 30_000, den: 1001 });
+    const PAL: Option<Rate> = Some(Rate { num: 25, den: 1 });
+
+    #[test]
+    fn timecodes_have_one_form() {
+        for (raw, rate, expected) in [
+            ("01:00:00:00", NTSC30, "01:00:00:00"),
+            ("01:00:00;02", NTSC30, "01:00:00;02"),
+            ("01:00:00;02", None, "01:00:00;02"),
+            ("1:00:00:00", None, "01:00:00:00"),
+            ("1:2:3:4", PAL, "01:02:03:04"),
+            ("01.00.00.00", PAL, "01:00:00:00"),
+            ("3600.0", None, "01:00:00:00"),
+            ("3600.0", NTSC30, "01:00:00:00"),
+            ("3723167", PAL, "01:02:03:04"),
+            ("PT1H2M3S", None, "01:02:03:00"),
+            ("00:10:00;00", NTSC30, "00:10:00;00"),
+            ("00:01:00;02", NTSC30, "00:01:00;02"),
+            ("3600.0", PAL, "01:00:00:00"),
+            ("23:59:59:24", PAL, "23:59:59:24"),
+        ] {
+            assert_eq!(timecode(raw, rate), Outcome::of(expected.into()), "{raw}");
+        }
+        assert_eq!(timecode("25:00:00:00", PAL), Outcome::noted("25:00:00:00".into(), "TIMECODE_OVER_24H"));
+    }
+
+    #[test]
+    fn what_is_no_timecode_is_told() {
+        for raw in
+            ["00:00:00:-1", "00:01:00;00", "00:01:00;01", "00:00:00:30", "00:60:00:00", "00:00:60:00", "now", "::"]
+        {
+            assert_eq!(timecode(raw, NTSC30), Outcome::dropped("TIMECODE_INVALID"), "{raw}");
+        }
+        for raw in ["00:01:00;01", "00:00:00:100", "3600.5"] {
+            assert_eq!(timecode(raw, None), Outcome::dropped("TIMECODE_INVALID"), "{raw}");
+        }
+        assert_eq!(timecode("00:00:00:25", PAL), Outcome::dropped("TIMECODE_INVALID"));
+    }
+}
