@@ -28,6 +28,7 @@ mod term;
 mod title;
 mod title_link;
 mod version;
+mod video;
 mod write;
 
 pub use compare::{Comparison, Difference, compare};
@@ -63,6 +64,7 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
     }
     duplicates::settle(&tables, &mut candidates);
     links::fill(&tables, &mut candidates);
+    video::sequences(&tables, &mut candidates);
     image::settle(&mut candidates);
     let mut sheets: Vec<Sheet> = candidates.into_iter().map(|candidate| candidate.sheet).collect();
     sheets.sort_by(|a, b| (a.target, &a.source_key).cmp(&(b.target, &b.source_key)));
