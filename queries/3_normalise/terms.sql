@@ -5,6 +5,7 @@ select
     source_key,
     max(term) filter (where field = 'titleClass') as title_class,
     max(term) filter (where field = 'rating') as rating,
+    max(term) filter (where field = 'studio') as studio,
     max(term) filter (where field = 'status') as status,
     max(term) filter (where field = 'promoType') as promo_type,
     max(term) filter (where field = 'network') as network,
@@ -20,7 +21,7 @@ select
     max(term) filter (where field = 'colorSpace') as color_space,
     max(term) filter (where field = 'locale') as locale,
     max(term) filter (where field = 'projectType') as project_type,
-    max(term) filter (where field = 'projectStatus') as project_status,
+    max(term) filter (where field = 'status') as project_status,
     max(term) filter (where field = 'budgetCurrency') as budget_currency,
     max(term) filter (where field = 'collectionKind') as collection_kind,
     bool_or(stated) filter (where field = 'promoType') as promo_type_stated,
@@ -28,7 +29,7 @@ select
     bool_or(stated) filter (where field = 'fileFormat') as file_format_stated,
     bool_or(stated) filter (where field = 'endpointImageDetail') as endpoint_image_detail_stated,
     bool_or(stated) filter (where field = 'projectType') as project_type_stated,
-    bool_or(stated) filter (where field = 'projectStatus') as project_status_stated,
+    bool_or(stated) filter (where field = 'status') as project_status_stated,
     bool_or(stated) filter (where field = 'collectionKind') as collection_kind_stated,
     flatten(in_order(named_struct('field', field, 'warnings', warnings))
         filter (where warnings is not null)) as warnings

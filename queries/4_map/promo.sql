@@ -7,7 +7,7 @@ with mapped as (
         d.disposition,
         d.reason,
         d.details,
-        gather(d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, warn('checksumMd5', f.md5_raw, f.md5_warning), m.warnings, l.warnings) as warnings,
+        gather(d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, x.warnings, warn('checksumMd5', f.md5_raw, f.md5_warning), m.warnings, l.warnings) as warnings,
         -- the asset's name in the target
         c.title as name,
         z.batch,
@@ -25,6 +25,7 @@ with mapped as (
         c.categories,
         c.created_date as "createdDate",
         c.modified_date as "modifiedDate",
+        y.items as "legacyValues",
         v.promo_code as "promoCode",
         c.house_code as "houseNumber",
         t.promo_type as "promoType",
@@ -45,7 +46,7 @@ with mapped as (
         w.start_timecode as "startTimecode",
         t.video_codec as "videoCodec",
         t.audio_codec as "audioCodec",
-        coalesce(w.audio_layout, e.audio_layout) as "audioLayout",
+        w.audio_layout as "audioLayout",
         w.bitrate_kbps as "bitrateKbps",
         t.file_format as "fileFormat",
         f.file_name as "fileName",
@@ -93,12 +94,13 @@ with mapped as (
     join promo_values v on v.source_key = d.source_key
     left join common c on c.source_key = d.source_key
     left join video w on w.source_key = d.source_key
-    left join described e on e.source_key = d.source_key
+    left join codec_conflicts x on x.source_key = d.source_key
     left join terms t on t.source_key = d.source_key
     left join candidates k on k.source_key = d.source_key
     left join file_values f on f.asset_id = k.asset_id
     left join markers m on m.source_key = d.source_key
     left join links l on l.source_key = d.source_key
+    left join legacy_values y on y.source_key = d.source_key
     where d.target = 'promo'
 )
 select
@@ -122,6 +124,7 @@ select
     categories,
     "createdDate",
     "modifiedDate",
+    "legacyValues",
     "promoCode",
     "houseNumber",
     "promoType",
@@ -190,7 +193,7 @@ select
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
             title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
-            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate", "legacyValues",
             "promoCode", "houseNumber", "promoType", network, campaign, "versionLabel", tagline, editor,
             "promoLength", "durationMs", resolution, width, height, "resolutionClass", "aspectRatio",
             "scanType", "frameRate", "startTimecode", "videoCodec", "audioCodec", "audioLayout", "bitrateKbps",
