@@ -1,7 +1,7 @@
 -- Each deliverable image's own fields in their target form, and the reasons for which it would be rejected, in the
--- order of the closed list. Sources of a size: the two columns of the image, its text, the text of the deliverable; of a
--- ratio: the deliverable's column, the descriptive field; of the end of rights the same two. A label without a size is
--- no error where another source has the size.
+-- order of the closed list. A size is looked for in the two columns of the image, its text and the deliverable's text,
+-- a ratio in the deliverable's column and the descriptive field, the end of rights in those two as well. A label
+-- without a size is no error where another source has the size.
 -- materialise: parquet
 -- key: source_key
 with images as (

@@ -5,6 +5,7 @@
 //! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
 //! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
 //! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
+//! - `definitions`: queries and rows against the target's definitions, live and pulled; what is covered and what is not
 //! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
 //! - `faults`: extraction while sessions, servers and networks fail, and while others write (`proxy` and `cluster` are
@@ -18,7 +19,8 @@
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
-//! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
+//! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance, what is kept and
+//!   what is made again
 //!
 //! Through the binary, as users and scripts call it (`support` is what these share):
 //!
@@ -39,6 +41,7 @@ mod conformance;
 mod connection;
 #[cfg(feature = "connectorx")]
 mod connectorx;
+mod definitions;
 mod dependencies;
 mod extract;
 mod faults;
