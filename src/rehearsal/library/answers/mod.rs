@@ -24,6 +24,7 @@ mod promo;
 mod sheet;
 mod tables;
 mod term;
+mod title;
 mod title_link;
 mod version;
 mod write;

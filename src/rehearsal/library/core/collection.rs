@@ -1,7 +1,8 @@
 //! Collections and their members.
 
+use super::super::Told;
 use super::asset::optional;
-use super::dice::{Dice, FIRST_DAY, NOW, index, instant, local};
+use super::dice::{Dice, FIRST_DAY, NOW, index, local};
 use super::dirt::code::owner;
 use super::dirt::draws;
 use super::dirt::term::term;
@@ -26,7 +27,7 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let parent = layout.collections[index(row)].0;
     let facts = Facts {
         id: FIRST_ID + row,
-        name: dirt::title(layout, dice, name(layout, row)),
+        name: dirt::name::title(layout, dice, name(layout, row)),
         parent: (parent > 0).then(|| FIRST_ID + u64::from(parent) - 1),
         kind,
         object: layout.object_id(Owner::Collection(row)),
@@ -64,11 +65,14 @@ fn kind(dice: Dice) -> &'static str {
 /// The columns of `asset_collection`.
 pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
     let created = dice.past(4);
+    let before = facts.id.checked_sub(FIRST_ID + 1).map(|row| layout.dice(TABLE, row).uuid(6));
     out.extend([
         Value::id(facts.id),
-        text(dice.uuid(6)),
+        dirt::identity::uuid(layout, dice, dirt::draws(1), dice.uuid(6), before),
         facts.name,
-        optional(dice.chance(8, 180_000), || text(words::sentences(dice, 30, 3))),
+        optional(dice.chance(8, 180_000), || {
+            dirt::text::body(layout, dice, draws(3), words::sentences(dice, 30, 3), true)
+        }),
         facts.parent.map_or(Value::Null, Value::id),
         owner(layout, dice, draws(5), layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),
@@ -76,14 +80,47 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         optional(dice.chance(12, 400_000), || text(format!("/collections/{}", facts.id))),
         int(FIRST_ID + dice.below(13, 61)),
         facts.object.map_or(Value::Null, Value::id),
-        Value::id(facts.items),
+        item_count(layout, dice, facts.items),
         optional(dice.chance(14, 350_000), || facts.cover.map_or(Value::Null, Value::id)),
-        optional(dice.chance(15, 300_000), || text(format!("#{:06X}", dice.below(16, 0x0100_0000)))),
+        optional(dice.chance(15, 300_000), || color(layout, dice)),
         Value::Bool(false),
-        text(local(created)),
-        text(local(dice.later(17, created))),
-        optional(dice.chance(18, 40_000), || text(instant(FIRST_DAY + 86_400 * dice.below(19, 8000)))),
+        dirt::date::audit(layout, dice, dirt::draws(15), created),
+        dirt::date::changed(layout, dice, dirt::draws(16), (created, dice.later(17, created))),
+        expires_at(layout, dice),
     ]);
+}
+
+/// The number of items as the source keeps it, stale in 12 %: nobody reads it.
+fn item_count(layout: &Layout, dice: Dice, items: u64) -> Value {
+    let k = dirt::draws(11);
+    let stale = !dice.is_fixture() && dice.chance(k, layout.dirty(120_000));
+    Value::id(if stale { items + 1 + dice.below(k + 1, 40) } else { items })
+}
+
+/// A colour; where there is dirt a third in the short form or in lower case.
+fn color(layout: &Layout, dice: Dice) -> Value {
+    let k = dirt::draws(13);
+    let number = dice.below(16, 0x0100_0000);
+    if dice.is_fixture() || !dice.chance(k, layout.dirty(330_000)) {
+        return text(format!("#{number:06X}"));
+    }
+    if dice.chance(k + 1, 500_000) {
+        return Told::clean(format!("#{number:06x}"), format!("#{number:06X}")).into();
+    }
+    let [red, green, blue] = [16, 8, 0].map(|shift| number >> shift & 0xF);
+    Told::clean(format!("#{red:x}{green:x}{blue:x}"), format!("#{red:X}{red:X}{green:X}{green:X}{blue:X}{blue:X}"))
+        .into()
+}
+
+/// Until when a collection is kept: 4 % have a day, past ones among them (D58), D47: 2 % have no end.
+fn expires_at(layout: &Layout, dice: Dice) -> Value {
+    let k = dirt::draws(17);
+    if !dice.is_fixture() && dice.chance(k, layout.dirty(20_000)) {
+        return dirt::date::open(dice.below(k + 1, 8) > 0);
+    }
+    optional(dice.chance(18, 40_000), || {
+        dirt::date::open_end(layout, dice, k + 2, 0, FIRST_DAY + 86_400 * dice.below(19, 8000))
+    })
 }
 
 /// What a member is.

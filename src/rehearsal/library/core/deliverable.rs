@@ -27,7 +27,7 @@ pub fn image(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let asset = Asset::row(layout, place);
     let deleted = dirt::deleted(layout, dice, 25_000).0;
     let reference = if orphaned(layout, row) { dirt::lost(dirt::nowhere(dice)) } else { Value::id(asset.id) };
-    let title = dirt::title(layout, dice, asset.name());
+    let title = dirt::name::of_asset(layout, dice, &asset, asset.name());
     write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 
@@ -77,21 +77,13 @@ pub fn write(
             let hex = (12..16).map(|k| format!("{:016x}", dice.draw(k))).collect();
             file::checksum(layout, dice, draws(19), hex)
         }),
-        optional(dice.chance(16, 250_000), || text(words::sentences(dice, 40, 3))),
+        optional(dice.chance(16, 250_000), || {
+            dirt::text::body(layout, dice, draws(20), words::sentences(dice, 40, 3), true)
+        }),
         deleted,
         moment::audit(layout, dice, draws(22), created),
-        changed(layout, dice, (created, updated)),
+        moment::changed(layout, dice, draws(23), (created, updated)),
     ]);
-}
-
-/// When the row was changed; D49: 0.4 % before it was made.
-fn changed(layout: &Layout, dice: Dice, (created, updated): (u64, u64)) -> Value {
-    let k = draws(23);
-    if !dice.is_fixture() && dice.chance(k + 4, layout.dirty(4_000)) {
-        let before = created - 86_400 * (2 + dice.below(k + 5, 300));
-        return Told::warned("D49", local(before), moment::instant_of_local(before), "DATE_ORDER").into();
-    }
-    moment::audit(layout, dice, k, updated)
 }
 
 /// A crop as PostgreSQL writes boxes: the upper right corner, then the lower left one.

@@ -155,6 +155,7 @@ fn dirt_orphans_what_it_should() {
         "asset_version.master_asset_id",
         "deliverable_image.asset_id",
         "metadata_property_value.metadata_id",
+        "metadata_property_value.picklist_value_id",
         "promo.asset_id",
         "promo.title_id",
     ]);
