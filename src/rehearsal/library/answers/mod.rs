@@ -15,6 +15,7 @@ mod eav;
 mod entity;
 mod file;
 mod house_code;
+mod identity;
 mod image;
 mod links;
 mod manifest;
@@ -27,6 +28,7 @@ mod term;
 mod title;
 mod title_link;
 mod version;
+mod video;
 mod write;
 
 pub use compare::{Comparison, Difference, compare};
@@ -40,7 +42,9 @@ use super::Library;
 pub fn expected(library: &Library) -> Vec<Sheet> {
     let tables = entity::load(library);
     let mut candidates = entity::candidates(&tables);
+    let registry = identity::Registry::new(&tables, &candidates);
     for candidate in &mut candidates {
+        identity::fill(&tables, &registry, candidate);
         described::fill(&tables, candidate);
         house_code::fill(&tables, candidate);
         owner::fill(&tables, candidate);
@@ -60,6 +64,7 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
     }
     duplicates::settle(&tables, &mut candidates);
     links::fill(&tables, &mut candidates);
+    video::sequences(&tables, &mut candidates);
     image::settle(&mut candidates);
     let mut sheets: Vec<Sheet> = candidates.into_iter().map(|candidate| candidate.sheet).collect();
     sheets.sort_by(|a, b| (a.target, &a.source_key).cmp(&(b.target, &b.source_key)));

@@ -6,6 +6,7 @@ use super::dirt::code::house_code;
 use super::dirt::date::{self, Wanted};
 use super::dirt::file;
 use super::dirt::identity;
+use super::dirt::media::{self as soiled, Soil};
 use super::dirt::term::{picked, term};
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
 use super::media::{Rendition, Video, format_of, image_size, renditions};
@@ -290,7 +291,7 @@ fn category_cache(layout: &Layout, asset: &Asset, names: String) -> Value {
         return text(names);
     }
     let other = keyword::category_name(asset.dice.below(k + 1, keyword::CATEGORIES));
-    Told::kept("D73", format!("|{other}|"), serde_json::Value::Null).into()
+    dirt::category_cache(format!("|{other}|"))
 }
 
 /// The uuid; a duplicate is that of the row before (D30).
@@ -360,23 +361,24 @@ pub fn audio_millis(asset: &Asset) -> u64 {
 fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let dice = asset.dice;
     let video = Video::of(layout, asset);
-    let own = layout.dice(VIDEO, asset.row);
+    let (open, own) = (!asset.is_fixture(), layout.dice(VIDEO, asset.row));
     let contents = asset.current(layout).contents(layout, Kind::Video);
+    let soil = |column| Soil::new(layout, own, dirt::draws(column), open);
     let content =
         |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     out.extend([
         identity::subclass_id(layout, asset),
         content(Rendition::Source),
-        optional(!dice.chance(1210, 40_000), || label(video.size.ratio)),
-        optional(!dice.chance(1211, 90_000), || text(video.size.text())),
-        label(video.rate.text),
-        text(video.millis.to_string()),
-        text(video.timecode(0)),
+        optional(!dice.chance(1210, 40_000), || soiled::aspect(soil(2), video.size.ratio)),
+        optional(!dice.chance(1211, 90_000), || soiled::resolution(soil(3), video.size)),
+        soiled::rate(soil(4), video.rate),
+        soiled::millis(soil(5), video.length()),
+        soiled::timecode(soil(6), video.count(0), video.rate),
         Value::Bool(video.drop),
         optional(!dice.chance(1212, 60_000), || term(layout, own, dirt::draws(8), "videoScanType", video.scan)),
         term(layout, own, dirt::draws(9), "closedCaptionInfo", vocabulary::CAPTIONS[video.captions]),
-        label(video.audio),
-        file::language(layout, layout.dice(VIDEO, asset.row), dirt::draws(11), asset.language(layout)),
+        if open { dirt::text::line(layout, own, dirt::draws(10), video.audio.to_owned()) } else { label(video.audio) },
+        file::language(layout, own, dirt::draws(11), asset.language(layout)),
         content(Rendition::Mezzanine),
         content(Rendition::Proxy),
     ]);
