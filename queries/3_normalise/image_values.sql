@@ -217,7 +217,7 @@ valued as (
                 when p.ratio['value'] is null then p.described_ratio['warning']
                 when p.described_ratio['value'] <> p.ratio['value'] then 'ASPECT_CONFLICT'
             end),
-            warn('approvedAt', cast(p.approved_at_raw as varchar), p.approved_at['warning']),
+            warn('approvedAt', replace(cast(p.approved_at_raw as varchar), 'T', ' '), p.approved_at['warning']),
             warn('approvedBy', cast(p.approved_by as varchar), case
                 when p.approved_by is not null and p.approver is null then 'OWNER_UNRESOLVED'
             end),
