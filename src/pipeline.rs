@@ -1,6 +1,7 @@
 //! The whole job. Read [`Pipeline::run`]: each line is a step, each step a method below, and each verb of the command
 //! line calls one of them. A step reads what the former committed in the staging area and commits its own.
 
+mod definitions;
 mod rehearse;
 mod runs;
 mod steps;
@@ -25,13 +26,15 @@ use crate::reconcile::{self, ReconcileReport};
 use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
 use crate::source::{Discovery, PostgresSource};
 use crate::staging::RunFolder;
-use crate::transform::{Transform, TransformConfig, TransformReport};
+use crate::transform::{Definitions, PlannedQuery, Transform, TransformConfig, TransformOutlook, TransformReport};
 use crate::verify::{self, VerifyReport};
 
 /// The step after which a run is finished.
 const LAST_STEP: &str = "reconcile";
 /// The file of a run that says what was extracted and what was left out.
 pub const EXTRACT_FILE: &str = "extract.json";
+/// The moment of a snapshot that is not known yet: that there is one is enough to plan.
+const ANY_MOMENT: &str = "1970-01-01T00:00:00Z";
 /// Failed and held rows that `failed.json` lists.
 const MOST_LISTED: usize = 10_000;
 
@@ -42,6 +45,7 @@ pub struct Pipeline {
     target: Option<String>,
     run: RunFolder,
     source: OnceCell<PostgresSource>,
+    definitions: OnceCell<Definitions>,
     cancel: CancellationToken,
     quiet: bool,
 }
@@ -49,7 +53,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// The run `run` over the systems of `config`. Nothing is opened yet.
     pub fn new(config: Config, target: Option<String>, run: RunFolder, cancel: CancellationToken, quiet: bool) -> Self {
-        Self { config, target, run, source: OnceCell::new(), cancel, quiet }
+        Self { config, target, run, source: OnceCell::new(), definitions: OnceCell::new(), cancel, quiet }
     }
 
     /// Every step, in order. The report is kept in the staging area after each, so that a late failure loses nothing.
@@ -70,11 +74,11 @@ impl Pipeline {
 
     async fn run_steps(&self, report: &mut RunReport) -> Result<()> {
         self.note(report, self.discover().await?).await?;
-        self.check_queries().await?;
-        self.check_target().await?;
+        let planned = self.check_queries().await?;
+        self.check_target(&planned).await?;
         self.note(report, self.extract().await?).await?;
         self.note(report, self.verify_unless_verified().await?).await?;
-        self.note(report, self.transform(&[]).await?).await?;
+        self.note(report, self.transform(&[], false).await?).await?;
         self.note(report, self.plan(None).await?).await?;
         self.note(report, self.load(None).await?).await?;
         self.note(report, self.reconcile().await?).await
@@ -146,39 +150,55 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Error::Preflight`] with all problems of all queries.
-    pub async fn check_queries(&self) -> Result<()> {
+    pub async fn check_queries(&self) -> Result<Vec<PlannedQuery>> {
         let tables = self.source().await?.tables().await?;
         let schemas: Vec<_> = tables.into_iter().map(|meta| (meta.table, meta.arrow)).collect();
         let mut config = self.config.transform.clone();
-        // The moment of the snapshot is not known yet; that there is one is enough to plan.
-        config.now.get_or_insert_with(|| "1970-01-01T00:00:00Z".to_owned());
-        Transform::open(&config)?.check(&schemas).await.map(drop)
+        config.now.get_or_insert_with(|| ANY_MOMENT.to_owned());
+        Transform::open(&config)?.check(&schemas).await
     }
 
-    /// Asks whether the target is there and takes the credentials, before a row is read.
+    /// Asks whether the target is there and takes the credentials, and whether the queries give what its definitions want,
+    /// before a row is read.
     ///
     /// # Errors
-    /// [`Error::Preflight`] when it does not answer or refuses.
-    pub async fn check_target(&self) -> Result<()> {
+    /// [`Error::Preflight`] when it does not answer or refuses, or with every way in which queries and definitions differ.
+    pub async fn check_target(&self, planned: &[PlannedQuery]) -> Result<()> {
         let target = self.target()?;
         FlexClient::new(&target.flex)?.ping().await.map_err(|cause| Error::Preflight {
             message: format!("the target `{0}` is not ready; check [flex.{0}] and the server", target.load.target),
             cause: Some(cause.into()),
-        })
+        })?;
+        let definitions = self.definitions.get_or_try_init(|| self.live_definitions()).await?;
+        Transform::open(&self.config.transform)?.with_definitions(definitions.clone()).require_fit(planned)
     }
 
-    /// `queries/` into datasets, documents and rejected rows; only the queries of `select`, if any are named.
+    /// `queries/` into datasets, documents and rejected rows; only the queries of `select`, if any are named. What would
+    /// come out as it is is kept, unless everything is to be made `again`. Rows are held to the definitions of the target,
+    /// where one was named, else to those in files; the report says when there are none.
     ///
     /// # Errors
-    /// When a query cannot be planned or run, a check finds rows, or the balance does not close.
-    pub async fn transform(&self, select: &[String]) -> Result<Step<TransformReport>> {
+    /// When a query cannot be planned or does not fit its definition or run, a check finds rows, or the balance does not close.
+    pub async fn transform(&self, select: &[String], again: bool) -> Result<Step<TransformReport>> {
         self.step("transform", async |progress| {
             let definitions: BTreeMap<String, String> =
                 self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect();
-            let transform = Transform::open(&self.transform_config().await?)?;
+            let known = self.known_definitions().await?;
+            let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known);
+            let transform = if again { transform.again() } else { transform };
             transform.run(&self.run, &definitions, select, progress, &self.cancel).await
         })
         .await
+    }
+
+    /// What [`Pipeline::transform`] would do, and why. Writes nothing.
+    ///
+    /// # Errors
+    /// When a query cannot be planned.
+    pub async fn transform_outlook(&self, select: &[String], again: bool) -> Result<TransformOutlook> {
+        let transform = Transform::open(&self.transform_config().await?)?;
+        let transform = if again { transform.again() } else { transform };
+        transform.outlook(&self.run, select).await
     }
 
     /// What the target lacks. With `requests`, the exact requests of the first pass are written there.

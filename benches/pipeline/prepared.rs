@@ -72,7 +72,7 @@ impl Prepared {
         let pipeline = Pipeline::new(config, None, run, CancellationToken::new(), true);
         prepared.runtime.block_on(async {
             pipeline.extract().await.unwrap();
-            pipeline.transform(&[]).await.unwrap().outcome.verdict().unwrap();
+            pipeline.transform(&[], false).await.unwrap().outcome.verdict().unwrap();
         });
         eprintln!("prepared: {} rows", prepared.rows);
         prepared

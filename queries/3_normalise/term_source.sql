@@ -51,11 +51,6 @@ technical as (
     join technical_content c on c.asset_id = d.asset_id
     left join media m on m.asset_id = d.asset_id
 ),
-files as (
-    select d.source_key, f.file_format, f.mime_type, f.extension
-    from candidate d
-    join source_file f on f.asset_id = d.asset_id
-),
 sources as (
     select source_key, 'titleClass' as field, 1 as rank, 'titleClass' as vocabulary, title_class as raw from candidate
     union all select source_key, 'rating', 1, 'rating', rating from candidate
@@ -83,18 +78,6 @@ sources as (
     union all select source_key, 'audioCodec', 1, 'audioCodec', audio_codec from technical where target = 'promo'
     union all select source_key, 'audioCodec', 2, 'audioCodec', content_audio_codec from technical
         where target = 'promo'
-    union all select source_key, 'language', 1, 'language', audio_language from technical where target = 'promo'
-    union all select source_key, 'language', 2, 'language', content_language from technical where target = 'promo'
-    union all select source_key, 'language', 3, 'language', language from videos
-    union all select source_key, 'language', 4, 'language', language from candidate where target = 'promo'
-    union all select source_key, 'fileFormat', 1, 'fileFormat', format from technical
-    union all select source_key, 'fileFormat', 2, 'fileFormat', mime_type from files
-    union all select source_key, 'fileFormat', 3, 'fileFormat', content_mime_type from technical
-    union all select source_key, 'fileFormat', 4, 'fileFormat', file_format from images
-    union all select source_key, 'fileFormat', 5, 'fileFormat', file_format from files
-    union all select source_key, 'fileFormat', 6, 'fileFormat', extension from files
-    union all select source_key, 'fileFormat', 7, 'fileFormat', asset_format from candidate
-        where target in ('promo', 'deliverable_image')
     union all select source_key, 'endpointImageDetail', 1, 'endpointImageDetail', endpoint_image_detail from images
     union all select source_key, 'endpointImageDetail', 2, 'endpointImageDetail', image_detail from candidate
         where target = 'deliverable_image'
@@ -102,7 +85,6 @@ sources as (
     union all select source_key, 'endpoint', 1, 'endpoint', endpoint from images
     union all select source_key, 'colorSpace', 1, 'colorSpace', color_space from images
     union all select source_key, 'colorSpace', 2, 'colorSpace', color_space from pictures
-    union all select source_key, 'locale', 1, 'language', locale from images
     union all select source_key, 'projectType', 1, 'projectType', project_type from projects
     union all select source_key, 'projectStatus', 1, 'projectStatus', status from projects
     union all select source_key, 'budgetCurrency', 1, 'currency', budget_currency from projects

@@ -49,6 +49,8 @@ pub enum Output {
     Table,
     /// One JSON document.
     Json,
+    /// Lines of comma-separated values, as they are: rows of `telecine sql` only.
+    Csv,
 }
 
 /// The form of log lines.
@@ -81,6 +83,8 @@ pub enum Verb {
     Load(LoadArgs),
     /// Reads Flex back and compares it field by field.
     Reconcile(TargetArgs),
+    /// Fields of the target that nothing feeds, and values of the source that lead nowhere, with counts.
+    Coverage(CoverageArgs),
     /// SQL over a run's datasets and raw tables.
     Sql(Sql),
     /// The report of a run again.
@@ -224,13 +228,40 @@ pub struct TransformArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunId,
-    /// Run only these queries, and what they read that is missing or stale; may be repeated. A load then waits for a
-    /// whole transform, which runs the checks and draws the balance.
+    /// Only these queries, and what they read; may be repeated. A load then waits for a whole transform, which runs the
+    /// checks and draws the balance.
     #[arg(long, value_name = "QUERY")]
     pub select: Vec<String>,
+    /// Hold queries and rows to the definitions of this target, [flex.NAME], instead of to files.
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// The folder of definitions that `telecine flex pull` wrote.
+    #[arg(long, value_name = "DIR", conflicts_with = "target")]
+    pub definitions: Option<String>,
+    /// Say which queries would run, and why, and run none.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Run them even where text, inputs and settings have not changed.
+    #[arg(long)]
+    pub force: bool,
     /// Memory of the queries.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
+}
+
+/// `telecine coverage`.
+#[derive(Debug, Clone, Args)]
+pub struct CoverageArgs {
+    /// The run whose values are counted; the last one without it. Where there is none, the source's tables are looked at,
+    /// and nothing is counted.
+    #[command(flatten)]
+    pub run: RunId,
+    /// Take the definitions from this target, [flex.NAME], instead of from files.
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// The folder of definitions that `telecine flex pull` wrote.
+    #[arg(long, value_name = "DIR", conflicts_with = "target")]
+    pub definitions: Option<String>,
 }
 
 /// `telecine plan`.
@@ -275,6 +306,8 @@ pub enum FlexVerb {
     Serve(Serve),
     /// One authenticated GET, with matrix parameters.
     Get(FlexGet),
+    /// All metadata definitions of a target into files, which a transform is checked against.
+    Pull(FlexPull),
 }
 
 /// `telecine flex serve`.
@@ -299,6 +332,17 @@ pub struct Serve {
 pub struct FlexGet {
     /// The path below the base URL, such as `/assets;limit=1`.
     pub path: String,
+    /// The target's name in [flex.NAME].
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+}
+
+/// `telecine flex pull`.
+#[derive(Debug, Clone, Args)]
+pub struct FlexPull {
+    /// The folder of the files; the setting transform.definitions without it.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
     /// The target's name in [flex.NAME].
     #[arg(long, value_name = "NAME")]
     pub target: Option<String>,

@@ -1,6 +1,7 @@
 //! The command line: arguments in, one pipeline call, results on stdout. Everything else goes to stderr.
 
 mod args;
+mod coverage;
 mod output;
 mod rows;
 mod verbs;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 pub use self::args::{Cli, Global, LogFormat, Output, Verb};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What the process was given besides its arguments. Without `Debug`: the environment holds secrets.
 #[derive(Clone)]
@@ -26,6 +27,9 @@ pub struct Surroundings {
 /// # Errors
 /// What the verb could not do, or did and found unclean; [`crate::Error::exit_code`] gives the exit code.
 pub async fn run(cli: Cli, surroundings: &Surroundings) -> Result<()> {
+    if cli.global.output == Output::Csv && !matches!(cli.verb, Verb::Sql(_)) {
+        return Err(Error::config("--output csv: only `telecine sql` gives rows; use json or table"));
+    }
     let session = verbs::Session { global: cli.global, surroundings: surroundings.clone() };
     match cli.verb {
         Verb::Rehearse(args) => session.rehearse(args).await,
@@ -37,6 +41,7 @@ pub async fn run(cli: Cli, surroundings: &Surroundings) -> Result<()> {
         Verb::Plan(args) => session.plan(args).await,
         Verb::Load(args) => session.load(args).await,
         Verb::Reconcile(args) => session.reconcile(args).await,
+        Verb::Coverage(args) => session.coverage(args).await,
         Verb::Sql(args) => session.sql(args).await,
         Verb::Report(args) => session.report(args).await,
         Verb::Flex(verb) => session.flex(verb).await,

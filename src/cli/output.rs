@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,12 +10,13 @@ use serde_json::Value;
 use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::extract::ExtractReport;
+use crate::flex::Pulled;
 use crate::load::{LoadReport, PlanReport};
 use crate::reconcile::ReconcileReport;
 use crate::rehearsal::library::{LoadSummary, answers::Comparison, answers::Written};
-use crate::report::{RunReport, SCHEMA_VERSION, Table, mebibytes, thousands, visible};
+use crate::report::{Align, RunReport, SCHEMA_VERSION, Table, mebibytes, thousands, visible};
 use crate::source::{Discovery, Use};
-use crate::transform::TransformReport;
+use crate::transform::{Making, Outlook, TransformOutlook, TransformReport};
 use crate::verify::VerifyReport;
 use crate::verify::against::{AgainstReport, ComparedTable, Pass, RowDifference, RowKind};
 
@@ -135,6 +137,26 @@ impl Printed for Settings {
         }
         let absent: String = self.absent.iter().map(|problem| format!("absent: {problem}\n")).collect();
         format!("{table}\n{absent}")
+    }
+}
+
+/// What `telecine flex pull` prints.
+#[derive(Debug, Serialize)]
+pub(super) struct PulledDefinitions {
+    pub(super) target: String,
+    pub(super) folder: PathBuf,
+    pub(super) definitions: Vec<Pulled>,
+}
+
+impl Printed for PulledDefinitions {
+    fn to_text(&self) -> String {
+        let mut table = Table::aligned(&["definition", "fields", "enabled", "file"], &[]);
+        for pulled in &self.definitions {
+            let enabled = if pulled.enabled { "yes" } else { "no" };
+            let file = pulled.file.display().to_string();
+            table.row([pulled.name.clone(), pulled.fields.to_string(), enabled.to_owned(), file]);
+        }
+        format!("{table}\n{} definitions of {} in {}", self.definitions.len(), self.target, self.folder.display())
     }
 }
 
@@ -301,12 +323,19 @@ fn differing_row(row: &RowDifference) -> String {
 
 impl Printed for TransformReport {
     fn to_text(&self) -> String {
-        let mut queries = Table::new(&["query", "rows", "MiB", "seconds"]);
+        let columns = ["query", "rows", "MiB", "seconds", "why"];
+        let mut queries =
+            Table::aligned(&columns, &[Align::Left, Align::Right, Align::Right, Align::Right, Align::Left]);
         for query in &self.queries {
-            let seconds = format!("{:.2}", query.seconds);
-            queries.row([query.name.clone(), thousands(query.rows), format!("{:.2}", mebibytes(query.bytes)), seconds]);
+            let (seconds, why) = match query.making {
+                Making::Made => (format!("{:.2}", query.seconds), query.reasons.join("; ")),
+                Making::Kept => ("kept".to_owned(), "unchanged".to_owned()),
+            };
+            let size = format!("{:.2}", mebibytes(query.bytes));
+            queries.row([query.name.clone(), thousands(query.rows), size, seconds, why]);
         }
-        let mut text = format!("{queries}\n");
+        let kept = self.queries.iter().filter(|query| query.making == Making::Kept).count();
+        let mut text = format!("{queries}\n{} queries ran, {kept} were kept\n\n", self.queries.len() - kept);
         if let Some(balance) = &self.balance {
             let mut sheet = Table::new(&["balance", "rows"]);
             sheet.row(["candidates".to_owned(), thousands(balance.candidates)]);
@@ -331,6 +360,21 @@ impl Printed for TransformReport {
             text.push_str(&format!("warning: {remark}\n"));
         }
         text
+    }
+}
+
+impl Printed for TransformOutlook {
+    fn to_text(&self) -> String {
+        let mut table = Table::aligned(&["query", "would", "why"], &[]);
+        for query in &self.queries {
+            let (would, why) = match query.outlook {
+                Outlook::Unchanged => ("be kept", String::new()),
+                Outlook::Stale => ("run", query.reasons.join("; ")),
+                Outlook::Waits => ("run if what it reads changes", format!("by {}", query.reasons.join(", "))),
+            };
+            table.row([query.name.clone(), would.to_owned(), why]);
+        }
+        format!("{table}\nrun {}", self.run)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Rows of any shape on stdout, as they come: one JSON document for programs, a table of the first thousand for people.
+//! Rows of any shape on stdout, as they come: one JSON document or comma-separated values for programs, a table of the
+//! first thousand for people.
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Output, output};
 use crate::error::{Error, Result};
-use crate::report::{SCHEMA_VERSION, Table, thousands};
+use crate::report::{SCHEMA_VERSION, Table, thousands, visible};
 use crate::staging::json;
 
 /// Rows that a table for people shows at most.
@@ -18,8 +19,60 @@ const SHOWN: usize = 1_000;
 pub(super) async fn print(rows: SendableRecordBatchStream, form: Output) -> Result<()> {
     match form {
         Output::Json => document(rows).await,
+        Output::Csv => lines(rows).await,
+        Output::Table if is_explanation(&rows) => explanation(rows).await,
         Output::Table => table(rows).await,
     }
+}
+
+/// Comma-separated values under their names: texts as they are, what is nested as JSON, NULL as nothing.
+async fn lines(mut rows: SendableRecordBatchStream) -> Result<()> {
+    let failed = |cause: csv::Error| Error::staging("stdout", "no CSV", cause);
+    let schema = rows.schema();
+    let mut head = Some(schema.fields().iter().map(|field| field.name().as_str()));
+    loop {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        if let Some(names) = head.take() {
+            writer.write_record(names).map_err(failed)?;
+        }
+        let batch = rows.try_next().await.map_err(Error::from_datafusion)?;
+        for index in 0..batch.as_ref().map_or(0, RecordBatch::num_rows) {
+            let cells = batch.iter().flat_map(RecordBatch::columns).map(|column| cell(column, index));
+            writer.write_record(cells).map_err(failed)?;
+        }
+        let bytes = writer.into_inner().map_err(|cause| Error::staging("stdout", "no CSV", cause.to_string()))?;
+        if !bytes.is_empty() {
+            output::text(&String::from_utf8_lossy(&bytes))?;
+        }
+        if batch.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn cell(column: &arrow::array::ArrayRef, index: usize) -> String {
+    match json::value(column.as_ref(), index) {
+        Ok(value) => value.map_or(String::new(), output::plain),
+        Err(_) => shown(column, index),
+    }
+}
+
+/// Whether the rows are those of `explain`: plans of many lines, which no table should squeeze.
+fn is_explanation(rows: &SendableRecordBatchStream) -> bool {
+    let schema = rows.schema();
+    schema.fields().iter().map(|field| field.name().as_str()).eq(["plan_type", "plan"])
+}
+
+async fn explanation(mut rows: SendableRecordBatchStream) -> Result<()> {
+    while let Some(batch) = rows.try_next().await.map_err(Error::from_datafusion)? {
+        for index in 0..batch.num_rows() {
+            let mut cells = batch.columns().iter().map(|column| cell(column, index));
+            let (kind, plan) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+            let lines: Vec<String> = plan.lines().map(|line| format!("  {}", visible(line))).collect();
+            output::text(&format!("{kind}\n{}\n", lines.join("\n")))?;
+        }
+    }
+    Ok(())
 }
 
 /// `{"schema_version", "rows": [{…}, …]}`, a line a row.

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::args::{
-    Extract, FlexGet, FlexVerb, Global, LibraryAnswers, LibraryCompare, LibraryShape, LibraryVerb, LoadArgs, Output,
-    PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
+    CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare, LibraryShape,
+    LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs,
+    TransformArgs, Verify, put,
 };
 use super::{Surroundings, output, rows};
 use crate::config::{Config, Flags, is_elsewhere};
 use crate::dataflow::{Progress, Source};
 use crate::error::{Error, Result};
 use crate::extract::ExtractReport;
-use crate::flex::FlexClient;
+use crate::flex::{FlexClient, pulled};
 use crate::pipeline::{
     EXTRACT_FILE, Pipeline, Rehearsal, RehearseOptions, begin_run, credential, existing_run, latest_run, unfinished_run,
 };
@@ -73,7 +74,8 @@ impl Session {
 
     fn print<T: output::Printed>(&self, value: &T) -> Result<()> {
         match self.global.output {
-            Output::Json => output::json(value),
+            // Only rows have this form, and they are printed elsewhere.
+            Output::Json | Output::Csv => output::json(value),
             Output::Table => output::text(&value.to_text()),
         }
     }
@@ -186,8 +188,12 @@ impl Session {
     pub(super) async fn transform(&self, args: TransformArgs) -> Result<()> {
         let mut flags = self.flags();
         put(&mut flags, "transform.memory", args.memory.as_ref());
-        let pipeline = self.existing(flags, &args.run).await?;
-        let report = pipeline.transform(&args.select).await?.outcome;
+        put(&mut flags, "transform.definitions", args.definitions.as_ref());
+        let pipeline = self.over(self.load_config(flags)?, args.target, &args.run).await?;
+        if args.dry_run {
+            return self.print(&pipeline.transform_outlook(&args.select, args.force).await?);
+        }
+        let report = pipeline.transform(&args.select, args.force).await?.outcome;
         self.print(&report)?;
         report.verdict()
     }
@@ -226,6 +232,19 @@ impl Session {
         report.require_equal()
     }
 
+    pub(super) async fn coverage(&self, args: CoverageArgs) -> Result<()> {
+        let mut flags = self.flags();
+        put(&mut flags, "transform.definitions", args.definitions.as_ref());
+        let config = self.load_config(flags)?;
+        let area = StagingArea::open(&config.staging)?;
+        let folder = match &args.run.run {
+            Some(id) => existing_run(&area, id).await?,
+            None if area.runs().await?.is_empty() => area.run("none"),
+            None => latest_run(&area).await?,
+        };
+        self.print(&self.pipeline(config, args.target, folder).coverage().await?)
+    }
+
     pub(super) async fn sql(&self, args: Sql) -> Result<()> {
         let pipeline = self.existing(self.flags(), &args.run).await?;
         let transform = Transform::open(&pipeline.transform_config().await?)?;
@@ -246,6 +265,7 @@ impl Session {
         match verb {
             FlexVerb::Serve(args) => self.serve(args).await,
             FlexVerb::Get(args) => self.get(args).await,
+            FlexVerb::Pull(args) => self.pull(args).await,
         }
     }
 
@@ -275,6 +295,14 @@ impl Session {
         let client = FlexClient::new(&config.target(args.target.as_deref())?.flex)?;
         let answer = client.get(&args.path).await?;
         output::text(&serde_json::to_string_pretty(&answer).unwrap_or_default())
+    }
+
+    async fn pull(&self, args: FlexPull) -> Result<()> {
+        let config = self.load_config(self.flags())?;
+        let target = config.target(args.target.as_deref())?;
+        let folder = args.dir.unwrap_or_else(|| config.definitions.clone());
+        let definitions = pulled::pull(&FlexClient::new(&target.flex)?, &folder).await?;
+        self.print(&output::PulledDefinitions { target: target.load.target.clone(), folder, definitions })
     }
 
     pub(super) async fn library(&self, verb: LibraryVerb) -> Result<()> {

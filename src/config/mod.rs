@@ -18,6 +18,7 @@ use crate::load::{Attributes, Binding, LoadConfig};
 use crate::source::{Exclusion, Reader, SILENCE, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
+use crate::transform::coverage::KeyValueTable;
 
 /// Keys that may stand in `migration.toml`, for the nearest name in errors.
 const KEYS: &[&str] = &[
@@ -49,6 +50,15 @@ const KEYS: &[&str] = &[
     "external_id_column",
     "definition",
     "asset_type",
+    "open",
+    "table",
+    "key",
+    "values",
+    "names",
+    "names_key",
+    "label",
+    "mapped",
+    "mapped_key",
     "ledger",
     "source",
     "against",
@@ -57,6 +67,7 @@ const KEYS: &[&str] = &[
     "flex",
     "load",
     "definitions",
+    "coverage",
 ];
 
 /// Everything a run needs to know.
@@ -74,6 +85,10 @@ pub struct Config {
     pub transform: TransformConfig,
     /// Which query feeds which definition.
     pub bindings: Vec<Binding>,
+    /// Tables that hold attributes as rows, for the coverage report.
+    pub key_value_tables: Vec<KeyValueTable>,
+    /// The folder of definitions that were fetched from a target, a file each.
+    pub definitions: PathBuf,
     /// The folder of the ledgers, one a target.
     pub ledger: PathBuf,
     /// The targets by name, or why one cannot be used.
@@ -110,6 +125,9 @@ impl Config {
         let compression = layers.parsed("staging.compression", "zstd", str::parse).unwrap_or_default();
         let staging = StagingConfig { url: layers.text("staging.url", "file:staging"), compression };
         let transform = transform(&mut layers, project);
+        let definitions = project.join("definitions").display().to_string();
+        let definitions = PathBuf::from(layers.text("transform.definitions", &definitions));
+        let key_value_tables = key_value_tables(&mut layers);
         let bindings = bindings(&mut layers);
         let shared = Shared {
             ledger: PathBuf::from(layers.text("load.ledger", ".telecine/ledger")),
@@ -133,7 +151,19 @@ impl Config {
         let transform = transform.ok_or_else(|| Error::config("transform: unusable"))?;
         let Shared { bindings, ledger, .. } = shared;
         let project = project.to_owned();
-        Ok(Self { project, source, against, staging, transform, bindings, ledger, targets, settings })
+        Ok(Self {
+            project,
+            source,
+            against,
+            staging,
+            transform,
+            bindings,
+            key_value_tables,
+            definitions,
+            ledger,
+            targets,
+            settings,
+        })
     }
 
     /// The source's part.
@@ -283,7 +313,7 @@ fn transform(layers: &mut Layers, project: &Path) -> Option<TransformConfig> {
     })
 }
 
-/// `promo = "assetType_Promo"`, or `[definitions.promo]` with `definition` and `asset_type`.
+/// `promo = "assetType_Promo"`, or `[definitions.promo]` with `definition`, `asset_type` and `open`.
 fn bindings(layers: &mut Layers) -> Vec<Binding> {
     let mut bindings = Vec::new();
     for query in layers.names_in("definitions") {
@@ -292,12 +322,34 @@ fn bindings(layers: &mut Layers) -> Vec<Binding> {
         let definition = if table { layers.optional(&format!("{key}.definition")) } else { layers.optional(&key) };
         let asset_type =
             if table { layers.text(&format!("{key}.asset_type"), "media-asset") } else { "media-asset".to_owned() };
+        let open = if table { layers.list(&format!("{key}.open")) } else { Vec::new() };
         match definition {
-            Some(definition) => bindings.push(Binding { query, definition, asset_type }),
+            Some(definition) => bindings.push(Binding { query, definition, asset_type, open }),
             None => layers.problems.push(format!("{key}: `definition` is missing")),
         }
     }
     bindings
+}
+
+/// `[coverage.NAME]`: a table that holds attributes as rows, and the mapping that lists those taken.
+fn key_value_tables(layers: &mut Layers) -> Vec<KeyValueTable> {
+    let mut tables = Vec::new();
+    for name in layers.names_in("coverage") {
+        let key = |part: &str| format!("coverage.{name}.{part}");
+        let names = layers.optional(&key("names"));
+        let (names_key, label) = (layers.text(&key("names_key"), "id"), layers.text(&key("label"), "name"));
+        let values = layers.list(&key("values"));
+        let mut wanted = |part: &str| {
+            let value = layers.optional(&key(part));
+            if value.is_none() {
+                layers.problems.push(format!("{}: missing", key(part)));
+            }
+            value.unwrap_or_default()
+        };
+        let (table, key, mapped, mapped_key) = (wanted("table"), wanted("key"), wanted("mapped"), wanted("mapped_key"));
+        tables.push(KeyValueTable { name, table, key, values, names, names_key, label, mapped, mapped_key });
+    }
+    tables
 }
 
 fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConfig> {

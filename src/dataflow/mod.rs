@@ -2,6 +2,7 @@
 //! travel between modules. The one currency is DataFusion's [`SendableRecordBatchStream`].
 
 pub mod checksum;
+pub mod definition;
 pub mod progress;
 
 use std::collections::BTreeMap;

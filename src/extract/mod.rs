@@ -25,14 +25,12 @@ use tracing::warn;
 use self::exceptions::ExceptionFiles;
 use self::held::Held;
 pub use self::report::{ExtractReport, ExtractedTable, SkippedTable, SnapshotUse};
-use self::tables::{Committed, Work};
+use self::tables::{Committed, TableWork, Work};
 use crate::dataflow::{Partition, Progress, Sink, Source, TableMeta, TableName, WriteSummary};
 use crate::error::{Error, Result};
-use crate::source::{PostgresSource, pause};
+use crate::source::{PostgresSource, Tries};
 use crate::staging::{RunFolder, SnapshotNote};
 
-/// Tries to read a partition whose read broke off for a passing reason.
-const TRIES: u32 = 3;
 /// Committed tables that an error names; the others are counted.
 const NAMED: usize = 8;
 
@@ -167,22 +165,27 @@ async fn read_partition(
 ) -> Result<WriteSummary> {
     let table = work.table(&partition.table)?;
     progress.begin();
-    let mut tries = 1;
-    let written = loop {
+    let written = write_partition(source, table, partition, progress).await;
+    progress.end();
+    written
+}
+
+async fn write_partition(
+    source: &PostgresSource,
+    table: &TableWork,
+    partition: &Partition,
+    progress: &Progress,
+) -> Result<WriteSummary> {
+    let mut tries = Tries::default();
+    loop {
         let written = async {
             let batches = source.scan(partition).await?;
             let sink = table.dataset.parquet_part(partition.number, table.meta.arrow.clone());
             sink.with_progress(progress.clone()).write_all(batches).await
         };
         match written.await {
-            Err(error) if error.is_transient() && tries < TRIES => {
-                warn!(table = %partition.table, partition = partition.number, %error, "reading again");
-                pause(tries).await;
-                tries += 1;
-            }
-            ended => break ended,
+            Ok(written) => return Ok(written),
+            Err(error) => tries.after(format!("{} partition {}", partition.table, partition.number), error).await?,
         }
-    };
-    progress.end();
-    written
+    }
 }

@@ -160,12 +160,20 @@ impl FlexClient {
     /// # Errors
     /// When they cannot be read.
     pub async fn definition_fields(&self, id: i64) -> Result<Vec<Field>> {
-        let address = Address::of("metadataDefinitions").item(id).part("definition");
-        let mut value = self.get(address.as_str()).await?;
-        let fields = value.get_mut("definition").map(Value::take).unwrap_or_default();
+        let mut answer = self.definition_answer(id).await?;
+        let fields = answer.get_mut("definition").map(Value::take).unwrap_or_default();
         serde_json::from_value(fields).map_err(|cause| {
-            self.error("GET", address.as_str(), None, format!("the fields cannot be read: {cause}"), false)
+            let path = format!("/metadataDefinitions/{id}/definition");
+            self.error("GET", &path, None, format!("the fields cannot be read: {cause}"), false)
         })
+    }
+
+    /// The whole answer that holds the fields of a definition, as the server gives it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn definition_answer(&self, id: i64) -> Result<Value> {
+        self.get(Address::of("metadataDefinitions").item(id).part("definition").as_str()).await
     }
 
     async fn definition_list(&self, address: Address) -> Result<Vec<Value>> {

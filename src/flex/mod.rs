@@ -1,8 +1,9 @@
 //! The Flex REST API: requests, answers, and what an answer means. No Arrow and no source vocabulary in here.
 //!
 //! [`FlexClient`] speaks the few calls that a migration needs; [`matrix`] writes the paths; [`exchange`](self) sends one
-//! request and classifies its answer; [`retry`] says when a request is repeated; [`definition`] knows what a metadata
-//! definition allows; [`instance`] compares field values. The contract all this relies on is told in each module.
+//! request and classifies its answer; [`retry`] says when a request is repeated; [`definition`] checks an instance
+//! against its definition; [`pulled`] keeps definitions in files; [`instance`] compares field values. The contract all
+//! this relies on is told in each module.
 
 mod client;
 pub mod definition;
@@ -11,6 +12,7 @@ pub mod instance;
 pub mod matrix;
 mod model;
 mod pager;
+pub mod pulled;
 pub mod retry;
 
 use std::time::Duration;
@@ -24,6 +26,7 @@ pub use self::model::{
     Asset, CreateFields, Expected, ExternalId, Finding, Instance, Metadata, NewAsset, Outcome, Refusal,
 };
 pub use self::pager::Pager;
+pub use self::pulled::Pulled;
 pub use self::retry::RetryPolicy;
 
 /// How to reach a Flex.

@@ -25,7 +25,7 @@ pub use self::preflight::Bound;
 pub use self::report::LoadReport;
 pub use self::row::{Row, Shape};
 use crate::error::{Error, Result};
-use crate::flex::{ExternalId, FlexClient, NewAsset};
+use crate::flex::{Definition, ExternalId, FlexClient, NewAsset};
 use crate::staging::RunFolder;
 
 /// By which request the field values of a new asset are set.
@@ -49,6 +49,17 @@ pub struct Binding {
     pub definition: String,
     /// The type of the assets: `media-asset`, `group-asset`, `image-asset` or `text-asset`.
     pub asset_type: String,
+    /// Fields whose option list the target extends by what the rows hold (`parts.kind` is one of a complex field).
+    pub open: Vec<String>,
+}
+
+impl Binding {
+    /// Marks the open fields in the definition; one line for each that it does not have.
+    pub fn open(&self, definition: &mut Definition) -> Vec<String> {
+        let unknown = definition.open(&self.open).into_iter();
+        let line = |name| format!("definitions.{}.open: {} has no field {name}", self.query, self.definition);
+        unknown.map(line).collect()
+    }
 }
 
 /// Settings of a load.

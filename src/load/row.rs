@@ -162,7 +162,7 @@ fn holds_reference(data_type: &DataType) -> bool {
 }
 
 /// Whether a struct of these fields is a reference to another asset.
-pub(super) fn is_reference(fields: &Fields) -> bool {
+fn is_reference(fields: &Fields) -> bool {
     fields.len() == 1 && fields[0].name() == KEY
 }
 

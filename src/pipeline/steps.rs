@@ -8,7 +8,7 @@ use crate::load::{LoadReport, PlanReport};
 use crate::reconcile::ReconcileReport;
 use crate::report::{Display, FILE_NAME, RunReport, RunningStep, StepReport};
 use crate::source::Discovery;
-use crate::transform::TransformReport;
+use crate::transform::{Making, TransformReport};
 use crate::verify::VerifyReport;
 
 /// What a step found or did, and what it cost.
@@ -92,9 +92,9 @@ impl Outcome for VerifyReport {
 
 impl Outcome for TransformReport {
     fn moved(&self) -> (u64, u64, u64) {
-        let read = self.queries.iter().flat_map(|query| query.inputs.values()).sum();
-        let made = self.queries.iter().map(|query| query.rows).sum();
-        (read, made, self.queries.iter().map(|query| query.bytes).sum())
+        let made = || self.queries.iter().filter(|query| query.making == Making::Made);
+        let read = made().flat_map(|query| query.inputs.values()).sum();
+        (read, made().map(|query| query.rows).sum(), made().map(|query| query.bytes).sum())
     }
 
     fn enter(&self, report: &mut RunReport) -> Result<()> {
@@ -108,6 +108,8 @@ impl Outcome for TransformReport {
         for query in &self.queries {
             report.checksums.insert(query.name.clone(), query.checksum.clone());
         }
+        let new = self.remarks.iter().filter(|remark| !report.remarks.contains(remark)).cloned().collect::<Vec<_>>();
+        report.remarks.extend(new);
         self.verdict()
     }
 }

@@ -1,13 +1,39 @@
 //! What a failure of the source means: repeat it, or stop and tell whom to ask.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::FromSql;
+use tracing::warn;
 
 use crate::error::{Error, Result};
+
+/// Tries to read something whose read broke off for a passing reason.
+const TRIES: u32 = 3;
+
+/// Counts the tries of a read.
+#[derive(Debug, Default)]
+pub(crate) struct Tries(u32);
+
+impl Tries {
+    /// After a try that failed: waits, if it failed for a passing reason and another one may be made. Whatever the
+    /// abandoned try has made is the caller's to drop.
+    ///
+    /// # Errors
+    /// The try's error, if it was the last one.
+    pub(crate) async fn after(&mut self, table: impl Display, error: Error) -> Result<()> {
+        self.0 += 1;
+        if !error.is_transient() || self.0 >= TRIES {
+            return Err(error);
+        }
+        warn!(%table, %error, "reading again");
+        pause(self.0).await;
+        Ok(())
+    }
+}
 
 /// Waits before a read that failed for a passing reason is tried again: 1, 2, 4 … 30 s by the number of tries made, with
 /// up to half as much again at random, so that many readers do not come back at once.

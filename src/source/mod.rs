@@ -64,7 +64,7 @@ pub use self::copy::{CopyRead, SILENCE};
 use self::decode::{Layout, Noted, TupleDecoder};
 pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
-pub(crate) use self::failure::pause;
+pub(crate) use self::failure::Tries;
 use self::failure::{answer, malformed, value};
 use self::pace::Pace;
 pub use self::partition::{key_slices, page_slices};

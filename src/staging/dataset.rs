@@ -64,8 +64,8 @@ impl Dataset {
         let key = self.manifest_path();
         let Some(read) = object::read_json::<serde_json::Value>(&self.area, &key).await? else { return Ok(None) };
         let version = read.get("manifest_version").and_then(serde_json::Value::as_u64);
-        if version != Some(VERSION.into()) {
-            let version = version.map_or("none".to_owned(), |version| version.to_string());
+        // One without a version has lost a part: it is damaged.
+        if let Some(version) = version.filter(|version| *version != u64::from(VERSION)) {
             let message = format!(
                 "is of another version of telecine: manifest_version {version}, known is {VERSION}; its run is not \
                  continued: start a new run"
@@ -73,7 +73,7 @@ impl Dataset {
             return Err(Error::Staging { path: self.area.url_of(&key), message, cause: None });
         }
         let manifest = serde_json::from_value(read)
-            .map_err(|cause| Error::staging(self.area.url_of(&key), "is damaged or of another version", cause))?;
+            .map_err(|cause| Error::staging(self.area.url_of(&key), object::DAMAGED, cause))?;
         Ok(Some(manifest))
     }
 

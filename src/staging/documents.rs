@@ -1,12 +1,19 @@
 //! JSON documents: the instance object of each asset, as Flex's hot folder reads it and the REST load sends it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::mem::take;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::manifest::VERSION;
 use super::object::{self, ObjectWriter};
 use super::{StagingArea, json, safe_name};
 use crate::dataflow::{SendableRecordBatchStream, WriteSummary, WrittenFile};
@@ -16,6 +23,18 @@ use crate::error::{Error, Result};
 const AT_ONCE: usize = 16;
 /// Bytes of NDJSON gathered before they are written.
 const BLOCK: usize = 1 << 20;
+
+/// What tells that the documents of a definition are all there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct DocumentsManifest {
+    manifest_version: u32,
+    /// The documents; each is a file of the definition's folder.
+    rows: u64,
+    /// The file of lines.
+    lines: WrittenFile,
+    /// Hashes of what they were made from, by name.
+    inputs: BTreeMap<String, String>,
+}
 
 /// The documents of one definition: `documents/{definition}/{source key}.json`, and all of them as
 /// `documents/{definition}.ndjson`, one line `{"source_key", "name", "instance"}` an asset.
@@ -32,18 +51,30 @@ impl Documents {
     }
 
     /// Writes the documents of all rows. The batches hold the columns `source_key` and `name`, then the instance's
-    /// fields. Documents of an earlier attempt are removed first; when it returns, all files are durable. The summary's
-    /// only file is the NDJSON file.
+    /// fields. Documents of an earlier attempt are removed first, their manifest before them; when it returns, all files
+    /// are durable. The summary's only file is the NDJSON file.
     ///
     /// # Errors
     /// When the stream fails, a value has no JSON form, or a file cannot be written.
     pub async fn write(&self, batches: SendableRecordBatchStream) -> Result<WriteSummary> {
-        let safe = safe_name(&self.definition, false);
-        let folder = self.folder.clone().join(safe.as_str());
-        self.area.delete_prefix(&folder).await?;
-        let name = format!("{safe}.ndjson");
+        self.write_lines_and(batches, Some(&self.own_folder())).await
+    }
+
+    /// Writes all rows as `documents/{definition}.ndjson` alone, one line a row with all its columns. What is there of
+    /// an earlier attempt is removed first; durable when it returns.
+    ///
+    /// # Errors
+    /// When the stream fails, a value has no JSON form, or the file cannot be written.
+    pub async fn write_lines(&self, batches: SendableRecordBatchStream) -> Result<WriteSummary> {
+        self.write_lines_and(batches, None).await
+    }
+
+    async fn write_lines_and(&self, batches: SendableRecordBatchStream, folder: Option<&Path>) -> Result<WriteSummary> {
+        self.withdraw().await?;
+        self.area.delete_prefix(&self.own_folder()).await?;
+        let name = format!("{}.ndjson", safe_name(&self.definition, false));
         let mut lines = ObjectWriter::create(&self.area, &self.folder.clone().join(name.as_str())).await?;
-        let mut summary = match self.write_rows(batches, &folder, &mut lines).await {
+        let mut summary = match self.write_rows(batches, folder, &mut lines).await {
             Ok(summary) => summary,
             Err(error) => {
                 lines.abandon().await;
@@ -56,50 +87,133 @@ impl Documents {
         Ok(summary)
     }
 
+    /// Says of what [`Documents::write`] wrote that it is all, and what it was made from.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written.
+    pub async fn commit(&self, written: &WriteSummary, inputs: BTreeMap<String, String>) -> Result<()> {
+        let place = self.manifest_path();
+        let Some(lines) = written.files.first().cloned() else { return Ok(()) };
+        let manifest = DocumentsManifest { manifest_version: VERSION, rows: written.rows, lines, inputs };
+        let bytes = serde_json::to_vec_pretty(&manifest)
+            .map_err(|cause| Error::staging(self.area.url_of(&place), "the manifest gives no JSON", cause))?;
+        object::create_new(&self.area, &place, bytes.into()).await
+    }
+
+    /// The number of the rows written, if all is there and was made from just these inputs: a document a row, or
+    /// `lines_only`. Bytes are not read.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn rows_made_from(&self, inputs: &BTreeMap<String, String>, lines_only: bool) -> Result<Option<u64>> {
+        let place = self.manifest_path();
+        // A manifest that cannot be understood is none: the documents are written again.
+        let found = object::read_json::<Value>(&self.area, &place).await.ok().flatten();
+        let found: Option<DocumentsManifest> = found.and_then(|value| serde_json::from_value(value).ok());
+        let Some(found) = found.filter(|found| found.manifest_version == VERSION && found.inputs == *inputs) else {
+            return Ok(None);
+        };
+        let store = self.area.store();
+        match store.head(&self.folder.clone().join(found.lines.name.as_str())).await {
+            Ok(lines) if lines.size == found.lines.bytes => {}
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(cause) => return Err(Error::staging(self.area.url_of(&place), "its file cannot be found", cause)),
+        }
+        let failed = |cause| Error::staging(self.area.url_of(&self.folder), "cannot be listed", cause);
+        let count = store.list(Some(&self.own_folder())).try_fold(0, |count, _| async move { Ok(count + 1) });
+        let documents = if lines_only { 0 } else { found.rows };
+        Ok((count.await.map_err(failed)? == documents).then_some(found.rows))
+    }
+
+    async fn withdraw(&self) -> Result<()> {
+        let place = self.manifest_path();
+        match self.area.store().delete(&place).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(cause) => Err(Error::staging(self.area.url_of(&place), "cannot be deleted", cause)),
+        }
+    }
+
+    fn own_folder(&self) -> Path {
+        self.folder.clone().join(safe_name(&self.definition, false))
+    }
+
+    fn manifest_path(&self) -> Path {
+        self.folder.clone().join(format!("{}.manifest.json", safe_name(&self.definition, false)))
+    }
+
     async fn write_rows(
         &self,
         mut batches: SendableRecordBatchStream,
-        folder: &Path,
+        folder: Option<&Path>,
         lines: &mut ObjectWriter,
     ) -> Result<WriteSummary> {
         let failed = |cause| Error::staging(self.area.url_of(&self.folder), "documents cannot be written", cause);
         let mut summary = WriteSummary::default();
-        let mut block = BytesMut::new();
+        let mut block = Vec::new();
         while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
-            let mut documents = Vec::with_capacity(batch.num_rows());
-            for index in 0..batch.num_rows() {
-                let (key, bytes) = self.split(json::row(&batch, index)?, &mut block)?;
-                documents.push((folder.clone().join(format!("{}.json", safe_name(&key, true))), bytes));
+            match folder {
+                Some(folder) => self.put(documents_of(&batch, folder, &mut block)?).await?,
+                None => lines_of(&batch, &mut block)?,
             }
             summary.rows += batch.num_rows() as u64;
             summary.checksum.update(&batch)?;
-            let area = Arc::new(self.area.clone());
-            futures::stream::iter(documents)
-                .map(|(place, bytes)| {
-                    let area = Arc::clone(&area);
-                    async move { object::replace(&area, &place, bytes).await }
-                })
-                .buffer_unordered(AT_ONCE)
-                .try_collect::<()>()
-                .await?;
             if block.len() >= BLOCK {
-                lines.append(block.split().freeze()).await.map_err(failed)?;
+                lines.append(take(&mut block).into()).await.map_err(failed)?;
             }
         }
-        lines.append(block.freeze()).await.map_err(failed)?;
+        lines.append(block.into()).await.map_err(failed)?;
         lines.finish().await.map_err(failed)?;
         Ok(summary)
     }
 
-    /// The row's key and instance document; its line is appended to `block`.
-    fn split(&self, mut row: Map<String, Value>, block: &mut BytesMut) -> Result<(String, Bytes)> {
-        let no_json = |cause: serde_json::Error| Error::staging(self.definition.clone(), "a row gives no JSON", cause);
-        let key = row.shift_remove("source_key").and_then(|key| Some(key.as_str()?.to_owned())).unwrap_or_default();
-        let name = row.shift_remove("name").unwrap_or(Value::Null);
-        let document = serde_json::to_vec(&row).map_err(no_json)?;
-        let line = json!({"source_key": key, "name": name, "instance": row});
-        serde_json::to_writer(block.writer(), &line).map_err(no_json)?;
-        block.put_u8(b'\n');
-        Ok((key, document.into()))
+    /// Writes documents, some at the same time.
+    async fn put(&self, documents: Vec<(Path, Bytes)>) -> Result<()> {
+        futures::stream::iter(documents)
+            .map(|(place, bytes)| async move { object::replace(&self.area, &place, bytes).await })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
     }
+}
+
+/// Appends each row as a line.
+fn lines_of(batch: &RecordBatch, block: &mut Vec<u8>) -> Result<()> {
+    let rows = json::Rows::new(batch, &[]);
+    for index in 0..batch.num_rows() {
+        rows.write(index, block)?;
+        block.push(b'\n');
+    }
+    Ok(())
+}
+
+/// The place and text of each row's document; its line is appended to `block`.
+fn documents_of(batch: &RecordBatch, folder: &Path, block: &mut Vec<u8>) -> Result<Vec<(Path, Bytes)>> {
+    let keys = texts(batch, "source_key")?;
+    let names = texts(batch, "name")?;
+    let instances = json::Rows::new(batch, &["source_key", "name"]);
+    let mut documents = Vec::with_capacity(batch.num_rows());
+    for index in 0..batch.num_rows() {
+        let key = keys.as_ref().map_or("", |keys| keys.value(index));
+        let mut document = Vec::new();
+        instances.write(index, &mut document)?;
+        block.extend_from_slice(b"{\"source_key\":");
+        json::string(key, block);
+        block.extend_from_slice(b",\"name\":");
+        match names.as_ref().filter(|names| names.is_valid(index)) {
+            Some(names) => json::string(names.value(index), block),
+            None => block.extend_from_slice(b"null"),
+        }
+        block.extend_from_slice(b",\"instance\":");
+        block.extend_from_slice(&document);
+        block.extend_from_slice(b"}\n");
+        documents.push((folder.clone().join(format!("{}.json", safe_name(key, true))), document.into()));
+    }
+    Ok(documents)
+}
+
+/// A text column, whatever its layout.
+fn texts(batch: &RecordBatch, name: &str) -> Result<Option<StringArray>> {
+    let Some(column) = batch.column_by_name(name) else { return Ok(None) };
+    let failed = |cause| Error::staging(format!("column {name}"), "is no text", cause);
+    Ok(Some(cast(column, &DataType::Utf8).map_err(failed)?.as_string().clone()))
 }

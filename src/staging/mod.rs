@@ -8,6 +8,7 @@
 //! {staging}/runs/{run}/{query}/part-00000.parquet …               _manifest.json
 //! {staging}/runs/{run}/documents/{definition}/{source key}.json   the instance object of one asset
 //! {staging}/runs/{run}/documents/{definition}.ndjson              the same, one line an asset, with key and name
+//! {staging}/runs/{run}/documents/{definition}.manifest.json      written last: what they were made from
 //! {staging}/runs/{run}/rejected/part-00000.parquet                rows not loaded, with their reasons
 //! {staging}/ledger/{target}/…                                     copies of the ledger
 //! ```

@@ -22,6 +22,10 @@ use crate::error::{Error, Result};
 /// Bytes of a file copied at a time.
 const PIECE: usize = 1 << 20;
 
+/// What to do about a file of JSON that cannot be understood. Nothing but the step that wrote it can make it again.
+pub(super) const DAMAGED: &str =
+    "is damaged or of another version of telecine; remove it and run the step that wrote it again, or start a new run";
+
 /// Makes temporary names unique within the process.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
@@ -210,8 +214,7 @@ pub(super) async fn read_json<T: DeserializeOwned>(area: &StagingArea, key: &Pat
         Err(object_store::Error::NotFound { .. }) => return Ok(None),
         Err(cause) => return Err(failed(cause)),
     };
-    let value = serde_json::from_slice(&bytes)
-        .map_err(|cause| Error::staging(area.url_of(key), "is damaged or of another version", cause))?;
+    let value = serde_json::from_slice(&bytes).map_err(|cause| Error::staging(area.url_of(key), DAMAGED, cause))?;
     Ok(Some(value))
 }
 

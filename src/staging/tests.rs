@@ -96,6 +96,27 @@ async fn a_manifest_of_another_version_is_refused() {
     assert_eq!(run.raw_tables().await.err().unwrap().to_string(), error);
 }
 
+/// The manifest is removed and the step runs again: that is all, and the error says it.
+#[tokio::test]
+async fn a_damaged_manifest_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = area(&folder).run("r1");
+    let table = TableName::new("public", "t");
+    committed(&run, &table).await;
+    let place = folder.path().join("runs/r1/raw/public.t/_manifest.json");
+    let text = std::fs::read_to_string(&place).unwrap();
+    for damage in [&text[..40], "{}", &text.replace("\"rows\"", "\"rose\""), "[]", ""] {
+        std::fs::write(&place, damage).unwrap();
+        let error = run.raw(&table).manifest().await.err().unwrap().to_string();
+        let told =
+            "runs/r1/raw/public.t/_manifest.json: is damaged or of another version of telecine; remove it and run";
+        assert!(error.contains(told) && error.contains("start a new run"), "{error}");
+    }
+    std::fs::remove_file(&place).unwrap();
+    committed(&run, &table).await;
+    assert_eq!(run.raw_tables().await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_second_commit_meets_itself_but_not_another() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::contract::CANDIDATES;
 use super::diagnose;
-use super::run::{quoted, sample, stream};
+use super::rows::{quoted, sample, stream};
 use crate::error::{Error, Result};
 use crate::staging::json;
 

@@ -38,7 +38,8 @@ fn place(query: &Query, error: &DataFusionError, message: &str) -> Option<Positi
     message.split(['\'', '`', '"']).skip(1).step_by(2).find_map(|quoted| position::of_text(&query.sql, quoted))
 }
 
-fn plan_message(error: &DataFusionError) -> String {
+/// What is wrong with a plan, in a line, with the nearest names of columns.
+pub(super) fn plan_message(error: &DataFusionError) -> String {
     if let DataFusionError::SchemaError(schema_error, _) = error
         && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
     {

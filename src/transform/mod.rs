@@ -1,7 +1,7 @@
 //! Queries: the SQL files of a project turn the raw tables of a run into datasets, documents and rejected rows.
 //!
 //! [`Transform::open`] reads the project, [`Transform::check`] plans and types every query before a row is read,
-//! [`Transform::run`] runs them, and [`Transform::sql`] looks at what a run holds.
+//! [`Transform::run`] runs those whose rows may have changed, and [`Transform::sql`] looks at what a run holds.
 //!
 //! | module | holds |
 //! |---|---|
@@ -10,27 +10,39 @@
 //! | `session` | the one place where DataFusion sessions are built |
 //! | `planning`, `contract`, `determinism` | what is refused before the first row is read |
 //! | `tables`, `dataset_table` | raw tables, mappings and datasets as SQL tables |
-//! | `run`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
-//! | `report` | what a transform did |
+//! | [`definition`] | queries and rows against the definitions that they feed |
+//! | `opened` | a session with the tables of a run |
+//! | `run`, `check`, `documents`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
+//! | `reuse` | what a dataset was made from, and whether it is to be made again |
+//! | `look` | SQL over what a run holds |
+//! | [`coverage`] | fields that nothing feeds, and values of the source that lead nowhere |
+//! | `report`, `rows` | what a transform did; the rows of a statement |
 //! | `deep` | threads with the stack that planning needs |
 //! | `functions` | the SQL functions of telecine |
 
 mod balance;
+mod check;
 mod clock;
 pub mod contract;
+pub mod coverage;
 mod dataset_table;
 mod deep;
+pub mod definition;
 mod determinism;
 mod diagnose;
 mod documents;
 pub mod functions;
 mod graph;
+mod look;
 mod mapping;
 mod nearest;
+mod opened;
 mod planning;
 mod position;
 mod query;
 mod report;
+mod reuse;
+mod rows;
 mod run;
 mod session;
 mod shape;
@@ -40,11 +52,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use self::balance::{Balance, Counts};
+pub use self::definition::Definitions;
 use self::graph::Graph;
 use self::mapping::MappingTable;
 pub use self::planning::PlannedQuery;
 pub use self::query::{Level, Mapping, Materialise, Project, Query, REJECTED};
-pub use self::report::{CheckReport, DocumentsReport, QueryReport, REPORT_FILE, TransformReport};
+pub use self::report::{CheckReport, DocumentsReport, Making, QueryReport, REPORT_FILE, TransformReport};
+pub use self::reuse::{Outlook, QueryOutlook, TransformOutlook};
 pub use self::session::{CATALOG, QUERIES, session};
 use crate::dataflow::TableName;
 use crate::error::Result;
@@ -71,6 +85,9 @@ pub struct Transform {
     project: Arc<Project>,
     graph: Arc<Graph>,
     mappings: Arc<Vec<MappingTable>>,
+    definitions: Arc<Definitions>,
+    /// Everything is made anew, changed or not.
+    again: bool,
 }
 
 impl Transform {
@@ -84,7 +101,7 @@ impl Transform {
             let project = Arc::new(Project::read(&config.project)?);
             let graph = Arc::new(Graph::build(&project)?);
             let mappings = Arc::new(mapping::read_all(&project)?);
-            Ok(Self { config: config.clone(), project, graph, mappings })
+            Ok(Self { config: config.clone(), project, graph, mappings, definitions: Arc::default(), again: false })
         })
     }
 

@@ -24,6 +24,8 @@ pub struct PlannedQuery {
     pub schema: SchemaRef,
     /// What it reads, by name: queries, mappings, `schema.table`.
     pub inputs: Vec<String>,
+    /// As DataFusion reads it, not yet optimised; its queries are tables.
+    pub(super) plan: LogicalPlan,
 }
 
 /// How far a query is planned.
@@ -72,11 +74,11 @@ impl Transform {
                 continue;
             }
             match self.plan(&context, query, depth).await {
-                Ok((schema, found)) => {
+                Ok((plan, schema, found)) => {
                     problems.extend(found);
                     tables::register(&context, &query.name, Arc::new(EmptyTable::new(Arc::clone(&schema))))?;
                     let inputs = self.graph.inputs(&query.name).map(ToString::to_string).collect();
-                    planned.push(PlannedQuery { name: query.name.clone(), schema, inputs });
+                    planned.push(PlannedQuery { name: query.name.clone(), schema, inputs, plan });
                 }
                 Err(cause) => problems.extend(diagnose::plan_problems(query, &cause)),
             }
@@ -84,18 +86,18 @@ impl Transform {
         if problems.is_empty() { Ok(planned) } else { Err(preflight(&problems)) }
     }
 
-    /// The query's columns, and in what it breaks the rules.
+    /// The query's plan and columns, and in what it breaks the rules.
     async fn plan(
         &self,
         context: &SessionContext,
         query: &Query,
         depth: Depth,
-    ) -> Result<(SchemaRef, Vec<String>), DataFusionError> {
+    ) -> Result<(LogicalPlan, SchemaRef, Vec<String>), DataFusionError> {
         let plan = logical_plan(context, query).await?;
         let mut problems = determinism::problems(query, &plan, self.config.now.is_some());
-        let schema = typed(context, plan, depth).await?;
+        let schema = typed(context, plan.clone(), depth).await?;
         problems.extend(contract::problems(query, &schema));
-        Ok((schema, problems))
+        Ok((plan, schema, problems))
     }
 
     fn project_problems(&self) -> Vec<String> {

@@ -63,6 +63,8 @@ pub enum Materialise {
     Parquet,
     /// One JSON document a row, beside the Parquet.
     Json,
+    /// One file with a line of JSON a row, beside the Parquet.
+    Ndjson,
     /// Nothing: the query is repeated wherever it is read.
     View,
 }
@@ -212,9 +214,10 @@ impl Header {
         match form {
             "parquet" => self.materialise.insert(Materialise::Parquet),
             "json" => self.materialise.insert(Materialise::Json),
+            "ndjson" => self.materialise.insert(Materialise::Ndjson),
             "view" => self.materialise.insert(Materialise::View),
             _ => {
-                let near = did_you_mean(form, ["parquet", "json", "view"]);
+                let near = did_you_mean(form, ["parquet", "json", "ndjson", "view"]);
                 self.problems.push(format!(":{line}: materialise: unknown form `{form}`{near}"));
                 false
             }
@@ -253,7 +256,7 @@ fn parse(sql: &str) -> Result<Statement, String> {
 }
 
 /// Brings the place, which the parser writes at its message's end, to the front.
-fn parse_problem(message: &str) -> String {
+pub(super) fn parse_problem(message: &str) -> String {
     let message = message.trim_start_matches("SQL error: ").trim();
     let message = message.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")")).unwrap_or(message);
     match message.rsplit_once(" at Line: ") {

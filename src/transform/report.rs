@@ -18,9 +18,9 @@ pub struct TransformReport {
     /// The queries and checks that were asked for; empty when all were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub select: Vec<String>,
-    /// The queries that ran, in running order.
+    /// The queries that ran or were kept, in running order.
     pub queries: Vec<QueryReport>,
-    /// The checks that ran, by name.
+    /// The checks that ran or were kept, by name.
     pub checks: Vec<CheckReport>,
     /// The documents written, by query.
     pub documents: Vec<DocumentsReport>,
@@ -33,17 +33,37 @@ pub struct TransformReport {
     pub remarks: Vec<String>,
 }
 
+/// Whether something was made or stood for what would have been made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Making {
+    /// It ran.
+    #[default]
+    Made,
+    /// It was kept: its text, inputs and settings are what they were.
+    Kept,
+}
+
 /// What one query did.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QueryReport {
     /// The query's name.
     pub name: String,
+    /// Whether it ran.
+    #[serde(default)]
+    pub making: Making,
+    /// Why it ran: what has changed since its dataset was made. Empty when it did not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
     /// Rows it gave.
     pub rows: u64,
     /// Bytes of its Parquet files.
     pub bytes: u64,
     /// How long it took.
     pub seconds: f64,
+    /// Bytes that its operators wrote to disk for want of memory.
+    #[serde(default)]
+    pub spilled: u64,
     /// The forms in which its rows are kept.
     pub materialised: BTreeSet<Materialise>,
     /// Order-free checksum of its rows, as `rows:sum`.
@@ -57,6 +77,12 @@ pub struct QueryReport {
 pub struct CheckReport {
     /// The check's name.
     pub name: String,
+    /// Whether it ran.
+    #[serde(default)]
+    pub making: Making,
+    /// A hash of its text and everything it read.
+    #[serde(default)]
+    pub made_from: String,
     /// What it is for, in its header's words.
     pub purpose: String,
     /// Rows that must not exist.
@@ -74,7 +100,10 @@ pub struct DocumentsReport {
     pub query: String,
     /// The definition that names the documents' folder.
     pub definition: String,
-    /// Documents written.
+    /// Whether they were written.
+    #[serde(default)]
+    pub making: Making,
+    /// Documents written or kept.
     pub rows: u64,
 }
 

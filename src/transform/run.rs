@@ -1,39 +1,31 @@
-//! Running the queries: each into its dataset, then the checks, the documents, the rejected rows and the balance.
+//! Running the queries: each into its dataset, then the checks, the documents, the rejected rows and the balance. What
+//! would come out as it is (see `reuse`) is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
-use futures::{FutureExt, StreamExt, TryStreamExt};
-use serde_json::{Map, Value};
+use futures::{StreamExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 
-use super::balance;
 use super::graph::Input;
 use super::nearest::did_you_mean;
-use super::planning::{Depth, logical_plan};
+use super::opened::OpenRun;
 use super::query::{Level, Materialise, Query, REJECTED};
-use super::report::{CheckReport, QueryReport, REPORT_FILE, TransformReport};
-use super::{Transform, deep, diagnose, documents, session, shape, tables};
+use super::report::{Making, QueryReport, REPORT_FILE, TransformReport};
+use super::reuse::{ASKED, Outlook, QueryOutlook, TransformOutlook};
+use super::rows::{caught, execute, spilled, stream};
+use super::{Transform, balance, check, deep, definition, diagnose, documents, reuse, tables};
 use crate::dataflow::{Progress, Sink, TableName};
 use crate::error::{Error, Result};
-use crate::staging::{Dataset, Manifest, Moments, RunFolder, SnapshotNote, json};
-
-/// Rows a check or a broken key shows.
-pub(super) const SHOWN: usize = 5;
-
-/// Datasets opened at the same time.
-const OPENED_AT_ONCE: usize = 16;
+use crate::staging::{Dataset, Manifest, RunFolder};
 
 impl Transform {
     /// Runs the queries over the raw tables of `run`, each into a dataset of its name, in place of one that may stand
     /// there; then the checks, `rejected/` and the balance. `definitions` names the definition whose documents are
-    /// written from a query's rows to load. With `select`, only these queries and checks run, and what they rest on
-    /// that is not there yet or was made from other inputs or another text. When it returns, everything is durable, the report too ([`REPORT_FILE`]).
+    /// written from a query's rows to load. What was made from the same texts, inputs and settings is kept. With
+    /// `select`, only these queries and what they rest on are looked at, and of the checks only those named. When it
+    /// returns, everything is durable, the report too ([`REPORT_FILE`]).
     ///
     /// # Errors
     /// [`Error::Config`] when a name is unknown or two queries write one definition's documents. [`Error::Preflight`] as
@@ -59,10 +51,12 @@ impl Transform {
             transform.own_documents(&definitions)?;
             let lease = folder.lease("transform").await?;
             let done = async {
-                let mut work = Work::open(&transform, &folder, &progress).await?;
-                let remark = work.require_whole_extraction().await?;
-                let mut report = work.run(&definitions, &select).await?;
-                report.remarks.extend(remark);
+                let open = OpenRun::open(&transform, &folder).await?;
+                let remark = open.require_whole_extraction().await?;
+                let before = folder.get_json(REPORT_FILE).await.ok().flatten().unwrap_or_default();
+                let mut work = Work { open, progress: &progress, definitions: &definitions, select: &select, before };
+                let mut report = work.run().await?;
+                report.remarks.extend(remark.into_iter().chain(transform.definition_remark(&definitions)));
                 folder.put_json(REPORT_FILE, &report).await?;
                 Ok(report)
             };
@@ -77,22 +71,28 @@ impl Transform {
         deep::run("transform", work).await
     }
 
-    /// The rows of a `select` over everything the run holds: raw tables as `schema.table`, mappings, queries' datasets
-    /// and `rejected` by name, and `raw._exceptions`.
+    /// What [`Transform::run`] would do, and why: which datasets stand for what their queries would make. Nothing is
+    /// written, and no row is read: a file that has been damaged since does not show.
     ///
     /// # Errors
-    /// [`Error::Query`] when the statement is not a query or cannot be planned; later failures come through the stream.
-    pub async fn sql(&self, run: &RunFolder, sql: &str) -> Result<SendableRecordBatchStream> {
-        let (transform, run, sql) = (self.clone(), run.clone(), sql.to_owned());
+    /// [`Error::Config`] when a name is unknown, [`Error::Preflight`] as [`Transform::check`].
+    pub async fn outlook(&self, run: &RunFolder, select: &[String]) -> Result<TransformOutlook> {
+        let (transform, folder, select) = (self.clone(), run.clone(), select.to_vec());
         let work = async move {
-            let progress = Progress::default();
-            let mut work = Work::open(&transform, &run, &progress).await?;
-            work.register_all().await?;
-            let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-            let frame = work.context.sql_with_options(&sql, read_only).await;
-            stream("sql", frame.map_err(|cause| Error::query("sql", "is no query over this run", cause))?).await
+            transform.known(select.iter())?;
+            let needed = transform.needed(&select);
+            let mut open = OpenRun::open(&transform, &folder).await?;
+            open.plan_all().await?;
+            let queries = open.outlook(|query| select.is_empty() || needed.contains(&query.name)).await?;
+            Ok(TransformOutlook { run: folder.id().to_owned(), queries })
         };
-        deep::run("sql", work).await
+        deep::run("transform", work).await
+    }
+
+    /// The same transform, which makes everything anew, changed or not.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { again: true, ..self }
     }
 
     /// Two queries must not write their documents into one folder: the second would remove those of the first.
@@ -100,7 +100,8 @@ impl Transform {
         let mut folders: BTreeMap<&str, &str> = BTreeMap::new();
         let mut problems = Vec::new();
         for query in &self.project.queries {
-            let as_documents = query.materialise.contains(&Materialise::Json).then_some(&query.name);
+            let kept_as = |form| query.materialise.contains(&form);
+            let as_documents = (kept_as(Materialise::Json) || kept_as(Materialise::Ndjson)).then_some(&query.name);
             let Some(folder) = definitions.get(&query.name).or(as_documents) else { continue };
             if let Some(first) = folders.insert(folder, &query.name) {
                 problems.push(format!(
@@ -120,126 +121,13 @@ impl Transform {
             unknown.map(|name| format!("no query `{name}`{}", did_you_mean(name, known.iter().copied()))).collect();
         if problems.is_empty() { Ok(()) } else { Err(Error::Config { problems }) }
     }
-}
-
-/// A session with the tables of a run, and what is known of those tables.
-struct Work<'a> {
-    transform: &'a Transform,
-    run: &'a RunFolder,
-    progress: &'a Progress,
-    context: SessionContext,
-    raw: Vec<TableName>,
-    /// The snapshots that the raw tables were read under.
-    moments: Vec<(SnapshotNote, TableName)>,
-    /// Everything registered, by name.
-    made: BTreeMap<String, Made>,
-}
-
-/// What a query's manifest says of a table it read.
-#[derive(Debug, Clone)]
-struct Made {
-    rows: Option<u64>,
-    hash: String,
-}
-
-impl<'a> Work<'a> {
-    /// A session that knows the raw tables and the mappings.
-    async fn open(transform: &'a Transform, run: &'a RunFolder, progress: &'a Progress) -> Result<Self> {
-        let context = session(&transform.config)?;
-        context.register_object_store(run.area().store_url(), run.area().store());
-        let mut work =
-            Self { transform, run, progress, context, raw: Vec::new(), moments: Vec::new(), made: BTreeMap::new() };
-        let opened = run.raw_tables().await?.into_iter().map(|(table, manifest)| async move {
-            let provider = tables::provider(&run.raw(&table), &manifest).await?;
-            Ok::<_, Error>((table, manifest, provider))
-        });
-        let mut opened = futures::stream::iter(opened).buffered(OPENED_AT_ONCE);
-        while let Some((table, manifest, provider)) = opened.try_next().await? {
-            tables::register_source(&work.context, &table, provider)?;
-            work.made.insert(table.to_string(), Made::of(&manifest));
-            work.moments.extend(manifest.snapshot.map(|snapshot| (snapshot, table.clone())));
-            work.raw.push(table);
-        }
-        tables::register_mappings(&work.context, &transform.mappings)?;
-        for mapping in transform.mappings.iter() {
-            let made = Made { rows: Some(mapping.rows.num_rows() as u64), hash: mapping.hash.clone() };
-            work.made.insert(mapping.name.clone(), made);
-        }
-        Ok(work)
-    }
-
-    /// Tables of several moments are an extraction that has not ended, or one that was broken off and has gone on while
-    /// others wrote: the first is refused, the second is remarked on.
-    async fn require_whole_extraction(&self) -> Result<Option<String>> {
-        let moments = Moments::of(self.moments.iter().map(|(snapshot, table)| (table, snapshot)));
-        let Some(remark) = moments.remark(self.run.id()) else { return Ok(None) };
-        if self.run.exceptions().manifest().await?.is_some() {
-            tracing::warn!("{remark}");
-            return Ok(Some(remark));
-        }
-        Err(Error::preflight(format!("{remark}; or run `telecine extract --run {}` to its end", self.run.id())))
-    }
-
-    async fn run(&mut self, definitions: &BTreeMap<String, String>, select: &[String]) -> Result<TransformReport> {
-        self.plan_all().await?;
-        self.require_intact_tables().await?;
-        let needed = self.needed(select);
-        let mut report = TransformReport { select: select.to_vec(), ..TransformReport::default() };
-        let transform = self.transform;
-        for query in transform.graph.order(&transform.project).filter(|query| query.level != Level::Check) {
-            if !query.is_kept() {
-                self.register_view(query).await?;
-            } else if select.is_empty()
-                || select.contains(&query.name)
-                || (needed.contains(&query.name) && !self.is_current(query).await?)
-            {
-                report.queries.push(self.keep(query).await?);
-                report.problems.extend(self.key_problem(query).await?);
-                let written = documents::write(&self.context, self.run, query, definitions.get(&query.name));
-                report.documents.extend(caught(&query.name, written).await?);
-            } else {
-                self.register_committed(query).await?;
-            }
-        }
-        for query in transform.graph.order(&transform.project).filter(|query| query.level == Level::Check) {
-            let chosen = select.is_empty() || select.contains(&query.name);
-            if chosen && self.can_run(query) {
-                let found = self.check(query).await?;
-                report.problems.extend(check_problem(query, &found));
-                report.checks.push(found);
-            }
-        }
-        self.account(&mut report).await?;
-        Ok(report)
-    }
-
-    /// Types everything once more against the raw tables as they are, so that nothing is written that cannot be finished.
-    async fn plan_all(&self) -> Result<()> {
-        let mut schemas = Vec::new();
-        for table in &self.raw {
-            let reference = tables::source_reference(table);
-            let provider = self.context.table_provider(reference).await;
-            let provider = provider.map_err(|cause| Error::query(table.to_string(), "cannot be read", cause))?;
-            schemas.push((table.clone(), provider.schema()));
-        }
-        self.transform.plan_all(&schemas, Depth::Types).await.map(drop)
-    }
-
-    /// Compares the bytes of every raw table that queries read with its manifest: Parquet alone does not notice a bit that
-    /// flipped.
-    async fn require_intact_tables(&self) -> Result<()> {
-        let datasets: Vec<Dataset> =
-            self.transform.graph.tables().into_iter().map(|table| self.run.raw(table)).collect();
-        let at_once = self.transform.config.threads.max(1);
-        futures::stream::iter(datasets).map(require_intact).buffered(at_once).try_collect().await
-    }
 
     /// What is selected and everything it rests on.
     fn needed(&self, select: &[String]) -> BTreeSet<String> {
         let mut needed: BTreeSet<String> = select.iter().cloned().collect();
         let mut open: Vec<String> = select.to_vec();
         while let Some(name) = open.pop() {
-            for input in self.transform.graph.inputs(&name) {
+            for input in self.graph.inputs(&name) {
                 if let Input::Query(read) = input
                     && needed.insert(read.clone())
                 {
@@ -249,241 +137,187 @@ impl<'a> Work<'a> {
         }
         needed
     }
+}
 
-    /// Whether the query's dataset is there and was made from this text and these inputs. What it reads is registered.
-    async fn is_current(&self, query: &Query) -> Result<bool> {
-        let manifest = self.run.query(&query.name).manifest().await?;
-        Ok(manifest.is_some_and(|manifest| manifest.inputs == self.hashes(query)))
+/// One pass over the queries.
+struct Work<'a> {
+    open: OpenRun<'a>,
+    progress: &'a Progress,
+    definitions: &'a BTreeMap<String, String>,
+    select: &'a [String],
+    /// The report of the pass before, empty where there is none.
+    before: TransformReport,
+}
+
+impl Work<'_> {
+    async fn run(&mut self) -> Result<TransformReport> {
+        self.open.plan_all().await?;
+        let transform = self.open.transform;
+        let needed = transform.needed(self.select);
+        let is_chosen = |query: &Query| self.select.is_empty() || needed.contains(&query.name);
+        let outlook = self.open.outlook(is_chosen).await?;
+        self.require_intact_tables(&outlook).await?;
+        let mut report = TransformReport { select: self.select.to_vec(), ..TransformReport::default() };
+        for query in transform.graph.order(&transform.project).filter(|query| query.level != Level::Check) {
+            if !query.is_kept() {
+                self.open.register_view(query).await?;
+            } else if self.select.is_empty() || needed.contains(&query.name) {
+                let made = self.make_unless_made(query).await?;
+                report.problems.extend(check::key_problem(&self.open, query, made.doubled).await?);
+                report.queries.push(made.report);
+                let definition = self.definitions.get(&query.name);
+                let written = documents::write_unless_written(&self.open, query, definition);
+                report.documents.extend(caught(&query.name, written).await?);
+            } else {
+                self.open.register_committed(query).await?;
+            }
+        }
+        for query in transform.graph.order(&transform.project).filter(|query| query.level == Level::Check) {
+            let chosen = self.select.is_empty() || self.select.contains(&query.name);
+            if chosen && self.open.can_run(query) {
+                let found = check::run_unless_run(&self.open, query, &self.before.checks).await?;
+                report.problems.extend(check::problem(query, &found));
+                report.checks.push(found);
+            }
+        }
+        self.account(&mut report).await?;
+        let lacking = definition::lacking(&self.open.context, &transform.definitions).await?;
+        report.remarks.extend(lacking.iter().map(ToString::to_string));
+        Ok(report)
     }
 
-    /// Writes the query's dataset and registers it.
-    async fn keep(&mut self, query: &Query) -> Result<QueryReport> {
+    /// Compares the bytes of every raw table that may be read with its manifest, before anything is written: Parquet alone
+    /// does not notice a bit that flipped. What nothing reads any more because its rows are kept is passed over.
+    async fn require_intact_tables(&self, outlook: &[QueryOutlook]) -> Result<()> {
+        let transform = self.open.transform;
+        let runs = |query: &&Query| {
+            query.level == Level::Check
+                || outlook.iter().any(|other| other.name == query.name && other.outlook != Outlook::Unchanged)
+        };
+        let read: BTreeSet<TableName> = transform
+            .project
+            .queries
+            .iter()
+            .filter(runs)
+            .flat_map(|query| transform.sources(query))
+            .filter_map(|input| if let Input::Table(table) = input { Some(table) } else { None })
+            .collect();
+        let datasets: Vec<Dataset> = read.iter().map(|table| self.open.run.raw(table)).collect();
+        let at_once = transform.config.threads.max(1);
+        futures::stream::iter(datasets).map(require_intact).buffered(at_once).try_collect().await
+    }
+
+    /// The query's dataset, made or kept, and registered.
+    async fn make_unless_made(&mut self, query: &Query) -> Result<Made> {
         let started = Instant::now();
-        let dataset = self.run.query(&query.name);
-        dataset.discard().await?;
-        let rows = stream(&query.name, self.frame(query).await?).await?;
-        let schema = rows.schema();
-        let part = dataset.parquet_part(0, Arc::clone(&schema)).with_progress(self.progress.clone());
-        let summary = caught(&query.name, part.write_all(rows)).await?;
-        let mut manifest = Manifest::new(&dataset, &schema, [summary]);
-        manifest.key = query.key.clone().unwrap_or_default();
-        manifest.inputs = self.hashes(query);
-        dataset.commit(&manifest).await?;
-        self.register(&query.name, &dataset, &manifest).await?;
-        let read = self.transform.graph.inputs(&query.name).map(ToString::to_string);
-        let read = read.filter_map(|name| Some((name.clone(), self.made.get(&name)?.rows?)));
-        Ok(QueryReport {
+        let inputs = self.open.inputs(query);
+        let mut reasons = self.open.staleness(query, &inputs).await?;
+        if self.open.transform.again && reasons.is_empty() {
+            reasons.push(ASKED.to_owned());
+        }
+        let dataset = self.open.run.query(&query.name);
+        let kept = if reasons.is_empty() { dataset.manifest().await? } else { None };
+        let (manifest, spilled, making) = match kept {
+            Some(manifest) => {
+                self.open.register(&query.name, &dataset, &manifest).await?;
+                (manifest, 0, Making::Kept)
+            }
+            None => {
+                let (manifest, spilled) = self.make(query, &dataset, inputs).await?;
+                (manifest, spilled, Making::Made)
+            }
+        };
+        self.open.note(&query.name, &manifest);
+        let read = self.open.transform.graph.inputs(&query.name).map(ToString::to_string);
+        let read = read.filter_map(|name| Some((name.clone(), self.open.known(&name)?.rows)));
+        let report = QueryReport {
             name: query.name.clone(),
+            making,
+            reasons,
             rows: manifest.rows,
             bytes: manifest.bytes,
             seconds: started.elapsed().as_secs_f64(),
+            spilled,
             materialised: query.materialise.clone(),
-            checksum: Made::of(&manifest).hash,
+            checksum: manifest.content(),
             inputs: read.collect(),
-        })
+        };
+        Ok(Made { report, doubled: manifest.notes.get(check::DOUBLED).copied().unwrap_or_default() })
     }
 
-    async fn frame(&self, query: &Query) -> Result<DataFrame> {
-        let plan = logical_plan(&self.context, query).await;
-        let plan = plan.map_err(|cause| diagnose::run_error(&query.name, cause))?;
-        Ok(DataFrame::new(self.context.state(), plan))
-    }
-
-    /// The hash of the query's text and of everything it reads, by name.
-    fn hashes(&self, query: &Query) -> BTreeMap<String, String> {
-        let read = self.transform.graph.inputs(&query.name).map(ToString::to_string);
-        let mut hashes: BTreeMap<String, String> =
-            read.filter_map(|name| Some((name.clone(), self.made.get(&name)?.hash.clone()))).collect();
-        if let Some(now) = &self.transform.config.now {
-            hashes.insert("transform.now".into(), now.clone());
+    /// Writes the query's dataset in place of one that may stand there; with the bytes that went to disk for want of memory.
+    async fn make(&self, query: &Query, dataset: &Dataset, inputs: reuse::Inputs) -> Result<(Manifest, u64)> {
+        dataset.discard().await?;
+        let (plan, rows) = execute(&query.name, self.open.frame(query).await?).await?;
+        let rows = self.open.transform.validated(query, rows);
+        let schema = rows.schema();
+        let part = dataset.parquet_part(0, Arc::clone(&schema)).with_progress(self.progress.clone());
+        let summary = caught(&query.name, part.write_all(rows)).await?;
+        let mut manifest = Manifest::new(dataset, &schema, [summary]);
+        manifest.key = query.key.clone().unwrap_or_default();
+        manifest.inputs = inputs;
+        let spilled = spilled(plan.as_ref());
+        self.open.register(&query.name, dataset, &manifest).await?;
+        let doubled = check::doubled(&self.open, query).await?;
+        if doubled > 0 {
+            manifest.notes.insert(check::DOUBLED.to_owned(), doubled);
         }
-        hashes.insert(format!("{}.sql", query.name), blake3::hash(query.sql.as_bytes()).to_hex().to_string());
-        hashes
+        dataset.commit(&manifest).await?;
+        Ok((manifest, spilled))
     }
 
-    async fn register(&mut self, name: &str, dataset: &Dataset, manifest: &Manifest) -> Result<()> {
-        tables::register(&self.context, name, tables::provider(dataset, manifest).await?)?;
-        self.made.insert(name.to_owned(), Made::of(manifest));
-        Ok(())
-    }
-
-    async fn register_committed(&mut self, query: &Query) -> Result<()> {
-        let dataset = self.run.query(&query.name);
-        match dataset.manifest().await? {
-            Some(manifest) => {
-                tables::require_intact(&dataset, &manifest).await?;
-                self.register(&query.name, &dataset, &manifest).await
-            }
-            None => Ok(()),
-        }
-    }
-
-    async fn register_view(&mut self, query: &Query) -> Result<()> {
-        if !self.can_run(query) {
-            return Ok(());
-        }
-        tables::register(&self.context, &query.name, self.frame(query).await?.into_view())?;
-        let mut hasher = blake3::Hasher::new();
-        for (name, hash) in self.hashes(query) {
-            hasher.update(format!("{name}={hash}\n").as_bytes());
-        }
-        let made = Made { rows: None, hash: hasher.finalize().to_hex().to_string() };
-        self.made.insert(query.name.clone(), made);
-        Ok(())
-    }
-
-    /// Whether everything the query reads is there.
-    fn can_run(&self, query: &Query) -> bool {
-        self.transform.graph.inputs(&query.name).all(|input| self.made.contains_key(&input.to_string()))
-    }
-
-    async fn register_all(&mut self) -> Result<()> {
-        for (dataset, manifest) in self.run.query_datasets().await? {
-            let name = dataset.name().to_owned();
-            self.register(&name, &dataset, &manifest).await?;
-        }
-        let exceptions = self.run.exceptions();
-        if let Some(manifest) = exceptions.manifest().await? {
-            let provider = tables::provider(&exceptions, &manifest).await?;
-            tables::register_source(&self.context, &TableName::new("raw", "_exceptions"), provider)?;
-        }
-        let transform = self.transform;
-        for query in transform.graph.order(&transform.project).filter(|query| !query.is_kept()) {
-            self.register_view(query).await?;
-        }
-        Ok(())
-    }
-
-    /// The values of the declared key that more than one row has.
-    async fn key_problem(&self, query: &Query) -> Result<Option<String>> {
-        let Some(key) = &query.key else { return Ok(None) };
-        let columns = key.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
-        let name = quoted(&query.name);
-        let sql = format!(
-            "select {columns}, count(*) as rows from {name} group by {columns} having count(*) > 1 order by {columns}"
-        );
-        let (count, first) = sample(&self.context, &query.name, &sql).await?;
-        Ok((count > 0).then(|| {
-            format!(
-                "{}: its key ({}) is not unique: {count} values occur more than once: {}",
-                query.name,
-                key.join(", "),
-                lines(&first)
-            )
-        }))
-    }
-
-    async fn check(&self, query: &Query) -> Result<CheckReport> {
-        let started = Instant::now();
-        let rows = stream(&query.name, self.frame(query).await?).await?;
-        let (count, first) = caught(&query.name, first_rows(rows)).await?;
-        Ok(CheckReport {
-            name: query.name.clone(),
-            purpose: query.purpose.clone(),
-            rows: count,
-            first,
-            seconds: started.elapsed().as_secs_f64(),
-        })
-    }
-
-    /// Writes `rejected/` and draws the balance, once every query of 4_map has its dataset.
+    /// Writes `rejected/`, unless it is of these rows, and draws the balance, once every query of 4_map has its dataset.
     async fn account(&mut self, report: &mut TransformReport) -> Result<()> {
-        let queries = self.transform.project.queries.iter();
+        let queries = self.open.transform.project.queries.iter();
         let maps: Vec<&str> =
             queries.filter(|query| query.level == Level::Map).map(|query| query.name.as_str()).collect();
-        if maps.is_empty() || !maps.iter().all(|name| self.made.contains_key(*name)) {
+        let known: Vec<_> =
+            maps.iter().filter_map(|name| Some((*name, self.open.known(name)?.content.as_str()))).collect();
+        if maps.is_empty() || known.len() < maps.len() {
             return Ok(());
         }
-        let dataset = self.run.rejected();
-        dataset.discard().await?;
-        let frame = self.context.sql(&balance::rejected(&maps)).await;
-        let rows = stream(REJECTED, frame.map_err(|cause| diagnose::run_error(REJECTED, cause))?).await?;
-        let schema = rows.schema();
-        let summary = dataset.parquet_part(0, Arc::clone(&schema)).write_all(rows).await?;
-        self.progress.reject(summary.rows);
-        let mut manifest = Manifest::new(&dataset, &schema, [summary]);
-        let inputs = maps.iter().filter_map(|name| Some(((*name).to_owned(), self.made.get(*name)?.hash.clone())));
-        manifest.inputs = inputs.collect();
-        dataset.commit(&manifest).await?;
-        let (balance, problems) = balance::draw(&self.context, &maps).await?;
+        let inputs = reuse::derived(known);
+        let dataset = self.open.run.rejected();
+        let kept = match dataset.manifest().await? {
+            Some(manifest) if manifest.inputs == inputs && !self.open.transform.again => {
+                tables::require_intact(&dataset, &manifest).await.is_ok().then_some(manifest)
+            }
+            _ => None,
+        };
+        let manifest = match kept {
+            Some(manifest) => manifest,
+            None => self.write_rejected(&dataset, &maps, inputs).await?,
+        };
+        self.progress.reject(manifest.rows);
+        let (balance, problems) = balance::draw(&self.open.context, &maps).await?;
         report.balance = Some(balance);
         report.problems.extend(problems);
         Ok(())
     }
+
+    async fn write_rejected(&self, dataset: &Dataset, maps: &[&str], inputs: reuse::Inputs) -> Result<Manifest> {
+        dataset.discard().await?;
+        let frame = self.open.context.sql(&balance::rejected(maps)).await;
+        let rows = stream(REJECTED, frame.map_err(|cause| diagnose::run_error(REJECTED, cause))?).await?;
+        let schema = rows.schema();
+        let summary = dataset.parquet_part(0, Arc::clone(&schema)).write_all(rows).await?;
+        let mut manifest = Manifest::new(dataset, &schema, [summary]);
+        manifest.inputs = inputs;
+        dataset.commit(&manifest).await?;
+        Ok(manifest)
+    }
 }
 
-impl Made {
-    fn of(manifest: &Manifest) -> Self {
-        Self { rows: Some(manifest.rows), hash: manifest.content() }
-    }
+/// A dataset that is there.
+struct Made {
+    report: QueryReport,
+    /// Values of its key that more than one row has.
+    doubled: u64,
 }
 
 async fn require_intact(dataset: Dataset) -> Result<()> {
     match dataset.manifest().await? {
         Some(manifest) => tables::require_intact(&dataset, &manifest).await,
         None => Ok(()),
-    }
-}
-
-fn check_problem(query: &Query, found: &CheckReport) -> Option<String> {
-    let rows = if found.rows == 1 { "row" } else { "rows" };
-    let name = query.path.display();
-    (found.rows > 0).then(|| format!("{name}: {} {rows} that must not exist: {}", found.rows, lines(&found.first)))
-}
-
-/// The rows of a query in the shape in which they are kept; its errors name it.
-pub(super) async fn stream(name: &str, frame: DataFrame) -> Result<SendableRecordBatchStream> {
-    let rows = frame.execute_stream().await.map_err(|cause| diagnose::run_error(name, cause))?;
-    let rows = shape::kept(rows);
-    let (schema, name) = (rows.schema(), name.to_owned());
-    let named = rows.map_err(move |cause| diagnose::run_error(&name, cause).into_datafusion());
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, named)))
-}
-
-/// The work's result; a panic of a function on the way is an error that names the query.
-async fn caught<T>(name: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(Error::Query { name: name.into(), message: format!("a function panicked: {text}"), cause: None })
-    })
-}
-
-/// How many rows a statement of the engine's own gives, and the first of them.
-pub(super) async fn sample(context: &SessionContext, name: &str, sql: &str) -> Result<(u64, Vec<Map<String, Value>>)> {
-    let frame = context.sql(sql).await.map_err(|cause| diagnose::run_error(name, cause))?;
-    first_rows(stream(name, frame).await?).await
-}
-
-async fn first_rows(mut rows: SendableRecordBatchStream) -> Result<(u64, Vec<Map<String, Value>>)> {
-    let (mut count, mut first) = (0, Vec::new());
-    while let Some(batch) = rows.try_next().await.map_err(Error::from_datafusion)? {
-        count += batch.num_rows() as u64;
-        for index in 0..batch.num_rows().min(SHOWN - first.len()) {
-            // An infinite date or a NaN has no JSON form; the row is shown as far as that.
-            let no_json = |cause: Error| Map::from_iter([("row".to_owned(), Value::from(cause.to_string()))]);
-            first.push(json::row(&batch, index).unwrap_or_else(no_json));
-        }
-    }
-    Ok((count, first))
-}
-
-fn lines(rows: &[Map<String, Value>]) -> String {
-    rows.iter().map(|row| Value::Object(row.clone()).to_string()).collect::<Vec<_>>().join(", ")
-}
-
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_an_error_that_names_the_query() {
-        let work = async { if true { panic!("no {}", "way") } else { Ok(()) } };
-        let error = caught("promo", work).await.unwrap_err();
-        assert_eq!(error.to_string(), "query promo: a function panicked: no way");
     }
 }

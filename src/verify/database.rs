@@ -1,16 +1,11 @@
 //! The content checksum of a table in a database.
 
-use tracing::warn;
-
 use super::wire;
 use crate::dataflow::checksum::RowHash;
 use crate::dataflow::{ContentChecksum, Progress, TableName};
 use crate::error::{Error, Result};
 use crate::source::framing::{Fields, Framing};
-use crate::source::{PostgresSource, Wire, pause, whole};
-
-/// Tries to read a table whose read broke off for a passing reason.
-const TRIES: u32 = 3;
+use crate::source::{PostgresSource, Tries, Wire, whole};
 
 /// The checksum of a table's rows under the database's snapshot, from their binary form.
 pub(super) async fn checksum(
@@ -19,15 +14,11 @@ pub(super) async fn checksum(
     progress: &Progress,
 ) -> Result<ContentChecksum> {
     let wires = database.wires(table).await?;
-    let mut tries = 1;
+    let mut tries = Tries::default();
     loop {
         match read(database, table, &wires, progress).await {
-            Err(error) if error.is_transient() && tries < TRIES => {
-                warn!(%table, %error, "reading again");
-                pause(tries).await;
-                tries += 1;
-            }
-            ended => return ended,
+            Ok(checksum) => return Ok(checksum),
+            Err(error) => tries.after(table, error).await?,
         }
     }
 }

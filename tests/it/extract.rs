@@ -8,26 +8,11 @@ use std::path::{Path, PathBuf};
 use futures::TryStreamExt;
 use telecine::dataflow::{Progress, Source, TableName};
 use telecine::extract;
-use telecine::extract::ExtractReport;
 use telecine::source::{Exclusion, PostgresSource};
-use telecine::staging::{RunFolder, StagingArea, StagingConfig};
-use telecine::verify;
-use telecine::verify::VerifyReport;
 use tokio_util::sync::CancellationToken;
 
 use crate::source::{NUMBERS, client, config, database};
-
-async fn extract(source: &PostgresSource, run: &RunFolder) -> telecine::Result<ExtractReport> {
-    extract::run(source, run, &Progress::default(), &CancellationToken::new()).await
-}
-
-async fn verify(source: &PostgresSource, run: &RunFolder) -> VerifyReport {
-    verify::run(source, run, &Progress::default(), &CancellationToken::new()).await.unwrap()
-}
-
-fn area(folder: &Path) -> StagingArea {
-    StagingArea::open(&StagingConfig::at(folder.display().to_string())).unwrap()
-}
+use crate::support::{area, extract, verify};
 
 fn part(folder: &Path, run: &str, table: &str, number: usize) -> PathBuf {
     folder.join(format!("runs/{run}/raw/{table}/part-{number:05}.parquet"))
@@ -271,7 +256,7 @@ async fn damage_is_named_by_table_and_file_and_a_stopped_run_goes_on() {
     let against = async || {
         let copy = PostgresSource::connect(&config(&copy)).await.unwrap();
         let none = CancellationToken::new();
-        verify::against(&original, &copy, &Progress::default(), &none).await.unwrap()
+        telecine::verify::against(&original, &copy, &Progress::default(), &none).await.unwrap()
     };
     against().await.require_equal().unwrap();
     let changing = client(&copy).await;

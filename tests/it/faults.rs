@@ -9,30 +9,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use telecine::dataflow::{Progress, TableName};
-use telecine::extract::{self, ExtractReport};
+use telecine::dataflow::TableName;
 use telecine::source::{PostgresSource, SILENCE, SourceConfig};
-use telecine::staging::{RunFolder, StagingArea, StagingConfig};
-use telecine::verify;
-use telecine::verify::VerifyReport;
-use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::proxy::{Fault, Proxy};
 use crate::source::{client, config, database};
-use crate::support::{PATIENCE, files, wait_for};
-
-async fn extract(source: &PostgresSource, run: &RunFolder) -> telecine::Result<ExtractReport> {
-    extract::run(source, run, &Progress::default(), &CancellationToken::new()).await
-}
-
-async fn verify(source: &PostgresSource, run: &RunFolder) -> VerifyReport {
-    verify::run(source, run, &Progress::default(), &CancellationToken::new()).await.unwrap()
-}
-
-fn area(folder: &Path) -> StagingArea {
-    StagingArea::open(&StagingConfig::at(folder.display().to_string())).unwrap()
-}
+use crate::support::{PATIENCE, area, extract, files, verify, wait_for};
 
 async fn connect(settings: &SourceConfig) -> PostgresSource {
     PostgresSource::connect(settings).await.unwrap()

@@ -1,10 +1,12 @@
 //! The one integration-test binary: real servers on loopback, none of them shared between tests. What belongs where:
 //!
 //! - `against`: two databases side by side: what differs is found, and little is read twice
+//! - `answers`: the migration against the answer key, cell by cell, on libraries of several kinds
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
 //! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
 //! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
 //! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
+//! - `definitions`: queries and rows against the target's definitions, live and pulled; what is covered and what is not
 //! - `dependencies`: licences, and one stack of each kind
 //! - `extract`: extraction and verification: one moment, damage named, resuming
 //! - `faults`: extraction while sessions, servers and networks fail, and while others write (`proxy` and `cluster` are
@@ -18,7 +20,8 @@
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
-//! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance
+//! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance, what is kept and
+//!   what is made again
 //!
 //! Through the binary, as users and scripts call it (`support` is what these share):
 //!
@@ -32,6 +35,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod against;
+mod answers;
 mod architecture;
 mod cli;
 mod cluster;
@@ -39,6 +43,7 @@ mod conformance;
 mod connection;
 #[cfg(feature = "connectorx")]
 mod connectorx;
+mod definitions;
 mod dependencies;
 mod extract;
 mod faults;

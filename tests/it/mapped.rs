@@ -168,6 +168,7 @@ pub fn config(folder: &Path) -> LoadConfig {
         query: query.to_owned(),
         definition: definition.to_owned(),
         asset_type: "group-asset".to_owned(),
+        open: Vec::new(),
     };
     LoadConfig {
         target: "dev".to_owned(),

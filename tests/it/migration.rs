@@ -68,7 +68,8 @@ async fn transformed(rehearsed: &Rehearsed, threads: usize) -> TransformReport {
     .map(|(query, definition)| (query.to_owned(), definition.to_owned()))
     .into();
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
-    let report = migration(threads).run(&rehearsed.run, &definitions, &[], &progress, &cancel).await.unwrap();
+    // Made anew: threads are no reason to.
+    let report = migration(threads).again().run(&rehearsed.run, &definitions, &[], &progress, &cancel).await.unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
     report
 }

@@ -15,11 +15,31 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use telecine::dataflow::Progress;
+use telecine::extract::{self, ExtractReport};
 use telecine::rehearsal::library::{self, Library, LibraryOptions};
 use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
+use telecine::source::PostgresSource;
+use telecine::staging::{RunFolder, StagingArea, StagingConfig};
+use telecine::verify::{self, VerifyReport};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+/// A staging area in a folder.
+pub fn area(folder: &Path) -> StagingArea {
+    StagingArea::open(&StagingConfig::at(folder.display().to_string())).unwrap()
+}
+
+/// An extraction that nobody watches or stops.
+pub async fn extract(source: &PostgresSource, run: &RunFolder) -> telecine::Result<ExtractReport> {
+    extract::run(source, run, &Progress::default(), &CancellationToken::new()).await
+}
+
+/// A verification that nobody watches or stops.
+pub async fn verify(source: &PostgresSource, run: &RunFolder) -> VerifyReport {
+    verify::run(source, run, &Progress::default(), &CancellationToken::new()).await.unwrap()
+}
 
 /// How long anything may take that is not a whole run.
 pub const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,4 +1,7 @@
-//! Project folders with SQL over real Parquet: plans, runs, checks, balance.
+//! Project folders with SQL over real Parquet: plans, runs, checks, balance; `reuse`: what is kept and what is made
+//! again.
+
+mod reuse;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -202,7 +205,17 @@ async fn a_project_runs_into_datasets_documents_rejected_rows_and_a_balance() {
          {\"source_key\":\"Promo:4\",\"name\":\"Four\",\"instance\":{\"title\":\"Four\"}}\n"
     );
     let manifest = bench.manifest("titles").await;
-    assert_eq!(manifest.inputs.keys().collect::<Vec<_>>(), ["candidates", "genres", "public.asset", "titles.sql"]);
+    assert_eq!(
+        manifest.inputs.keys().collect::<Vec<_>>(),
+        [
+            "dataset candidates",
+            "table public.Legacy Metadata",
+            "table public.asset",
+            "text of genres",
+            "text of titles",
+            "the program"
+        ]
+    );
     assert!(!documents.join("../genres").exists(), "a view keeps no rows");
 
     // A second run of everything gives the same, a run of one query too, and an unknown selection is refused.
@@ -221,34 +234,6 @@ async fn a_project_runs_into_datasets_documents_rejected_rows_and_a_balance() {
     cancel.cancel();
     let stopped = transform.run(&bench.run, &none, &[], &progress, &cancel).await.unwrap_err();
     assert!(matches!(stopped, Error::Interrupted { .. }));
-}
-
-#[tokio::test]
-async fn what_was_made_from_another_text_or_other_inputs_is_made_again() {
-    let bench = Bench::new(&PROJECT);
-    bench.library().await;
-    bench.run().await.unwrap();
-    let (none, cancel, progress) = (BTreeMap::new(), CancellationToken::new(), Progress::default());
-    let select = async |name: &str| {
-        let transform = bench.open().unwrap();
-        let report = transform.run(&bench.run, &none, &[name.to_owned()], &progress, &cancel).await.unwrap();
-        report.queries.into_iter().map(|query| query.name).collect::<Vec<_>>()
-    };
-    assert_eq!(select("promo").await, ["promo"]);
-    bench.write(&[("3_normalise/titles.sql", &format!("{TITLES} where true"))]);
-    assert_eq!(select("promo").await, ["titles", "promo"]);
-    assert_eq!(select("promo").await, ["promo"]);
-    // A view that it reads has changed, too, and a table of the source.
-    bench.write(&[("2_collect/genres.sql", &GENRES.replace("lower", "upper"))]);
-    assert_eq!(select("promo").await, ["titles", "promo"]);
-    let asset = TableName::new("public", "asset");
-    let dataset = bench.run.raw(&asset);
-    let mut manifest = dataset.manifest().await.unwrap().unwrap();
-    manifest.files.pop();
-    manifest.checksum.rows = 3;
-    let place = bench.path().join("staging 100%/runs/r1/raw/public.asset/_manifest.json");
-    fs::write(place, serde_json::to_vec(&manifest).unwrap()).unwrap();
-    assert_eq!(select("promo").await, ["candidates", "titles", "promo"]);
 }
 
 #[tokio::test]

@@ -5,18 +5,14 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio_util::task::AbortOnDropHandle;
-use tracing::warn;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::dataflow::checksum::{RowHash, push_member};
 use crate::dataflow::{ContentChecksum, Partition, Progress, Slice, TableName};
 use crate::error::{Error, Result};
 use crate::source::framing::{Fields, Framing};
-use crate::source::{KeyOrder, PostgresSource, Wire, pause};
+use crate::source::{KeyOrder, PostgresSource, Tries, Wire};
 use crate::verify::exact;
-
-/// Tries to read a slice whose read broke off for a passing reason.
-const TRIES: u32 = 3;
 
 /// A table on one side.
 #[derive(Debug)]
@@ -239,16 +235,11 @@ impl Side {
         start: impl Fn() -> S,
         mut row: impl FnMut(&mut S, Row<'_>) -> Result<(), &'static str>,
     ) -> Result<S> {
-        let mut tries = 1;
+        let mut tries = Tries::default();
         loop {
             match self.read(slice, places, &start, &mut row).await {
                 Ok(state) => return Ok(state),
-                Err(error) if error.is_transient() && tries < TRIES => {
-                    warn!(table = %self.table, %error, "reading again");
-                    pause(tries).await;
-                    tries += 1;
-                }
-                Err(error) => return Err(error),
+                Err(error) => tries.after(&self.table, error).await?,
             }
         }
     }

@@ -13,8 +13,8 @@ use telecine::dataflow::TableName;
 use telecine::source::{Exclusion, PostgresSource, SourceConfig};
 use telecine::staging::RunFolder;
 
-use super::{area, extract, verify};
 use crate::source::{client, config, database};
+use crate::support::{area, extract, verify};
 
 /// Extractions while others write.
 const ROUNDS: usize = 6;

@@ -361,7 +361,7 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
         34 => person(640),
         35 => person(641),
         38 => int(title.year()),
-        40 => eidr(layout, dice, dirt::draws(40), title.eidr()),
+        40 => eidr(layout, dice, dirt::draws(40), title.eidr(), dirt::code::EIDR_FORMS),
         42 => moment(subject, field).map_or(Value::Null, |at| Told::clean(local(at), date(at)).into()),
         45 => text(promo::campaign_name(subject.asset.map_or(dice, |asset| asset.dice).zipf(1021, layout.campaigns))),
         50 => text(format!("{}.{:02}", dice.below(643, 500_000), dice.below(644, 100))),

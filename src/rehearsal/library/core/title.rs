@@ -179,7 +179,7 @@ pub fn row(layout: &Layout, id: u64, out: &mut Vec<Value>) {
         optional(dice, 29, 400_000, || title.synopsis(40, 6)),
         text(format!("{hour:02}:{minute:02}:00")),
         term(layout, dice, draws(9), "rating", RATINGS[index(title.rating())]),
-        if dice.chance(50, 700_000) { eidr_cell(layout, dice, draws(10), title.eidr()) } else { Value::Null },
+        if dice.chance(50, 700_000) { eidr_cell(layout, dice, draws(10), title.eidr(), 4) } else { Value::Null },
         terms(layout, dice, draws(11), "genres", &genres),
         text(serde_json::json!(title.cast()).to_string()),
         title.place.map_or(Value::Null, |place| Value::id(FIRST_ID + place.series)),

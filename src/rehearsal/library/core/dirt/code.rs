@@ -51,26 +51,27 @@ pub fn disagreeing(layout: &Layout, dice: Dice, k: u64, title: u64) -> Option<Va
     drawn.then(|| Told::kept("D25", other.clone(), other).into())
 }
 
-/// D15 (10 %): an EIDR as URL, in lower case, without blanks trimmed, or with a wrong check character. Draws `k`,
+/// D15 (10 %): an EIDR as URL, in lower case, with blanks, or with a wrong check character, in one of the
+/// first `forms`. Draws `k`,
 /// `k + 1`.
-pub fn eidr(layout: &Layout, dice: Dice, k: u64, id: String) -> Value {
+pub fn eidr(layout: &Layout, dice: Dice, k: u64, id: String, forms: u64) -> Value {
     if dice.is_fixture() || !dice.chance(k, layout.dirty(100_000)) {
         return text(id);
     }
-    eidr_form(dice.below(k + 1, EIDR_FORMS), id)
+    eidr_form(dice.below(k + 1, forms), id)
 }
 
-/// How many forms of an EIDR there are.
+/// How many forms of an EIDR there are, the first four short enough for 40 characters.
 pub const EIDR_FORMS: u64 = 6;
 
-/// A form of an EIDR (in its canonical form) by its number: the last one means nothing.
+/// A form of an EIDR (in its canonical form) by its number: 3 means nothing.
 pub fn eidr_form(form: u64, id: String) -> Value {
     let raw = match form {
-        0 => format!("https://doi.org/{id}"),
-        1 => id.to_lowercase(),
-        2 => format!(" {id}"),
-        3 => format!("http://dx.doi.org/{}", id.to_lowercase()),
-        4 => format!("{id} "),
+        0 => id.to_lowercase(),
+        1 => format!(" {id}"),
+        2 => format!("{id} "),
+        4 => format!("https://doi.org/{id}"),
+        5 => format!("http://dx.doi.org/{}", id.to_lowercase()),
         _ => {
             let wrong = if id.ends_with('A') { 'B' } else { 'A' };
             let mut raw = id.clone();
@@ -137,7 +138,7 @@ mod tests {
         for form in 0..EIDR_FORMS {
             let value = eidr_form(form, id.to_owned());
             assert_ne!(value.text().as_deref(), Some(id));
-            assert_eq!(value.means(), if form == EIDR_FORMS - 1 { serde_json::Value::Null } else { id.into() });
+            assert_eq!(value.means(), if form == 3 { serde_json::Value::Null } else { id.into() });
         }
     }
 

@@ -2,6 +2,8 @@
 //! instants RFC 3339 with milliseconds and `Z`, naive timestamps the same without `Z`, dates `YYYY-MM-DD`, binary in
 //! Base64, no NaN and no infinities. Engines differ in each of these points, so this module fixes them.
 
+mod text;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -13,6 +15,7 @@ use base64::Engine;
 use chrono::{DateTime, Datelike, NaiveDate};
 use serde_json::{Map, Number, Value};
 
+pub use self::text::{Rows, string};
 use crate::error::{Error, Result};
 
 /// One row as a JSON object: keys in column order, NULLs absent.
