@@ -1,18 +1,7 @@
 -- The fields that all four types share, in their target form; one row a candidate.
 -- materialise: parquet
 -- key: source_key
-with owners as (
-    select
-        s.source_key,
-        coalesce(i.display_name, n.display_name) as owner,
-        coalesce(cast(s.owner_id as varchar), s.owner_name) as owner_raw
-    from subject s
-    left join users i on i.user_id = s.owner_id
-    left join (
-        select user_name, min(display_name) as display_name from users group by user_name
-    ) n on n.user_name = fold_key(s.owner_name)
-),
-texts as (
+with texts as (
     select
         s.source_key,
         s.target,
@@ -60,7 +49,7 @@ joined as (
         distinct_folded(gather(split_list(p.tags, 'tags'), d.keywords, d.tags, x.keywords)) as tags,
         x.categories,
         o.owner,
-        o.owner_raw,
+        o.warnings as owner_warnings,
         coalesce(d.short_description, c.synopsis_short) as synopsis_short,
         d.series_name,
         d.series_code,
@@ -73,9 +62,7 @@ joined as (
         d.location,
         coalesce(d.cast_names, distinct_folded(c.cast_names)) as cast_names,
         d.directors,
-        coalesce(d.studio, c.studio) as studio,
         d.release_year,
-        coalesce(d.eidr, eidr(c.eidr)['value']) as eidr,
         d.first_air_date,
         d.rights_notes,
         d.telecine,
@@ -126,10 +113,10 @@ select
     j.cast_names,
     r.genres,
     j.directors,
-    j.studio,
+    v.studio,
     v.rating,
     j.release_year,
-    j.eidr,
+    i.eidr,
     j.first_air_date,
     j.rights_notes,
     j.telecine,
@@ -147,16 +134,18 @@ select
         warn('description', j.description_raw, j.description['warning']),
         warn('legacyUuid', j.uuid_raw, j.uuid['warning']),
         warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > 500 then 'TOO_MANY_VALUES' end),
-        warn('owner', j.owner_raw, case when j.owner is null and j.owner_raw is not null then 'OWNER_UNRESOLVED' end),
+        j.owner_warnings,
         t.warnings,
         h.warnings,
         j.described_warnings,
-        r.warnings
+        r.warnings,
+        i.warnings
     ) as warnings
 from joined j
 left join titles t on t.source_key = j.source_key
 left join house_codes h on h.source_key = j.source_key
 left join terms v on v.source_key = j.source_key
 left join term_lists r on r.source_key = j.source_key
+left join eidrs i on i.source_key = j.source_key
 left join title_link l on l.source_key = j.source_key
 left join title_card c on c.title_id = l.title_id

@@ -25,6 +25,7 @@ with mapped as (
         c.categories,
         c.created_date as "createdDate",
         c.modified_date as "modifiedDate",
+        y.items as "legacyValues",
         t.endpoint_image_detail as "endpointImageDetail",
         t.endpoint,
         v.width,
@@ -84,6 +85,7 @@ with mapped as (
     left join file_values f on f.asset_id = k.asset_id
     left join primary_images i on i.source_key = d.source_key
     left join links l on l.source_key = d.source_key
+    left join legacy_values y on y.source_key = d.source_key
     where d.target = 'deliverable_image'
 )
 select
@@ -107,6 +109,7 @@ select
     categories,
     "createdDate",
     "modifiedDate",
+    "legacyValues",
     "endpointImageDetail",
     endpoint,
     width,
@@ -162,7 +165,7 @@ select
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
             title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
-            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate", "legacyValues",
             "endpointImageDetail", endpoint, width, height, resolution, "resolutionClass", "meetsSpec",
             "aspectRatio", "fileFormat", "colorSpace", "fileName", "fileSize", "checksumSha256", storage,
             locale, approved, "approvedBy", "approvedAt", "rightsExpireDate", "openEnded", "altText", crop,

@@ -28,6 +28,7 @@ with mapped as (
         c.categories,
         c.created_date as "createdDate",
         c.modified_date as "modifiedDate",
+        y.items as "legacyValues",
         v.promo_code as "promoCode",
         c.house_code as "houseNumber",
         t.promo_type as "promoType",
@@ -104,6 +105,7 @@ with mapped as (
     left join languages n on n.source_key = d.source_key
     left join markers m on m.source_key = d.source_key
     left join links l on l.source_key = d.source_key
+    left join legacy_values y on y.source_key = d.source_key
     where d.target = 'promo'
 )
 select
@@ -127,6 +129,7 @@ select
     categories,
     "createdDate",
     "modifiedDate",
+    "legacyValues",
     "promoCode",
     "houseNumber",
     "promoType",
@@ -195,7 +198,7 @@ select
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
             title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
-            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate", "legacyValues",
             "promoCode", "houseNumber", "promoType", network, campaign, "versionLabel", tagline, editor,
             "promoLength", "durationMs", resolution, width, height, "resolutionClass", "aspectRatio",
             "scanType", "frameRate", "startTimecode", "videoCodec", "audioCodec", "audioLayout", "bitrateKbps",

@@ -43,10 +43,14 @@ const TABLES: &[&str] = &[
     "timeline",
     "file_info",
     "metadata_property_text",
+    "title",
+    "metabase_title_cache",
+    "asset_keyword",
+    "keyword",
+    "keyword_synonym",
     "security_user",
     "asset_status",
     "project_type",
-    "title",
     "dynamic_property",
 ];
 

@@ -15,6 +15,7 @@ mod eav;
 mod entity;
 mod file;
 mod house_code;
+mod identity;
 mod image;
 mod links;
 mod manifest;
@@ -24,6 +25,7 @@ mod promo;
 mod sheet;
 mod tables;
 mod term;
+mod title;
 mod title_link;
 mod version;
 mod video;
@@ -40,7 +42,9 @@ use super::Library;
 pub fn expected(library: &Library) -> Vec<Sheet> {
     let tables = entity::load(library);
     let mut candidates = entity::candidates(&tables);
+    let registry = identity::Registry::new(&tables, &candidates);
     for candidate in &mut candidates {
+        identity::fill(&tables, &registry, candidate);
         described::fill(&tables, candidate);
         house_code::fill(&tables, candidate);
         owner::fill(&tables, candidate);

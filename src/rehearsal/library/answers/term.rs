@@ -31,17 +31,19 @@ enum Source {
     Status,
     /// A column of the catalogue title.
     Title(&'static str),
+    /// A value of the scheduling system's copy of that title.
+    Copied(&'static str),
 }
 
 /// A vocabulary field of one value: name, whether it is required, sources in order.
 type Field = (&'static str, bool, &'static [Source]);
 
-use Source::{Described, ImagePick, Lookup, Own, Status, Subclass, Title, Track};
+use Source::{Copied, Described, ImagePick, Lookup, Own, Status, Subclass, Title, Track};
 
 const COMMON: [Field; 3] = [
     ("titleClass", false, &[Described(7)]),
-    ("rating", false, &[Described(37), Title("rating")]),
-    ("studio", false, &[Described(36), Title("studio")]),
+    ("rating", false, &[Described(37), Title("rating"), Copied("rating")]),
+    ("studio", false, &[Described(36), Title("studio"), Copied("studio")]),
 ];
 
 const PROMO: [Field; 6] = [
@@ -119,6 +121,7 @@ fn of(tables: &Tables<'_>, candidate: &Candidate<'_>, source: Source) -> Value {
             plain(cell(row.as_ref(), "key"))
         }
         Title(column) => plain(cell(title_link::of(tables, candidate).as_ref(), column)),
+        Copied(name) => title_link::copied(tables, title_link::of(tables, candidate).as_ref(), name),
     }
 }
 
@@ -144,7 +147,8 @@ fn choose(tables: &Tables<'_>, candidate: &mut Candidate<'_>, field: &'static st
     }
 }
 
-/// A field of several terms: those of the property, else those of the title; each once, whatever its case.
+/// A field of several terms: those of the property, else those of the title, else those of its copy; each once,
+/// whatever its case.
 fn list(
     tables: &Tables<'_>,
     candidate: &mut Candidate<'_>,
@@ -154,15 +158,18 @@ fn list(
 ) {
     let described = eav::many(tables, candidate.metadata_id, property);
     let mut found = terms(&mut candidate.sheet, field, &described);
-    if let Some(column) = title.filter(|_| found.is_empty()) {
+    if let Some(name) = title {
         let title = title_link::of(tables, candidate);
-        let cells = [cell(title.as_ref(), column).clone()];
-        found = terms(&mut candidate.sheet, field, &cells);
+        for cell in [cell(title.as_ref(), name).clone(), title_link::copied(tables, title.as_ref(), name)] {
+            if found.is_empty() {
+                found = terms(&mut candidate.sheet, field, &[cell]);
+            }
+        }
     }
     candidate.sheet.put(field, found);
 }
 
-/// The terms of cells, each of which means one, or a list of `{"raw", "means", "code"}`.
+/// The terms of cells, each of which means one, or a list of terms or of `{"raw", "means", "code"}`.
 fn terms(sheet: &mut Sheet, field: &'static str, cells: &[Value]) -> Vec<Json> {
     let mut found: Vec<Json> = Vec::new();
     for cell in cells {
@@ -170,6 +177,10 @@ fn terms(sheet: &mut Sheet, field: &'static str, cells: &[Value]) -> Vec<Json> {
             Json::Array(items) => {
                 sheet.touch(field, cell);
                 for item in items {
+                    if item.is_string() {
+                        found.push(item);
+                        continue;
+                    }
                     if let Some(code) = item["code"].as_str() {
                         sheet.warn_of(code, field, item["raw"].as_str().map(ToOwned::to_owned));
                     }

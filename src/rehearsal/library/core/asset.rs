@@ -1,7 +1,7 @@
 //! Assets: what each is, and the rows of `asset_master` and its six subclass tables.
 
 use super::super::Told;
-use super::dice::{Dice, exif, index, local};
+use super::dice::{Dice, exif, index};
 use super::dirt::code::house_code;
 use super::dirt::date::{self, Wanted};
 use super::dirt::file;
@@ -254,11 +254,14 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let owner = layout.user(dice, 1031);
     out.extend([
         Value::id(asset.id),
-        text(dice.uuid(1032)),
+        uuid(layout, asset),
         identity::declared_type(layout, asset),
-        if asset.is_fixture() { text(name) } else { dirt::title(layout, dice, name) },
-        optional(dice.chance(1034, 340_000), || text(words::sentences(dice, 1100, 6))),
-        optional(dice.chance(1035, 820_000), || text(format!("EXT-{}", asset.id))),
+        if file_like { dirt::name::title(layout, dice, name) } else { dirt::name::of_asset(layout, dice, asset, name) },
+        optional(dice.chance(1034, 340_000), || {
+            let style = dirt::text::Style { lines: true, html: true, title: false };
+            dirt::text::from(layout, dice, dirt::draws(4), Some(asset.source()), words::sentences(dice, 1100, 6), style)
+        }),
+        identity::external_id(layout, asset),
         optional(asset.tells_house_code(), || house_code(layout, dice, dirt::draws(6), asset.title.house_code())),
         dirt::term::status(layout, dice, [3, 7, 10, 4, 1 + dice.zipf(1037, 10)][dice.share(1036, &[88, 4, 3, 3])]),
         int(asset.source()),
@@ -266,19 +269,36 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         asset.timeline(layout).map_or(Value::Null, Value::id),
         layout.object_id(asset.owner()).map_or(Value::Null, Value::id),
         dirt::code::owner(layout, dice, dirt::draws(12), owner),
-        optional(!categories.is_empty(), || text(format!("|{names}"))),
+        optional(!categories.is_empty(), || category_cache(layout, asset, format!("|{names}"))),
         Value::Bool(dice.chance(1039, 60_000)),
         optional(!dice.chance(1040, 30_000), || Value::Bool(true)),
         optional(!dice.chance(1041, 300_000), || label(if dice.chance(1042, 100_000) { "Y" } else { "N" })),
         deleted,
         deleted_at,
-        text(local(created)),
-        text(local(updated)),
+        date::audit(layout, dice, dirt::draws(19), created),
+        date::changed(layout, dice, dirt::draws(20), (created, updated)),
         Value::id(owner),
         Value::id(layout.user(dice, 1043)),
         int(dice.below(1044, 9)),
         optional(dice.chance(1045, 1_000), || int(100_000 + asset.id)),
     ]);
+}
+
+/// D73: the cached names of categories, in 1.1 % others than those of the table, which wins.
+fn category_cache(layout: &Layout, asset: &Asset, names: String) -> Value {
+    let k = dirt::draws(13);
+    if asset.is_fixture() || !asset.dice.chance(k, layout.dirty(11_000)) {
+        return text(names);
+    }
+    let other = keyword::category_name(asset.dice.below(k + 1, keyword::CATEGORIES));
+    dirt::category_cache(format!("|{other}|"))
+}
+
+/// The uuid; a duplicate is that of the row before (D30).
+fn uuid(layout: &Layout, asset: &Asset) -> Value {
+    let clean = asset.dice.uuid(1032);
+    let before = asset.row.checked_sub(1).map(|row| layout.dice(ASSET, row).uuid(1032));
+    identity::uuid(layout, asset.dice, dirt::draws(1), clean, before)
 }
 
 /// The pointer to the current version, or to the first version of the next asset (D22).

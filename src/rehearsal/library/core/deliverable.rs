@@ -27,7 +27,7 @@ pub fn image(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let asset = Asset::row(layout, place);
     let deleted = dirt::deleted(layout, dice, 25_000).0;
     let reference = if orphaned(layout, row) { dirt::lost(dirt::nowhere(dice)) } else { Value::id(asset.id) };
-    let title = dirt::title(layout, dice, asset.name());
+    let title = dirt::name::of_asset(layout, dice, &asset, asset.name());
     write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 
@@ -77,7 +77,9 @@ pub fn write(
             let hex = (12..16).map(|k| format!("{:016x}", dice.draw(k))).collect();
             file::checksum(layout, dice, draws(19), hex)
         }),
-        optional(dice.chance(16, 250_000), || text(words::sentences(dice, 40, 3))),
+        optional(dice.chance(16, 250_000), || {
+            dirt::text::body(layout, dice, draws(20), words::sentences(dice, 40, 3), true)
+        }),
         deleted,
         moment::audit(layout, dice, draws(22), created),
         changed(layout, dice, (created, updated)),

@@ -6,6 +6,7 @@ use super::super::Told;
 use super::asset::{Asset, Role};
 use super::dice::{Dice, FIRST_DAY, NOW, date, index, local};
 use super::dirt::code::{disagreeing, eidr, house_code};
+use super::dirt::date::Wanted;
 use super::dirt::media::{self as soiled, Soil};
 use super::held::{self, EMPTY, Fact, Held, Ids, finish, position, soil};
 use super::layout::{FIRST_ID, Layout, METADATA, NOWHERE, Owner, walk};
@@ -13,7 +14,7 @@ use super::media::{Video, format_of, image_size};
 use super::property::{FIELDS, Field, On, Type};
 use super::spread::Kind;
 use super::title::{Place, Title};
-use super::{Value, dirt, int, label, promo, text, vocabulary, words};
+use super::{Value, custom, dirt, int, label, promo, text, vocabulary, words};
 
 /// Fields of clients' own, 61 to 232 without 204.
 pub const CUSTOM: u32 = 171;
@@ -37,7 +38,7 @@ struct Slot {
 }
 
 /// Fields for one value that have two now and then (D26); the second is another object's.
-const DOUBLED: [u16; 12] = [2, 9, 10, 11, 12, 23, 24, 27, 29, 38, 45, 46];
+const DOUBLED: [u16; 11] = [2, 9, 10, 11, 12, 23, 24, 27, 29, 38, 46];
 
 impl Subject {
     fn of(layout: &Layout, owner: Owner, object: u64) -> Self {
@@ -208,7 +209,7 @@ pub fn value_row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
                 (subject.dice.zipf(902, u64::from(CUSTOM)) + (k - slots.len() as u64) * step) % u64::from(CUSTOM);
             let field = 61 + place + u64::from(place >= 143);
             let parent = if dirt::orphan(layout, dice, 8_000) { NOWHERE + object } else { FIRST_ID + object };
-            custom(layout, Ids { value: id, object: parent, field }, dice, out);
+            custom::write(layout, Ids { value: id, object: parent, field }, dice, out);
         }
     }
 }
@@ -244,11 +245,48 @@ fn write(layout: &Layout, subject: &Subject, slot: &Slot, ids: (u64, u64, u64), 
     let held = match (field.kind, fact) {
         (Type::Text, _) => Held { text: Value::id(ids.2), ..EMPTY },
         (_, Some(Fact::Term(list, term))) => picked(layout, subject, slot, list, term),
-        (kind, _) => Held::typed(kind, content(layout, subject, field.id, slot.position)),
+        (kind, _) => {
+            let content = content(layout, subject, field.id, slot.position);
+            Held::typed(kind, written(layout, subject, slot, content))
+        }
     };
     let held = soil(layout, subject.dice, field, fact, subject.day_first(), slot.position, held);
     let place = position(layout, subject.dice, field, slot.position);
     finish(Ids { value: ids.0, object: ids.1, field: field.id.into() }, place, held, dice, layout, out);
+}
+
+/// The draws for the dirt of a value of this field, from [`held::draws`] on: text in lines, lists, dates and numbers
+/// that are kept as text.
+fn written(layout: &Layout, subject: &Subject, slot: &Slot, clean: Value) -> Value {
+    let (field, dice, k) = (slot.field, subject.dice, held::draws(slot.field, slot.position));
+    if dice.is_fixture() || layout.dirt == 0.0 {
+        return clean;
+    }
+    match field.id {
+        12 => dirt::number::episode(layout, dice, k, series_place(subject).episode),
+        25 => {
+            let moment = NOW - 86_400 * dice.below(600, 3000) + slot.position * 86_400 * 365;
+            dirt::date::text_date(layout, dice, k, moment, Wanted::Date, subject.day_first())
+        }
+        5 | 6 | 31 | 33 | 35 if dice.chance(k + 13, layout.dirty(120_000)) => {
+            let people = field.id > 6;
+            let more = |place: u64| match people {
+                true if place.is_multiple_of(3) => format!("Null, {}", words::person(place % 4096)),
+                true => words::person(place % 4096),
+                false => words::keyword(place % 12_000),
+            };
+            let first = clean.text().unwrap_or_default();
+            let choice = dice.draw(k + 14);
+            let items = [first.clone(), more(choice >> 8), first.to_uppercase(), more(choice >> 24)];
+            dirt::text::list(choice, &items[..2 + index(choice >> 40) % 3], people).into()
+        }
+        5 | 6 | 9 | 10 | 27 | 29 | 31 | 33 | 35 | 45 => {
+            // A placeholder among several values is no value, and no warning either.
+            let style = dirt::text::Style { title: field.multiple, ..dirt::text::Style::default() };
+            dirt::text::from(layout, dice, k, subject.source(), clean.text().unwrap_or_default(), style)
+        }
+        _ => clean,
+    }
 }
 
 /// A picklist's value: the reference to it, whose row holds a spelling of the term, or a text beside a lost one.
@@ -373,7 +411,7 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
 }
 
 /// A day, in a column of moments without a zone.
-fn day(moment: u64) -> Value {
+pub fn day(moment: u64) -> Value {
     Told::clean(format!("{} 00:00:00", date(moment)), date(moment)).into()
 }
 
@@ -395,36 +433,11 @@ fn subject_title(layout: &Layout, subject: &Subject) -> Value {
     match (subject.asset, subject.owner) {
         (Some(asset), _) if asset.is_fixture() => text(asset.name()),
         (Some(asset), _) if matches!(asset.role, Role::DerivedPromo | Role::DerivedDeliverable) => text(asset.name()),
-        (Some(asset), _) => dirt::title(layout, subject.dice, asset.name()),
+        (Some(asset), _) => dirt::name::of_asset(layout, subject.dice, &asset, asset.name()),
         (None, Owner::Collection(row)) => text(super::collection::name(layout, row)),
         (None, Owner::Project(row)) => text(super::project::name(layout, row)),
         _ => text(subject.title.name()),
     }
-}
-
-/// A value of a client's own field: by its type, one form each.
-fn custom(layout: &Layout, ids: Ids, dice: Dice, out: &mut Vec<Value>) {
-    let field = ids.field;
-    let held = match super::property::custom_type(field) {
-        Type::String => Held { string: text(format!("{} {}", words::keyword(dice.below(10, 400)), field)), ..EMPTY },
-        Type::Text => Held { string: text(words::sentences(dice, 11, 3)), ..EMPTY },
-        Type::Integer => Held { long: int(dice.below(20, 5_000)), ..EMPTY },
-        Type::Double => Held { double: text(format!("{}.5", dice.below(20, 5_000))), ..EMPTY },
-        Type::Decimal => {
-            Held { decimal: text(format!("{}.{:04}", dice.below(20, 90_000), dice.below(21, 10_000))), ..EMPTY }
-        }
-        Type::Boolean => Held { boolean: Value::Bool(dice.chance(20, 500_000)), ..EMPTY },
-        Type::Date => Held { date: day(dice.past(20)), ..EMPTY },
-        Type::DateTime => Held { date: text(local(dice.past(20))), ..EMPTY },
-        Type::Picklist => Held { picklist: Value::id(vocabulary::custom(field, dice.below(20, 3)).1), ..EMPTY },
-        Type::Hierarchy => {
-            let list = format!("{{{},{}}}", FIRST_ID + dice.below(20, 20), FIRST_ID + 20 + dice.below(21, 60));
-            Held { path: text(list), ..EMPTY }
-        }
-        Type::Tags => Held { string: text(words::keyword(dice.zipf(20, 600))), ..EMPTY },
-        Type::User => Held { long: Value::id(layout.user(dice, 20)), ..EMPTY },
-    };
-    finish(ids, int(0), held, dice, layout, out);
 }
 
 /// A row of `metadata_property_text`: the text a value refers to, or one that none refers to.
@@ -455,5 +468,11 @@ fn body(layout: &Layout, subject: &Subject, slot: &Slot) -> Value {
         3 | 46 => words::body(subject.dice, k + 1, 100 << subject.dice.below(k, 6)),
         _ => words::sentences(subject.dice, k, 4),
     };
-    text(clean)
+    let dice = subject.dice;
+    let draws = held::draws(slot.field, slot.position);
+    if matches!(slot.field.id, 3 | 46) && !dice.is_fixture() && dice.chance(draws + 13, layout.dirty(200)) {
+        return dirt::text::long(&clean, dice.pick(draws + 14, &[70_000, 300_000, 1 << 20])).into();
+    }
+    let style = dirt::text::Style { lines: true, html: true, title: false };
+    dirt::text::from(layout, dice, draws, subject.source(), clean, style)
 }

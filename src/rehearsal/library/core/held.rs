@@ -148,7 +148,7 @@ pub fn soil(
 fn stand_in(layout: &Layout, dice: Dice, k: u64, fact: Fact, day_first: bool) -> Value {
     match fact {
         Fact::Moment(moment) => dirt::date::text_date(layout, dice, k, moment, Wanted::Date, day_first),
-        Fact::Number(number) => dirt::number::integer(layout, dice, k, number),
+        Fact::Number(number) => dirt::number::integer_form(dice.below(k, dirt::number::FORMS), number),
         Fact::Truth(truth) => dirt::number::boolean(layout, dice, k, truth),
         Fact::Term(vocabulary, value) => dirt::term::term(layout, dice, k, vocabulary, value),
     }

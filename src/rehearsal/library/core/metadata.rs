@@ -52,6 +52,9 @@ pub fn write_object(
 ) {
     let dice = layout.dice(METADATA, ids.0.wrapping_sub(FIRST_ID));
     let blob = dice.chance(804, 110_000).then(|| {
+        if dice.chance(808, layout.dirty(50_000)) {
+            return odd_blob(dice.below(809, 5)).to_owned();
+        }
         format!(
             "{{\"oldId\":{},\"keywords\":[\"{}\"],\"revision\":{}}}",
             ids.0,
@@ -71,4 +74,15 @@ pub fn write_object(
         text(local(dates.1)),
         Value::id(layout.user(dice, 807)),
     ]);
+}
+
+/// D41: JSON as text that strict readers refuse. No value of it is read.
+fn odd_blob(form: u64) -> &'static str {
+    match form {
+        0 => r#"{"keywords":"a\u0000b"}"#,
+        1 => r#"{"keywords":"broken \ud83d"}"#,
+        2 => r#"{"oldId":1,"oldId":2}"#,
+        3 => r#"{"revision":"NaN"}"#,
+        _ => r#"{"revision":1234567890123456789012345678901234567890}"#,
+    }
 }

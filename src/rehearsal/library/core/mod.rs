@@ -7,6 +7,7 @@
 mod asset;
 mod collection;
 mod content;
+mod custom;
 mod deliverable;
 mod dice;
 mod dirt;

@@ -39,7 +39,7 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let asset = Asset::row(layout, video);
     let deleted = dirt::deleted(layout, dice, 20_000).0;
     let reference = stray(layout, row).unwrap_or(Value::id(asset.id));
-    let title = dirt::title(layout, dice, asset.name());
+    let title = dirt::name::of_asset(layout, dice, &asset, asset.name());
     write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 
@@ -87,7 +87,7 @@ pub fn write(
         optional(dice.chance(11, 750_000), || isci(dice, air.open && layout.dirt > 0.0, id)),
         term(layout, dice, draws(20), "closedCaptionInfo", CAPTIONS[video.captions]),
         deleted,
-        text(instant(created)),
+        dirt::date::made(layout, dice, dirt::draws(22), created),
     ]);
 }
 

@@ -3,8 +3,10 @@
 //! What a cell means is told as an ISO date, or as an instant in RFC 3339 with milliseconds. Local times without a zone
 //! are those of [`ZONE`] (rulings A15); nothing here reads a clock or a table of zones.
 
+use serde_json::Value as Json;
+
 use super::super::super::{Told, date_text, days_from_civil, timestamp_text};
-use super::super::dice::{Dice, NOW, civil, date, exif, local};
+use super::super::dice::{Dice, NOW, civil, date, exif, instant, local};
 use super::super::layout::Layout;
 use super::super::{Value, label, text};
 
@@ -28,9 +30,9 @@ pub enum Wanted {
 }
 
 /// D45, D46: a date as text in one of its forms, or one that is none. `moment` in seconds of the Unix epoch. Takes
-/// draws `k` to `k + 3`. Forms that begin with the day come from source 12 only (`day_first`).
+/// draws `k` to `k + 3`; a fixture has the clean form. Forms that begin with the day come from source 12 only (`day_first`).
 pub fn text_date(layout: &Layout, dice: Dice, k: u64, moment: u64, wanted: Wanted, day_first: bool) -> Value {
-    if layout.dirt == 0.0 {
+    if layout.dirt == 0.0 || dice.is_fixture() {
         return match wanted {
             Wanted::Date => text(date(moment)),
             Wanted::Instant => Told::clean(exif(moment), instant_of_local(moment)).into(),
@@ -110,25 +112,45 @@ fn told(raw: String, wanted: Wanted, days: u64, instant: i64) -> Value {
 /// A local time without a zone of when a row was made or changed. D51: 0.05 % in the gap or the overlap of summer
 /// time; D52: 0.2 % at the beginning of time (kept) or in the future (kept, with a warning). Draws `k` to `k + 3`.
 pub fn audit(layout: &Layout, dice: Dice, k: u64, moment: u64) -> Value {
-    if dice.chance(k + 2, layout.dirty(2_000)) {
+    if !dice.is_fixture() && dice.chance(k + 2, layout.dirty(2_000)) {
         return match dice.below(k + 3, 4) {
-            0 => {
-                let moment = NOW + DAY * (1 + dice.below(k + 1, 700));
-                Told::warned("D52", local(moment), instant_of_local(moment), "FUTURE_TIMESTAMP").into()
-            }
-            number => {
-                let (raw, seconds) = zero(number);
-                Told::kept("D52", raw, rfc3339(utc_of_local(seconds))).into()
-            }
+            0 => future(1 + dice.below(k + 1, 700)),
+            number => early(number),
         };
     }
     naive(layout, dice, k, moment)
 }
 
+/// When a row was changed, a local time ([`audit`]); D49: in 0.4 % before it was made. Draws `k` to `k + 5`.
+pub fn changed(layout: &Layout, dice: Dice, k: u64, (created, updated): (u64, u64)) -> Value {
+    if !dice.is_fixture() && dice.chance(k + 4, layout.dirty(4_000)) {
+        return before(created, 2 + dice.below(k + 5, 400));
+    }
+    audit(layout, dice, k, updated)
+}
+
+/// D49: a local time so many days before a moment; by itself it is a good one.
+pub fn before(moment: u64, days: u64) -> Value {
+    let moment = moment - DAY * days;
+    Told::kept("D49", local(moment), instant_of_local(moment)).into()
+}
+
+/// The instant at which a row was made. D52 as in [`audit`]. Draws `k`, `k + 1`.
+pub fn made(layout: &Layout, dice: Dice, k: u64, moment: u64) -> Value {
+    if !dice.is_fixture() && dice.chance(k, layout.dirty(2_000)) {
+        if dice.chance(k + 1, 300_000) {
+            let moment = NOW + DAY * (1 + dice.below(k + 1, 700));
+            return Told::warned("D52", instant(moment), rfc3339(signed(moment)), "FUTURE_TIMESTAMP").into();
+        }
+        return Told::kept("D52", instant(0), rfc3339(0)).into();
+    }
+    Told::clean(instant(moment), rfc3339(signed(moment))).into()
+}
+
 /// A local time without a zone of an event. D51 as in [`audit`]; D52: 0.2 % at the beginning of time, dropped. Draws
 /// `k` to `k + 3`.
 pub fn business(layout: &Layout, dice: Dice, k: u64, moment: u64) -> Value {
-    if dice.chance(k + 2, layout.dirty(2_000)) {
+    if !dice.is_fixture() && dice.chance(k + 2, layout.dirty(2_000)) {
         return Told::dropped("D52", zero(1 + dice.below(k + 3, 3)).0, "EPOCH_ZERO").into();
     }
     naive(layout, dice, k, moment)
@@ -136,7 +158,7 @@ pub fn business(layout: &Layout, dice: Dice, k: u64, moment: u64) -> Value {
 
 /// D51: a local time without a zone, 0.05 % in the gap or the overlap of summer time. Draws `k` and `k + 1`.
 pub fn naive(layout: &Layout, dice: Dice, k: u64, moment: u64) -> Value {
-    if dice.chance(k, layout.dirty(500)) {
+    if !dice.is_fixture() && dice.chance(k, layout.dirty(500)) {
         return change(civil(moment / DAY).0, dice.below(k + 1, 2) == 0);
     }
     Told::clean(local(moment), instant_of_local(moment)).into()
@@ -148,6 +170,18 @@ pub fn change(year: u64, gap: bool) -> Value {
     let year = i64::try_from(year).unwrap_or(2020);
     let seconds = if gap { change_day(year, 3) * 24 * HOUR + 9_000 } else { change_day(year, 11) * 24 * HOUR + 5_400 };
     Told::warned("D51", timestamp_text(seconds * 1_000_000), rfc3339(utc_of_local(seconds)), "DST_AMBIGUOUS").into()
+}
+
+/// D52: a local time so many days after now.
+pub fn future(days: u64) -> Value {
+    let moment = NOW + DAY * days;
+    Told::warned("D52", local(moment), instant_of_local(moment), "FUTURE_TIMESTAMP").into()
+}
+
+/// D52: a beginning of time by number (1 to 3), which is kept.
+pub fn early(number: u64) -> Value {
+    let (raw, seconds) = zero(number);
+    Told::kept("D52", raw, rfc3339(utc_of_local(seconds))).into()
 }
 
 /// D52: a beginning of time (1 to 3) as a local time, and its seconds.
@@ -162,10 +196,10 @@ pub fn zero(number: u64) -> (&'static str, i64) {
 /// D47: a moment with a zone, or with so many parts of a million an open end (one in eight without a beginning, which
 /// means nothing). Draws `k` and `k + 1`.
 pub fn open_end(layout: &Layout, dice: Dice, k: u64, ppm: u64, moment: u64) -> Value {
-    if dice.chance(k, layout.dirty(ppm)) {
+    if !dice.is_fixture() && dice.chance(k, layout.dirty(ppm)) {
         return open(dice.below(k + 1, 8) > 0);
     }
-    Told::clean(super::super::dice::instant(moment), rfc3339(signed(moment))).into()
+    Told::clean(instant(moment), rfc3339(signed(moment))).into()
 }
 
 /// D47: `infinity`, or `-infinity`, which means nothing (rulings A29).
@@ -174,6 +208,24 @@ pub fn open(end: bool) -> Value {
         Told::warned("D47", label("infinity"), OPEN, "OPEN_ENDED").into()
     } else {
         Told::dropped("D47", label("-infinity"), "OPEN_ENDED").into()
+    }
+}
+
+/// A local time that means the day on which it is written (rulings A15), with the same codes.
+pub fn as_day(told: Value) -> Value {
+    let Value::Told(mut told) = told else { return told };
+    if !told.means.is_null() {
+        told.means = told.raw.text().map_or(Json::Null, |raw| raw.chars().take(10).collect::<String>().into());
+    }
+    Value::Told(told)
+}
+
+/// D47, D48: a day that stands for no end: the two sentinels, infinity; -infinity means nothing.
+pub fn open_day(number: u64) -> Value {
+    match number {
+        0 => Told::warned("D48", label("2099-12-31"), OPEN, "OPEN_ENDED").into(),
+        1 => Told::warned("D48", label("9999-12-31"), OPEN, "OPEN_ENDED").into(),
+        number => open(number == 2),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an asset is and which of its versions counts (D16 to D18, D22, D23).
+//! What an asset is, by which names it goes, and which of its versions counts (D10, D12, D13, D16 to D18, D22, D23, D30).
 
 use serde_json::Value as Json;
 
@@ -7,13 +7,83 @@ use super::super::asset::Asset;
 use super::super::dice::Dice;
 use super::super::layout::{FIRST_ID, Layout, NOWHERE};
 use super::super::spread::Kind;
-use super::super::{Value, label};
+use super::super::{Value, label, text};
 use super::draws;
 
 /// Columns of `asset_master`.
 const ID: u64 = 0;
 const TYPE: u64 = 2;
+const EXTERNAL_ID: u64 = 5;
 const CURRENT_VERSION: u64 = 9;
+
+/// D30: 3 % of the uuids in another form than lower case with dashes, malformed, or that of another row (`other`); what
+/// they mean is the canonical form, so that duplicates are found by meaning. Draws `k` and `k + 1`.
+pub fn uuid(layout: &Layout, dice: Dice, k: u64, clean: String, other: Option<String>) -> Value {
+    if dice.is_fixture() || !dice.chance(k, layout.dirty(30_000)) {
+        return text(clean);
+    }
+    match (dice.below(k + 1, 10), other) {
+        (9, Some(other)) => same_uuid(other),
+        (number, _) => uuid_form(number.min(8), &clean),
+    }
+}
+
+/// D30: the uuid of another row.
+pub fn same_uuid(other: String) -> Value {
+    Told::kept("D30", other.clone(), other).into()
+}
+
+/// D30: a form of a uuid by number: upper case, without dashes, in braces, in upper case in braces; from 6 on
+/// malformed: a character short, a letter that is no digit, nothing. Braces leave no room for dashes (rulings A27).
+pub fn uuid_form(number: u64, clean: &str) -> Value {
+    let bare = clean.replace('-', "");
+    let raw = match number {
+        0 | 1 => clean.to_uppercase(),
+        2 | 3 => bare,
+        4 => format!("{{{bare}}}"),
+        5 => format!("{{{}}}", bare.to_uppercase()),
+        6 => clean.chars().take(35).collect(),
+        7 => clean.replacen(|digit: char| digit.is_ascii_hexdigit(), "g", 1),
+        _ => String::new(),
+    };
+    if number < 6 {
+        Told::normalised("D30", raw, clean).into()
+    } else {
+        Told::dropped("D30", raw, "UUID_INVALID").into()
+    }
+}
+
+/// The external id of an asset: 82 % `EXT-<id>`, else none (D13: some of these blank); D10: 0.9 % that of an asset of
+/// the same kind a little before it, D12: 0.2 % the same in another case with a blank behind.
+pub fn external_id(layout: &Layout, asset: &Asset) -> Value {
+    let dice = asset.dice;
+    let k = draws(EXTERNAL_ID);
+    let other = || {
+        let before = layout.blocks.ordinal(asset.row).saturating_sub(1 + dice.below(k + 2, 4));
+        FIRST_ID + layout.blocks.nth(asset.kind, before)
+    };
+    if !asset.is_fixture() && dice.chance(k, layout.dirty(9_000)) {
+        return shared("D10", format!("EXT-{}", other()));
+    }
+    if !asset.is_fixture() && dice.chance(k + 1, layout.dirty(2_000)) {
+        return shared("D12", format!("ext-{} ", other()));
+    }
+    if dice.chance(1035, 820_000) {
+        return text(format!("EXT-{}", asset.id));
+    }
+    if dice.chance(k + 3, layout.dirty(280_000)) { blank_id() } else { Value::Null }
+}
+
+/// D10, D12: an external id that another asset may have, too. It means itself, trimmed.
+pub fn shared(dirt: &'static str, raw: String) -> Value {
+    let means = raw.trim().to_owned();
+    Told::kept(dirt, raw, means).into()
+}
+
+/// D13: a blank external id is none.
+pub fn blank_id() -> Value {
+    Told::normalised("D13", "", Json::Null).into()
+}
 
 /// D16: the declared type; in 0.05 % of the videos and images the other one, while the subclass row says the truth.
 pub fn declared_type(layout: &Layout, asset: &Asset) -> Value {

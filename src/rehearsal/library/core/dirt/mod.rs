@@ -2,10 +2,10 @@
 //! row are the same whatever the dirt; rates are parts of a million at dirt level 1.
 //!
 //! A function that soils a cell gives a [`super::super::Told`]: the raw form and what it means. Draws for the dirt of
-//! a column start at [`draws`]; a cell has one kind of dirt at most. `text` soils text, `term` vocabulary values,
+//! a column start at [`draws`]; a cell has one kind of dirt at most. `text` soils text, `name` titles, `term` vocabulary values,
 //! `identity` types and versions,
 //! `date` dates as text, `number` numbers and booleans as text, `media` technical values, `file` formats, names and
-//! checksums; here are the kinds that concern whole rows: D01-D03 (missing titles), D19 (orphans), D50 (deleted), and
+//! checksums; here are the kinds that concern whole rows: D19 (orphans), D50 (deleted), and
 //! what is out of scope rather than wrong: derived promos and D58 (system and smart collections).
 
 pub mod code;
@@ -13,6 +13,7 @@ pub mod date;
 pub mod file;
 pub mod identity;
 pub mod media;
+pub mod name;
 pub mod number;
 mod spelling;
 pub mod term;
@@ -39,20 +40,6 @@ pub const PLACEHOLDERS: [&str; 9] = ["null", "NULL", "N/A", "n/a", "-", "TBD", "
 /// Blank text (D02).
 pub const BLANKS: [&str; 5] = ["", "   ", "\u{a0}", "\u{200b}", "\u{1}\u{1f}"];
 
-/// D01 NULL, D02 blank, D03 placeholder in place of a title.
-pub fn title(layout: &Layout, dice: Dice, clean: String) -> Value {
-    if dice.chance(DRAW, layout.dirty(8_000)) {
-        return Value::Null;
-    }
-    if dice.chance(DRAW + 1, layout.dirty(6_000)) {
-        return label(dice.pick(DRAW + 2, &BLANKS));
-    }
-    if dice.chance(DRAW + 3, layout.dirty(7_000)) {
-        return label(dice.pick(DRAW + 4, &PLACEHOLDERS));
-    }
-    text(clean)
-}
-
 /// D19: whether a row's reference to its parent points nowhere.
 pub fn orphan(layout: &Layout, dice: Dice, ppm: u64) -> bool {
     dice.chance(DRAW + 5, layout.dirty(ppm))
@@ -66,6 +53,19 @@ pub fn nowhere(dice: Dice) -> u64 {
 /// D19: a reference to no row, for which a row is rejected.
 pub fn lost(id: u64) -> Value {
     Told::kept("D19", Value::id(id), serde_json::Value::Null).disposed(Disposition::Rejected).into()
+}
+
+/// D31: a reference to no row, for which a link is skipped.
+pub fn missing(id: u64) -> Value {
+    Told::kept("D31", Value::id(id), serde_json::Value::Null)
+        .and("LINK_TARGET_MISSING")
+        .disposed(Disposition::Skipped)
+        .into()
+}
+
+/// D73: cached names of categories that are not those of the table.
+pub fn category_cache(names: String) -> Value {
+    Told::kept("D73", names, serde_json::Value::Null).into()
 }
 
 /// D50: the flag and, where a table has it, the time of deletion.
@@ -140,8 +140,8 @@ mod tests {
         let mut found = [0; 4];
         for row in 0..200_000 {
             let dice = layout.dice(1, row);
-            let title = title(&layout, dice, "Clean".to_owned());
-            found[0] += usize::from(title != text("Clean"));
+            let title = name::title(&layout, dice, "Clean".to_owned());
+            found[0] += usize::from(title.means() == serde_json::Value::Null);
             found[1] += usize::from(orphan(&layout, dice, 6_000));
             found[2] += usize::from(*deleted(&layout, dice, 42_000).0.raw() == Value::Bool(true));
             found[3] += usize::from(out_of_scope_collection(&layout, dice).is_some());
