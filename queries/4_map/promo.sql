@@ -7,7 +7,10 @@ with mapped as (
         d.disposition,
         d.reason,
         d.details,
-        gather(d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, x.warnings, f.warnings, f.md5_warnings, y.warnings, n.warnings, m.warnings, l.warnings) as warnings,
+        gather(
+            d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, x.warnings, f.warnings, f.md5_warnings, y.warnings,
+            n.warnings, m.warnings, l.warnings
+        ) as warnings,
         -- the asset's name in the target
         c.title as name,
         z.batch,
