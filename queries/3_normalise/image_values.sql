@@ -31,7 +31,8 @@ with images as (
         i.resolution as asset_size,
         i.capture_date,
         z.zone,
-        e.aspect_ratio as described_ratio,
+        a.value as described_ratio,
+        a.lost as ratio_lost,
         e.rights_expire as described_expire
     from candidates c
     cross join settings z
@@ -40,10 +41,14 @@ with images as (
     left join terms_known k on k.vocabulary = 'fileFormat' and k.spelling = fold_key(s.format)
     left join public.image_asset_master i on i.id = c.asset_id
     left join eav e on e.metadata_id = c.metadata_id
+    left join eav_cell a on a.metadata_id = c.metadata_id and a.field = 'aspect_ratio'
     where c.target = 'deliverable_image'
 ),
 ratios as (
-    select source_key, aspect_ratio(aspect_ratio) as own, aspect_ratio(described_ratio) as described
+    select
+        source_key,
+        aspect_ratio(aspect_ratio) as own,
+        aspect_ratio(case when not ratio_lost then described_ratio end) as described
     from images
 ),
 parsed as (
@@ -56,6 +61,7 @@ parsed as (
         i.asset_id,
         i.aspect_ratio as ratio_raw,
         i.described_ratio as described_ratio_raw,
+        i.ratio_lost,
         r.own as ratio,
         r.described as described_ratio,
         coalesce(r.own['value'], r.described['value']) as stated_ratio,
@@ -207,10 +213,11 @@ valued as (
             end),
             warn('aspectRatio', p.ratio_raw, p.ratio['warning']),
             warn('aspectRatio', p.described_ratio_raw, case
+                when p.ratio['value'] is null and p.ratio_lost then 'PICKLIST_VALUE_MISSING'
                 when p.ratio['value'] is null then p.described_ratio['warning']
                 when p.described_ratio['value'] <> p.ratio['value'] then 'ASPECT_CONFLICT'
             end),
-            warn('approvedAt', cast(p.approved_at_raw as varchar), p.approved_at['warning']),
+            warn('approvedAt', replace(cast(p.approved_at_raw as varchar), 'T', ' '), p.approved_at['warning']),
             warn('approvedBy', cast(p.approved_by as varchar), case
                 when p.approved_by is not null and p.approver is null then 'OWNER_UNRESOLVED'
             end),

@@ -8,31 +8,40 @@ with candidate as (
     where target in ('promo', 'deliverable_image')
 ),
 promos as (
-    select c.source_key, m.audio_language, t.audio_language as content_language, v.language, e.language as described
+    select c.source_key, m.audio_language, t.audio_language as content_language, v.language, e.value as described,
+        e.lost
     from candidate c
     left join technical_content t on t.asset_id = c.asset_id
     left join media m on m.asset_id = c.asset_id
     left join public.video_asset_master v on v.id = c.asset_id
-    left join eav e on e.metadata_id = c.metadata_id
+    left join eav_cell e on e.metadata_id = c.metadata_id and e.field = 'language'
     where c.target = 'promo'
 ),
 sources as (
-    select source_key, 'language' as field, 1 as rank, audio_language as raw from promos
-    union all select source_key, 'language', 2, content_language from promos
-    union all select source_key, 'language', 3, language from promos
-    union all select source_key, 'language', 4, described from promos
-    union all select c.source_key, 'locale', 1, d.locale
+    select source_key, 'language' as field, 1 as rank, audio_language as raw, false as lost from promos
+    union all select source_key, 'language', 2, content_language, false from promos
+    union all select source_key, 'language', 3, language, false from promos
+    union all select source_key, 'language', 4, described, lost from promos
+    union all select c.source_key, 'locale', 1, d.locale, false
         from candidate c
         join public.deliverable_image d on c.class = 'DeliverableImage' and d.id = c.id
 ),
 read as (
-    select s.source_key, s.field, s.rank, s.raw, k.canonical, language_tag(s.raw) as tag
+    select
+        s.source_key,
+        s.field,
+        s.rank,
+        s.raw,
+        k.canonical,
+        -- a reference to a picklist's value that is missing (D20)
+        language_tag(case when not s.lost then s.raw end) as tag,
+        case when s.lost then 'PICKLIST_VALUE_MISSING' end as lost
     from sources s
-    left join terms_known k on k.vocabulary = 'language' and k.spelling = fold_key(s.raw)
+    left join terms_known k on not s.lost and k.vocabulary = 'language' and k.spelling = fold_key(s.raw)
     where s.raw is not null
 ),
 judged as (
-    select source_key, field, rank, raw, coalesce(canonical, tag['value']) as tag, tag['warning'] as warning
+    select source_key, field, rank, raw, coalesce(canonical, tag['value']) as tag, coalesce(lost, tag['warning']) as warning
     from read
 ),
 chosen as (
