@@ -17,17 +17,35 @@ raw_values as (
     join properties p on p.property_id = v.property_id
     left join public.picklist_value l on l.id = v.picklist_value_id
 ),
-named as (
-    select r.metadata_id, r.field, max(t.canonical) as term
+placed as (
+    select
+        r.metadata_id,
+        case r.field when 'content_type' then 'contentType' else 'endpointImageDetail' end as vocabulary,
+        fold_key(r.raw) as spelling
     from raw_values r
-    join terms_known t
-        on t.vocabulary = case r.field when 'content_type' then 'contentType' else 'endpointImageDetail' end
-        and t.spelling = fold_key(r.raw)
-    group by r.metadata_id, r.field
+    where r.raw is not null
+),
+matched as (
+    select p.metadata_id, p.vocabulary, p.spelling, t.canonical
+    from placed p
+    left join terms_known t on t.vocabulary = p.vocabulary and t.spelling = p.spelling
+),
+unknown as (
+    select distinct vocabulary, spelling
+    from matched
+    where canonical is null and character_length(spelling) >= 6
+),
+near as (
+    select u.vocabulary, u.spelling, max(k.canonical) as canonical
+    from unknown u
+    join terms_known k on k.vocabulary = u.vocabulary and k.is_term and within_one_edit(u.spelling, k.canonical)
+    group by u.vocabulary, u.spelling
+    having count(*) = 1
 )
 select
-    metadata_id,
-    max(term) filter (where field = 'content_type') as content_type,
-    max(term) filter (where field = 'image_detail') as image_detail
-from named
-group by metadata_id
+    m.metadata_id,
+    max(coalesce(m.canonical, n.canonical)) filter (where m.vocabulary = 'contentType') as content_type,
+    max(coalesce(m.canonical, n.canonical)) filter (where m.vocabulary = 'endpointImageDetail') as image_detail
+from matched m
+left join near n on n.vocabulary = m.vocabulary and n.spelling = m.spelling
+group by m.metadata_id

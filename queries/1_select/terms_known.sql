@@ -1,5 +1,6 @@
--- Every spelling that stands for a canonical term, by vocabulary: the term itself, the aliases of alias.csv and
--- the source's approved synonyms; one row a folded spelling.
+-- Every spelling that stands for a canonical term, by vocabulary: the term itself (is_term), the aliases of alias.csv
+-- and the source's approved synonyms; one row a folded spelling. A picklist is the vocabulary of its own name unless
+-- picklist.csv says otherwise.
 -- materialise: parquet
 -- key: vocabulary, spelling
 with canonical as (
@@ -7,17 +8,16 @@ with canonical as (
     union all
     select 'projectType' as vocabulary, name as canonical from public.project_type
     union all
-    select 'assetStatus' as vocabulary, "key" as canonical from public.asset_status
-    union all
     select 'endpoint' as vocabulary, endpoint as canonical from public.deliverable_image_spec
     union all
     select 'licenseTerritory' as vocabulary, name as canonical from public.territory
 ),
 synonyms as (
-    select l.name as vocabulary, a.alias, v.value as canonical
+    select coalesce(m.vocabulary, l.name) as vocabulary, a.alias, v.value as canonical
     from public.picklist_value_alias a
     join public.picklist_value v on v.id = a.picklist_value_id
     join public.picklist l on l.id = v.picklist_id
+    left join picklist m on m.picklist = l.name
 ),
 spellings as (
     select vocabulary, fold_key(canonical) as spelling, canonical, 1 as rank from canonical
@@ -37,10 +37,11 @@ ranked as (
         vocabulary,
         spelling,
         canonical,
+        rank = 1 as is_term,
         row_number() over (partition by vocabulary, spelling order by rank, canonical) as place
     from spellings
     where spelling is not null
 )
-select vocabulary, spelling, canonical
+select vocabulary, spelling, canonical, is_term
 from ranked
 where place = 1

@@ -55,6 +55,7 @@ with wide as (
         max(value) filter (where field = 'house_code_2') as house_code_2,
         max(value) filter (where field = 'house_code_3') as house_code_3
     from eav_cell
+    where not lost
     group by metadata_id
 )
 select

@@ -35,7 +35,9 @@ texts as (
         k.id,
         k.metadata_id,
         k.field,
+        k.kind,
         k.multi,
+        k.picklist_value_id,
         k."position",
         k.updated_at,
         -- the property's own column wins; a value kept as a string stands in
@@ -47,11 +49,22 @@ texts as (
                 cast(k.long_value as varchar), k.decimal_value, cast(k.double_value as varchar), k.string_value)
             when 'boolean' then coalesce(cast(k.boolean_value as varchar), k.string_value)
             when 'date' then coalesce(k.date_text, k.string_value)
-        end as value
+        end as value,
+        -- a reference to a picklist's value that is missing, and no text beside it (dirt D20)
+        k.kind = 'term' and k.picklist_value_id is not null and p.id is null and k.string_value is null as lost
     from kept k
     left join public.picklist_value p on p.id = k.picklist_value_id
     left join public.metadata_property_text t on t.id = k.text_id
 )
-select id, metadata_id, field, multi, "position", updated_at, value
+select
+    id,
+    metadata_id,
+    field,
+    kind,
+    multi,
+    "position",
+    updated_at,
+    case when lost then cast(picklist_value_id as varchar) else value end as value,
+    lost
 from texts
-where value is not null
+where value is not null or lost

@@ -1,18 +1,7 @@
 -- The fields that all four types share, in their target form; one row a candidate.
 -- materialise: parquet
 -- key: source_key
-with owners as (
-    select
-        s.source_key,
-        coalesce(i.display_name, n.display_name) as owner,
-        coalesce(cast(s.owner_id as varchar), s.owner_name) as owner_raw
-    from subject s
-    left join users i on i.user_id = s.owner_id
-    left join (
-        select user_name, min(display_name) as display_name from users group by user_name
-    ) n on n.user_name = fold_key(s.owner_name)
-),
-texts as (
+with texts as (
     select
         s.source_key,
         s.target,
@@ -22,22 +11,15 @@ texts as (
         s.status,
         s.external_id,
         s.other_external_id,
-        plain_text(s.description) as description,
-        s.description as description_raw,
         uuid_text(s.uuid) as uuid,
         s.uuid as uuid_raw,
         to_utc(s.created_local, z.zone) as created_local,
         s.created_at,
         to_utc(s.updated_local, z.zone) as updated_local,
-        k.keywords,
         g.categories
     from subject s
     cross join settings z
-    left join keywords k on k.asset_id = s.asset_id
     left join categories g on g.asset_id = s.asset_id
-),
-project_tags as (
-    select concat('Project:', id) as source_key, tags from public.project
 ),
 joined as (
     select
@@ -45,8 +27,6 @@ joined as (
         x.target,
         x.class,
         x.id,
-        x.description,
-        x.description_raw,
         x.uuid,
         x.uuid_raw,
         x.created_local,
@@ -55,13 +35,14 @@ joined as (
         case
             when x.asset_place = 1 then coalesce(nullif(btrim(x.external_id), ''), nullif(btrim(x.other_external_id), ''))
         end as external_id,
-        coalesce(x.description['value'], d.long_description, d.summary) as main_text,
-        d.usage_notes,
-        distinct_folded(gather(split_list(p.tags, 'tags'), d.keywords, d.tags, x.keywords)) as tags,
+        truncate_bytes(d.description, z.text_limit) as description,
+        truncate_bytes(d.synopsis_short, z.text_limit) as synopsis_short,
+        truncate_bytes(d.rights_notes, z.text_limit) as rights_notes,
+        d.tags,
+        z.values_limit,
         x.categories,
         o.owner,
-        o.owner_raw,
-        coalesce(d.short_description, c.synopsis_short) as synopsis_short,
+        o.warnings as owner_warnings,
         d.series_name,
         d.series_code,
         d.season_number,
@@ -71,22 +52,17 @@ joined as (
         d.license_windows,
         d.legacy_record_id,
         d.location,
-        coalesce(d.cast_names, distinct_folded(c.cast_names)) as cast_names,
+        d.cast_names,
         d.directors,
-        coalesce(d.studio, c.studio) as studio,
         d.release_year,
-        coalesce(d.eidr, eidr(c.eidr)['value']) as eidr,
         d.first_air_date,
-        d.rights_notes,
         d.telecine,
         d.pre_validated,
         d.warnings as described_warnings
     from texts x
+    cross join settings z
     left join owners o on o.source_key = x.source_key
     left join described d on d.source_key = x.source_key
-    left join project_tags p on p.source_key = x.source_key
-    left join title_link l on l.source_key = x.source_key
-    left join title_card c on c.title_id = l.title_id
 )
 select
     j.source_key,
@@ -95,13 +71,8 @@ select
     t.original_title,
     t.alternate_titles,
     t.placeholder,
-    case
-        when j.main_text is null then j.usage_notes
-        when j.usage_notes is null then j.main_text
-        else concat(j.main_text, chr(10), chr(10), j.usage_notes)
-    end as description,
-    -- the limit of values an asset may carry (dirt D29)
-    array_slice(j.tags, 1, 500) as tags,
+    j.description['value'] as description,
+    array_slice(j.tags, 1, j.values_limit) as tags,
     coalesce(j.external_id, concat('reach:', j.source_key)) as external_id,
     j.id as legacy_id,
     j.uuid['value'] as legacy_uuid,
@@ -111,7 +82,7 @@ select
     j.categories,
     coalesce(j.created_local['value'], j.created_at) as created_date,
     j.updated_local['value'] as modified_date,
-    j.synopsis_short,
+    j.synopsis_short['value'] as synopsis_short,
     v.title_class,
     j.series_name,
     j.series_code,
@@ -126,12 +97,12 @@ select
     j.cast_names,
     r.genres,
     j.directors,
-    j.studio,
+    v.studio,
     v.rating,
     j.release_year,
-    j.eidr,
+    i.eidr,
     j.first_air_date,
-    j.rights_notes,
+    j.rights_notes['value'] as rights_notes,
     j.telecine,
     j.pre_validated,
     case when l.title_id is not null then
@@ -144,19 +115,23 @@ select
         )
     end as title_ref,
     gather(
-        warn('description', j.description_raw, j.description['warning']),
+        warn('description', concat('long_text/', j.source_key, '/description'), j.description['warning']),
+        warn('synopsisShort', concat('long_text/', j.source_key, '/synopsisShort'), j.synopsis_short['warning']),
+        warn('rightsNotes', concat('long_text/', j.source_key, '/rightsNotes'), j.rights_notes['warning']),
         warn('legacyUuid', j.uuid_raw, j.uuid['warning']),
-        warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > 500 then 'TOO_MANY_VALUES' end),
-        warn('owner', j.owner_raw, case when j.owner is null and j.owner_raw is not null then 'OWNER_UNRESOLVED' end),
+        warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > j.values_limit then 'TOO_MANY_VALUES' end),
+        j.owner_warnings,
         t.warnings,
         h.warnings,
         j.described_warnings,
-        r.warnings
+        r.warnings,
+        i.warnings
     ) as warnings
 from joined j
 left join titles t on t.source_key = j.source_key
 left join house_codes h on h.source_key = j.source_key
 left join terms v on v.source_key = j.source_key
 left join term_lists r on r.source_key = j.source_key
+left join eidrs i on i.source_key = j.source_key
 left join title_link l on l.source_key = j.source_key
 left join title_card c on c.title_id = l.title_id

@@ -1,4 +1,5 @@
--- The house code of each candidate: the first valid one of its sources in order, else the first one as it is.
+-- The house code of each candidate: the first valid one of its sources in order, else the first one as it is (dirt D14,
+-- D25). Sources before the first valid one warn; all valid ones are compared (rulings A18).
 -- materialise: parquet
 -- key: source_key
 with raw_codes as (
@@ -18,42 +19,66 @@ cleaned as (
     from raw_codes
     where raw is not null
 ),
+read as (
+    select source_key, rank, raw, line['warning'] as line_warning, house_code(line['value']) as code
+    from cleaned
+),
 judged as (
     select
         source_key,
         rank,
         raw,
-        line['warning'] as line_warning,
-        house_code(line['value']) as code
-    from cleaned
+        line_warning,
+        code['value'] as code,
+        code['warning'] as warning,
+        code['value'] is not null and code['warning'] is null as valid
+    from read
 ),
 ranked as (
     select
         source_key,
+        rank,
         raw,
-        code['value'] as code,
-        code['warning'] as warning,
         line_warning,
-        row_number() over (
-            partition by source_key
-            order by code['value'] is null, code['warning'] is not null, rank
-        ) as place
+        code,
+        warning,
+        valid,
+        min(case when valid then rank end) over (partition by source_key) as first_valid,
+        first_value(code) over (partition by source_key order by valid desc, code is null, rank) as chosen
     from judged
 ),
-dropped as (
-    select source_key, max(raw) as raw
+warned as (
+    select
+        source_key,
+        rank,
+        chosen,
+        first_valid,
+        valid and code <> chosen as differs,
+        raw,
+        warn('houseCode', raw, case
+            when first_valid is null or rank <= first_valid then concat_ws(' ', line_warning, warning)
+        end) as warnings
     from ranked
-    where line_warning = 'PLACEHOLDER_DROPPED'
+),
+conflicts as (
+    select source_key, first_value(raw order by rank) as raw
+    from warned
+    where differs
+    group by source_key
+),
+gathered as (
+    select
+        source_key,
+        max(chosen) as house_code,
+        max(first_valid) is not null as valid,
+        flatten(in_order(named_struct('rank', rank, 'warnings', warnings)) filter (where warnings is not null)) as warnings
+    from warned
     group by source_key
 )
 select
-    r.source_key,
-    r.code as house_code,
-    r.warning is null and r.code is not null as valid,
-    gather(
-        warn('houseCode', r.raw, case when r.code is not null then r.warning end),
-        warn('houseCode', d.raw, case when d.raw is not null then 'PLACEHOLDER_DROPPED' end)
-    ) as warnings
-from ranked r
-left join dropped d on d.source_key = r.source_key
-where r.place = 1
+    g.source_key,
+    g.house_code,
+    g.valid,
+    gather(g.warnings, warn('houseCode', c.raw, case when c.source_key is not null then 'HOUSE_CODE_CONFLICT' end)) as warnings
+from gathered g
+left join conflicts c on c.source_key = g.source_key

@@ -1,60 +1,64 @@
--- The multi-valued vocabulary fields of each candidate (genres, territories): known terms once each, in order.
+-- The vocabulary fields of several values (genres, territories) of each candidate: known terms once each, in order, of
+-- the first source that gives one; unknown values of the sources that were asked warn.
 -- materialise: parquet
 -- key: source_key
-with genre_lists as (
-    -- the descriptive values first; where there are none, those of the catalogue title (rulings A51)
-    select s.source_key, 'genres' as field, coalesce(e.genres, t.genres) as raw
-    from subject s
-    left join eav e on e.metadata_id = s.metadata_id
-    left join title_link l on l.source_key = s.source_key
-    left join title_card t on t.title_id = l.title_id
-),
-territory_lists as (
-    select s.source_key, 'licenseTerritory' as field, e.territories as raw
-    from subject s
-    join eav e on e.metadata_id = s.metadata_id
-),
-lists as (
-    select source_key, field, raw as cells, generate_series(1, array_length(raw)) as places from genre_lists
-    where raw is not null
-    union all
-    select source_key, field, raw as cells, generate_series(1, array_length(raw)) as places from territory_lists
-    where raw is not null
-),
-cells as (
-    select source_key, field, unnest(cells) as cell, unnest(places) as place
-    from lists
-),
--- a cell that is a known term as a whole is not split: names of places hold commas
-whole as (
+with judged as (
     select
         c.source_key,
         c.field,
+        c.rank,
         c.place,
-        case when k.canonical is not null then make_array(c.cell) else split_list(make_array(c.cell), 'tags') end as items
-    from cells c
-    left join terms_known k on k.vocabulary = c.field and k.spelling = fold_key(c.cell)
+        c.raw,
+        c.value,
+        c.lost,
+        c.line_warning,
+        c.unknown_code,
+        c.canonical is null and n.canonical is not null as fuzzy,
+        coalesce(c.canonical, n.canonical) as term
+    from term_source c
+    left join terms_near n on n.vocabulary = c.vocabulary and n.spelling = c.spelling
+    where c.many
 ),
-exploded as (
-    select source_key, field, place, unnest(items) as raw
-    from whole
+compared as (
+    select
+        source_key,
+        field,
+        rank,
+        place,
+        raw,
+        value,
+        lost,
+        line_warning,
+        unknown_code,
+        fuzzy,
+        term,
+        min(case when term is not null then rank end) over (partition by source_key, field) as best
+    from judged
 ),
-judged as (
-    select e.source_key, e.field, e.raw, e.place, k.canonical as term
-    from exploded e
-    left join terms_known k on k.vocabulary = e.field and k.spelling = fold_key(e.raw)
+asked as (
+    select
+        source_key,
+        field,
+        rank,
+        place,
+        raw,
+        term,
+        warn(field, raw, case
+            when lost then 'PICKLIST_VALUE_MISSING'
+            when value is null then line_warning
+            when term is null then concat_ws(' ', line_warning, unknown_code)
+            else concat_ws(' ', line_warning, case when fuzzy then 'VOCAB_FUZZY' end)
+        end) as warnings
+    from compared
+    where best is null or rank <= best
 )
 select
     source_key,
-    distinct_folded(in_order(named_struct('place', place, 'raw', raw, 'term', term))
+    distinct_folded(in_order(named_struct('rank', rank, 'place', place, 'raw', raw, 'term', term))
         filter (where field = 'genres' and term is not null)) as genres,
-    distinct_folded(in_order(named_struct('place', place, 'raw', raw, 'term', term))
-        filter (where field = 'licenseTerritory' and term is not null)) as territories,
-    flatten(in_order(named_struct(
-        'field', field,
-        'place', place,
-        'raw', raw,
-        'warnings', warn(case field when 'licenseTerritory' then 'territories' else field end, raw, 'VOCAB_UNKNOWN')
-    )) filter (where term is null)) as warnings
-from judged
+    distinct_folded(in_order(named_struct('rank', rank, 'place', place, 'raw', raw, 'term', term))
+        filter (where field = 'territories' and term is not null)) as territories,
+    flatten(in_order(named_struct('field', field, 'rank', rank, 'place', place, 'raw', raw, 'warnings', warnings))
+        filter (where warnings is not null)) as warnings
+from asked
 group by source_key

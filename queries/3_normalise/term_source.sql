@@ -1,113 +1,129 @@
--- Every raw value of a vocabulary field with its vocabulary and its place in the order of sources; a new
--- vocabulary field is one more select here.
--- materialise: view
-with candidate as (
-    select s.source_key, s.target, s.asset_id, s.id, s.status, e.title_class, e.rating, e.approval_status, e.network,
-        e.caption_status, e.scan_type, e.language, e.asset_format, e.image_detail, t.rating as title_rating
-    from subject s
-    left join eav e on e.metadata_id = s.metadata_id
-    left join title_link l on l.source_key = s.source_key
-    left join title_card t on t.title_id = l.title_id
+-- Every raw value of a vocabulary field, with its place in the order of sources, and the term it stands for by itself or
+-- by an alias. Which cells and properties feed which field is term_field.csv: a field is one line there for each of
+-- its sources. Values of fields for several (many) stand one a row.
+-- materialise: parquet
+with targets as (
+    select distinct target from candidates
 ),
-promos as (
-    select concat('Promo:', id) as source_key, promo_type, network, approval_status, closed_caption from public.promo
+fields as (
+    select
+        t.target,
+        f.field,
+        cast(f.rank as int) as rank,
+        f.cell,
+        f.vocabulary,
+        cast(f.many as boolean) as many,
+        nullif(f.unknown, '') as unknown_code
+    from term_field f
+    join targets t on f.target = t.target or f.target = '*'
 ),
-images as (
-    select i.id, concat('DeliverableImage:', i.id) as source_key, i.endpoint_image_detail, i.file_format, i.color_space,
-        i.locale, s.endpoint
-    from public.deliverable_image i
-    left join public.deliverable_image_spec s on s.id = i.spec_id
+single_cells as (
+    select source_key, name, 0 as place, raw, false as lost from term_cell
+    union all
+    select s.source_key, concat('eav.', e.field) as name, 0 as place, e.value as raw, e.lost
+    from eav_cell e
+    join subject s on s.metadata_id = e.metadata_id
 ),
-projects as (
-    select concat('Project:', p.id) as source_key, t.name as project_type, p.status, p.budget_currency
-    from public.project p
-    left join public.project_type t on t.id = p.project_type_id
+listed as (
+    select
+        s.source_key,
+        concat('eav.', e.field) as name,
+        row_number() over (partition by s.source_key, e.field order by e."position", e.id) as place,
+        e.value as raw,
+        e.lost
+    from eav_value e
+    join subject s on s.metadata_id = e.metadata_id
+    where e.multi and e.kind = 'term'
 ),
-collections as (
-    -- the kinds that are out of scope are no terms of the target's list
-    select c.source_key, a.collection_kind
-    from public.asset_collection a
-    join candidates c on c.class = 'AssetCollection' and c.id = a.id
-    where c.out_of_scope is null
+title_lists as (
+    select
+        l.source_key,
+        'title.genres' as name,
+        unnest(generate_series(1, array_length(t.genres))) as place,
+        unnest(t.genres) as raw,
+        false as lost
+    from title_link l
+    join public.title t on t.id = l.title_id
+    where array_length(t.genres) > 0
 ),
-videos as (
-    select d.source_key, v.scan_type, v.closed_caption_info, v.language
-    from candidate d
-    join public.video_asset_master v on v.id = d.asset_id
-    where d.target = 'promo'
+copied_lists as (
+    select l.source_key, json_names(json_text(m.payload, 'genres')['value']) as genres
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    join public.metabase_title_cache m on m.house_code = t.house_code
 ),
-pictures as (
-    select d.source_key, p.value as image_detail, i.color_space
-    from candidate d
-    join public.image_asset_master i on i.id = d.asset_id
-    left join public.picklist_value p on p.id = i.endpoint_image_detail_id
-    where d.target = 'deliverable_image'
+list_cells as (
+    select source_key, name, place, raw, lost from listed
+    union all
+    select source_key, name, place, raw, lost from title_lists
+    union all
+    select
+        source_key,
+        'copy.genres' as name,
+        unnest(generate_series(1, array_length(genres))) as place,
+        unnest(genres) as raw,
+        false as lost
+    from copied_lists
+    where array_length(genres) > 0
 ),
-technical as (
-    select d.source_key, d.target, m.format, m.video_codec, m.audio_codec, m.scan_type, m.audio_language,
-        c.mime_type as content_mime_type, c.video_codec as content_video_codec, c.audio_codec as content_audio_codec,
-        c.audio_language as content_language
-    from candidate d
-    join technical_content c on c.asset_id = d.asset_id
-    left join media m on m.asset_id = d.asset_id
+-- a cell that is a known term as a whole is not split: names of places hold commas
+split_cells as (
+    select
+        l.source_key,
+        l.name,
+        l.place,
+        l.lost,
+        f.field,
+        f.rank,
+        f.vocabulary,
+        f.unknown_code,
+        case
+            when l.lost or k.canonical is not null then make_array(l.raw)
+            else coalesce(split_list(make_array(l.raw), 'tags'), make_array(l.raw))
+        end as items
+    from list_cells l
+    join candidates c on c.source_key = l.source_key
+    join fields f on f.target = c.target and f.cell = l.name
+    left join terms_known k on k.vocabulary = f.vocabulary and k.spelling = fold_key(l.raw)
+    where f.many
 ),
-files as (
-    select d.source_key, f.file_format, f.mime_type, f.extension
-    from candidate d
-    join source_file f on f.asset_id = d.asset_id
+raw_values as (
+    select v.source_key, f.field, f.rank, v.place, false as many, f.vocabulary, f.unknown_code, v.lost, v.raw
+    from single_cells v
+    join candidates c on c.source_key = v.source_key
+    join fields f on f.target = c.target and f.cell = v.name
+    where not f.many
+    union all
+    select source_key, field, rank, place, true as many, vocabulary, unknown_code, lost, unnest(items) as raw
+    from split_cells
 ),
-sources as (
-    select source_key, 'titleClass' as field, 1 as rank, 'titleClass' as vocabulary, title_class as raw from candidate
-    union all select source_key, 'rating', 1, 'rating', rating from candidate
-    union all select source_key, 'rating', 2, 'rating', title_rating from candidate
-    union all select source_key, 'status', 1, 'assetStatus', status from candidate
-        where target in ('promo', 'deliverable_image')
-    union all select source_key, 'promoType', 1, 'promoType', promo_type from promos
-    union all select source_key, 'promoType', 2, 'promoType', 'Other' from candidate
-        where target = 'promo' and starts_with(source_key, 'AssetMaster:')
-    union all select source_key, 'network', 1, 'network', network from promos
-    union all select source_key, 'network', 2, 'network', network from candidate where target = 'promo'
-    union all select source_key, 'approvalStatus', 1, 'approvalStatus', approval_status from promos
-    union all select source_key, 'approvalStatus', 2, 'approvalStatus', approval_status from candidate
-        where target = 'promo'
-    union all select source_key, 'scanType', 1, 'videoScanType', scan_type from technical where target = 'promo'
-    union all select source_key, 'scanType', 2, 'videoScanType', scan_type from videos
-    union all select source_key, 'scanType', 3, 'videoScanType', scan_type from candidate where target = 'promo'
-    union all select source_key, 'captionStatus', 1, 'closedCaptionInfo', closed_caption from promos
-    union all select source_key, 'captionStatus', 2, 'closedCaptionInfo', closed_caption_info from videos
-    union all select source_key, 'captionStatus', 3, 'closedCaptionInfo', caption_status from candidate
-        where target = 'promo'
-    union all select source_key, 'videoCodec', 1, 'videoCodec', video_codec from technical where target = 'promo'
-    union all select source_key, 'videoCodec', 2, 'videoCodec', content_video_codec from technical
-        where target = 'promo'
-    union all select source_key, 'audioCodec', 1, 'audioCodec', audio_codec from technical where target = 'promo'
-    union all select source_key, 'audioCodec', 2, 'audioCodec', content_audio_codec from technical
-        where target = 'promo'
-    union all select source_key, 'language', 1, 'language', audio_language from technical where target = 'promo'
-    union all select source_key, 'language', 2, 'language', content_language from technical where target = 'promo'
-    union all select source_key, 'language', 3, 'language', language from videos
-    union all select source_key, 'language', 4, 'language', language from candidate where target = 'promo'
-    union all select source_key, 'fileFormat', 1, 'fileFormat', format from technical
-    union all select source_key, 'fileFormat', 2, 'fileFormat', mime_type from files
-    union all select source_key, 'fileFormat', 3, 'fileFormat', content_mime_type from technical
-    union all select source_key, 'fileFormat', 4, 'fileFormat', file_format from images
-    union all select source_key, 'fileFormat', 5, 'fileFormat', file_format from files
-    union all select source_key, 'fileFormat', 6, 'fileFormat', extension from files
-    union all select source_key, 'fileFormat', 7, 'fileFormat', asset_format from candidate
-        where target in ('promo', 'deliverable_image')
-    union all select source_key, 'endpointImageDetail', 1, 'endpointImageDetail', endpoint_image_detail from images
-    union all select source_key, 'endpointImageDetail', 2, 'endpointImageDetail', image_detail from candidate
-        where target = 'deliverable_image'
-    union all select source_key, 'endpointImageDetail', 3, 'endpointImageDetail', image_detail from pictures
-    union all select source_key, 'endpoint', 1, 'endpoint', endpoint from images
-    union all select source_key, 'colorSpace', 1, 'colorSpace', color_space from images
-    union all select source_key, 'colorSpace', 2, 'colorSpace', color_space from pictures
-    union all select source_key, 'locale', 1, 'language', locale from images
-    union all select source_key, 'projectType', 1, 'projectType', project_type from projects
-    union all select source_key, 'projectStatus', 1, 'projectStatus', status from projects
-    union all select source_key, 'budgetCurrency', 1, 'currency', budget_currency from projects
-    union all select source_key, 'collectionKind', 1, 'collectionKind', collection_kind from collections
+cleaned as (
+    select
+        source_key,
+        field,
+        rank,
+        place,
+        many,
+        vocabulary,
+        unknown_code,
+        lost,
+        raw,
+        case when not lost then clean_line(raw) end as line
+    from raw_values
 )
-select source_key, field, rank, vocabulary, raw
-from sources
-where raw is not null
+select
+    c.source_key,
+    c.field,
+    c.rank,
+    c.place,
+    c.many,
+    c.vocabulary,
+    c.unknown_code,
+    c.lost,
+    c.raw,
+    c.line['value'] as value,
+    c.line['warning'] as line_warning,
+    fold_key(c.line['value']) as spelling,
+    k.canonical
+from cleaned c
+left join terms_known k on k.vocabulary = c.vocabulary and k.spelling = fold_key(c.line['value'])

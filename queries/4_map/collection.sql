@@ -25,6 +25,7 @@ with mapped as (
         c.categories,
         c.created_date as "createdDate",
         c.modified_date as "modifiedDate",
+        y.items as "legacyValues",
         t.collection_kind as "collectionKind",
         v.private,
         case when l.parent is not null then named_struct('source_key', l.parent) end as parent,
@@ -65,6 +66,7 @@ with mapped as (
     left join terms t on t.source_key = d.source_key
     left join collection_path p on p.source_key = d.source_key
     left join links l on l.source_key = d.source_key
+    left join legacy_values y on y.source_key = d.source_key
     where d.target = 'collection'
 )
 select
@@ -88,6 +90,7 @@ select
     categories,
     "createdDate",
     "modifiedDate",
+    "legacyValues",
     "collectionKind",
     private,
     parent,
@@ -126,7 +129,7 @@ select
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
             title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
-            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate", "legacyValues",
             "collectionKind", private, parent, path, "itemCount", members, "memberSummary", "coverAsset", color,
             "expiresAt", "openEnded", "repositoryPath", "synopsisShort", "titleClass", "seriesName",
             "seriesCode", "seasonNumber", "episodeNumber", territories, "svodLiveDate", "svodKillDate",

@@ -7,7 +7,7 @@ with mapped as (
         d.disposition,
         d.reason,
         d.details,
-        gather(d.warnings, c.warnings, t.warnings, v.warnings, l.warnings) as warnings,
+        gather(d.warnings, c.warnings, t.warnings, v.warnings, f.warnings, l.warnings) as warnings,
         -- the asset's name in the target
         c.title as name,
         z.batch,
@@ -25,6 +25,7 @@ with mapped as (
         c.categories,
         c.created_date as "createdDate",
         c.modified_date as "modifiedDate",
+        y.items as "legacyValues",
         t.endpoint_image_detail as "endpointImageDetail",
         t.endpoint,
         v.width,
@@ -33,13 +34,13 @@ with mapped as (
         v.resolution_class as "resolutionClass",
         v.meets_spec as "meetsSpec",
         v.aspect_ratio as "aspectRatio",
-        t.file_format as "fileFormat",
+        v.file_format as "fileFormat",
         t.color_space as "colorSpace",
         f.file_name as "fileName",
         f.file_size as "fileSize",
         v.checksum as "checksumSha256",
         v.storage,
-        t.locale,
+        v.locale,
         v.approved,
         v.approved_by as "approvedBy",
         v.approved_at as "approvedAt",
@@ -84,6 +85,7 @@ with mapped as (
     left join file_values f on f.asset_id = k.asset_id
     left join primary_images i on i.source_key = d.source_key
     left join links l on l.source_key = d.source_key
+    left join legacy_values y on y.source_key = d.source_key
     where d.target = 'deliverable_image'
 )
 select
@@ -107,6 +109,7 @@ select
     categories,
     "createdDate",
     "modifiedDate",
+    "legacyValues",
     "endpointImageDetail",
     endpoint,
     width,
@@ -162,7 +165,7 @@ select
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
             title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
-            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate", "legacyValues",
             "endpointImageDetail", endpoint, width, height, resolution, "resolutionClass", "meetsSpec",
             "aspectRatio", "fileFormat", "colorSpace", "fileName", "fileSize", "checksumSha256", storage,
             locale, approved, "approvedBy", "approvedAt", "rightsExpireDate", "openEnded", "altText", crop,

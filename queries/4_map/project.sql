@@ -7,7 +7,7 @@ with mapped as (
         d.disposition,
         d.reason,
         d.details,
-        gather(d.warnings, c.warnings, t.warnings, v.warnings, l.warnings) as warnings,
+        gather(d.warnings, c.warnings, t.warnings, v.warnings, q.warnings, l.warnings) as warnings,
         -- the asset's name in the target
         c.title as name,
         z.batch,
@@ -25,6 +25,7 @@ with mapped as (
         c.categories,
         c.created_date as "createdDate",
         c.modified_date as "modifiedDate",
+        y.items as "legacyValues",
         v.project_code as "projectCode",
         t.project_type as "projectType",
         t.project_status as status,
@@ -67,6 +68,7 @@ with mapped as (
     left join terms t on t.source_key = d.source_key
     left join links l on l.source_key = d.source_key
     left join sequences q on q.source_key = d.source_key
+    left join legacy_values y on y.source_key = d.source_key
     where d.target = 'project'
 )
 select
@@ -90,6 +92,7 @@ select
     categories,
     "createdDate",
     "modifiedDate",
+    "legacyValues",
     "projectCode",
     "projectType",
     status,
@@ -130,7 +133,7 @@ select
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
             title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
-            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate", "legacyValues",
             "projectCode", "projectType", status, producer, department, "budgetAmount", "budgetCurrency",
             "startDate", "dueDate", "airDate", locked, "titleRef", members, sequences, "synopsisShort",
             "titleClass", "seriesName", "seriesCode", "seasonNumber", "episodeNumber", territories,

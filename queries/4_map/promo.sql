@@ -7,7 +7,10 @@ with mapped as (
         d.disposition,
         d.reason,
         d.details,
-        gather(d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, warn('checksumMd5', f.md5_raw, f.md5_warning), m.warnings, l.warnings) as warnings,
+        gather(
+            d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, x.warnings, f.warnings, f.md5_warnings, g.warnings,
+            n.warnings, m.warnings, l.warnings
+        ) as warnings,
         -- the asset's name in the target
         c.title as name,
         z.batch,
@@ -25,6 +28,7 @@ with mapped as (
         c.categories,
         c.created_date as "createdDate",
         c.modified_date as "modifiedDate",
+        y.items as "legacyValues",
         v.promo_code as "promoCode",
         c.house_code as "houseNumber",
         t.promo_type as "promoType",
@@ -45,13 +49,13 @@ with mapped as (
         w.start_timecode as "startTimecode",
         t.video_codec as "videoCodec",
         t.audio_codec as "audioCodec",
-        coalesce(w.audio_layout, e.audio_layout) as "audioLayout",
+        w.audio_layout as "audioLayout",
         w.bitrate_kbps as "bitrateKbps",
-        t.file_format as "fileFormat",
+        g.file_format as "fileFormat",
         f.file_name as "fileName",
         f.file_size as "fileSize",
         f.md5 as "checksumMd5",
-        t.language,
+        n.language,
         t.caption_status as "captionStatus",
         v.air_start as "airStart",
         v.air_end as "airEnd",
@@ -93,12 +97,15 @@ with mapped as (
     join promo_values v on v.source_key = d.source_key
     left join common c on c.source_key = d.source_key
     left join video w on w.source_key = d.source_key
-    left join described e on e.source_key = d.source_key
+    left join codec_conflicts x on x.source_key = d.source_key
     left join terms t on t.source_key = d.source_key
     left join candidates k on k.source_key = d.source_key
     left join file_values f on f.asset_id = k.asset_id
+    left join file_formats g on g.source_key = d.source_key
+    left join languages n on n.source_key = d.source_key
     left join markers m on m.source_key = d.source_key
     left join links l on l.source_key = d.source_key
+    left join legacy_values y on y.source_key = d.source_key
     where d.target = 'promo'
 )
 select
@@ -122,6 +129,7 @@ select
     categories,
     "createdDate",
     "modifiedDate",
+    "legacyValues",
     "promoCode",
     "houseNumber",
     "promoType",
@@ -190,7 +198,7 @@ select
         'warnings', warning_codes(warnings),
         'sourceHash', row_digest(
             title, "originalTitle", "alternateTitles", description, tags, "externalId", "legacyId",
-            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate",
+            "legacyUuid", "legacyClass", "houseCode", owner, categories, "createdDate", "modifiedDate", "legacyValues",
             "promoCode", "houseNumber", "promoType", network, campaign, "versionLabel", tagline, editor,
             "promoLength", "durationMs", resolution, width, height, "resolutionClass", "aspectRatio",
             "scanType", "frameRate", "startTimecode", "videoCodec", "audioCodec", "audioLayout", "bitrateKbps",

@@ -353,6 +353,8 @@ pub struct FlexPull {
 pub enum LibraryVerb {
     /// Creates and fills the sample library in an existing, empty database.
     Create(LibraryCreate),
+    /// Writes the answer key: expected_targets, expected_dispositions and dirt_manifest, as Parquet and CSV.
+    Answers(LibraryAnswers),
     /// Mapped datasets against the answer key, cell by cell; differences by field and by kind of dirt.
     Compare(LibraryCompare),
 }
@@ -369,6 +371,17 @@ pub struct LibraryShape {
     /// The library's seed.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
+}
+
+/// `telecine library answers`.
+#[derive(Debug, Clone, Args)]
+pub struct LibraryAnswers {
+    /// The folder to write into; files of the same names are replaced.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Which library.
+    #[command(flatten)]
+    pub shape: LibraryShape,
 }
 
 /// `telecine library compare`.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::args::{
-    CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryCompare, LibraryShape, LibraryVerb, LoadArgs,
-    Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TransformArgs, Verify, put,
+    CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare, LibraryShape,
+    LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs,
+    TransformArgs, Verify, put,
 };
 use super::{Surroundings, output, rows};
 use crate::config::{Config, Flags, is_elsewhere};
@@ -307,6 +308,7 @@ impl Session {
     pub(super) async fn library(&self, verb: LibraryVerb) -> Result<()> {
         let args = match verb {
             LibraryVerb::Create(args) => args,
+            LibraryVerb::Answers(args) => return self.answers(&args),
             LibraryVerb::Compare(args) => return self.compare(args).await,
         };
         let library = Arc::new(Library::new(library_options(&args.shape))?);
@@ -333,6 +335,12 @@ impl Session {
         };
         drop(display);
         self.print(&summary)
+    }
+
+    fn answers(&self, args: &LibraryAnswers) -> Result<()> {
+        let library = Library::new(library_options(&args.shape))?;
+        let sheets = library::answers::expected(&library);
+        self.print(&library::answers::write(&library, &sheets, &args.out)?)
     }
 
     async fn compare(&self, args: LibraryCompare) -> Result<()> {

@@ -95,6 +95,20 @@ pub fn definitions() -> Result<(Vec<Definition>, Vec<Variant>)> {
     Ok((definitions, variants))
 }
 
+/// The FIELD objects of all built-in definitions, each name once (the first definition that has it counts), in order.
+///
+/// # Errors
+/// As [`definitions`].
+pub fn fields() -> Result<Vec<Value>> {
+    let mut fields: Vec<Value> = Vec::new();
+    for field in definitions()?.0.into_iter().flat_map(|definition| definition.record.fields) {
+        if !fields.iter().any(|known| known["name"] == field["name"]) {
+            fields.push(field);
+        }
+    }
+    Ok(fields)
+}
+
 fn malformed(problem: String) -> Error {
     Error::rehearsal("the local Flex", "definitions.json does not make sense", problem)
 }

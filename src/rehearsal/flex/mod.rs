@@ -43,6 +43,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::builtin::fields as builtin_fields;
 use self::connection::{Connection, Door};
 pub use self::fault::Fault;
 use self::fault::Faults;

@@ -4,22 +4,37 @@
 //!
 //! `tables` (rows by id) and `sheet` (one candidate's outcome) stand below `entity` (candidates, scope, the asset, its
 //! version and contents); a file for each target type fills the sheets; `duplicates` and `links` look at all of them at
-//! the end. `compare` holds mapped datasets against the sheets.
+//! the end. `compare` holds mapped datasets against the sheets, `write` writes them, `manifest` lists dirty
+//! cells.
 
 mod collection;
 mod compare;
 mod described;
 mod duplicates;
+mod eav;
 mod entity;
+mod file;
+mod house_code;
+mod identity;
 mod image;
 mod links;
+mod manifest;
+mod owner;
 mod project;
 mod promo;
 mod sheet;
 mod tables;
+mod term;
+mod title;
+mod title_link;
+mod version;
+mod video;
+mod write;
 
 pub use compare::{Comparison, Difference, compare};
+pub use manifest::{DirtyCell, each as each_dirty_cell};
 pub use sheet::{REJECT_REASONS, Sheet, Warning};
+pub use write::{Written, write};
 
 use super::Library;
 
@@ -27,17 +42,30 @@ use super::Library;
 pub fn expected(library: &Library) -> Vec<Sheet> {
     let tables = entity::load(library);
     let mut candidates = entity::candidates(&tables);
+    let registry = identity::Registry::new(&tables, &candidates);
     for candidate in &mut candidates {
+        identity::fill(&tables, &registry, candidate);
         described::fill(&tables, candidate);
+        house_code::fill(&tables, candidate);
+        owner::fill(&tables, candidate);
+        term::fill(&tables, candidate);
         match candidate.sheet.target {
-            "promo" => promo::fill(&tables, candidate),
+            "promo" => {
+                promo::fill(&tables, candidate);
+                file::fill(&tables, candidate);
+            }
             "deliverable_image" => image::fill(&tables, candidate),
             "project" => project::fill(&tables, candidate),
             _ => collection::fill(&tables, candidate),
         }
     }
+    for candidate in &mut candidates {
+        term::legacy(&mut candidate.sheet);
+    }
     duplicates::settle(&tables, &mut candidates);
     links::fill(&tables, &mut candidates);
+    video::sequences(&tables, &mut candidates);
+    image::settle(&mut candidates);
     let mut sheets: Vec<Sheet> = candidates.into_iter().map(|candidate| candidate.sheet).collect();
     sheets.sort_by(|a, b| (a.target, &a.source_key).cmp(&(b.target, &b.source_key)));
     sheets

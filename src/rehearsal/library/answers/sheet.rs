@@ -47,6 +47,8 @@ pub struct Sheet {
     pub merged_into: Option<String>,
     /// The warnings, each once.
     pub warnings: BTreeSet<Warning>,
+    /// Values that a field could not take and that no warning tells of: field, value, reason (rulings A47).
+    pub put_aside: BTreeSet<(String, String, String)>,
     /// The target fields that have a value, in the target's JSON form.
     pub fields: BTreeMap<&'static str, Json>,
     /// The kinds of dirt that were met on the way to each field ("" for the row as a whole).
@@ -64,6 +66,7 @@ impl Sheet {
             reasons: BTreeSet::new(),
             merged_into: None,
             warnings: BTreeSet::new(),
+            put_aside: BTreeSet::new(),
             fields: BTreeMap::new(),
             dirt: BTreeMap::new(),
         }
@@ -158,7 +161,9 @@ impl Sheet {
         let cells: Vec<&Value> = cells.into_iter().collect();
         let found = self.choose(field, cells.iter().copied());
         if found.is_null() {
-            let unknown = cells.iter().any(|cell| cell.codes().contains(&"VOCAB_UNKNOWN"));
+            let unknown = cells.iter().any(|cell| {
+                cell.codes().iter().any(|code| matches!(*code, "VOCAB_UNKNOWN" | "PICKLIST_VALUE_MISSING"))
+            });
             let reason = if unknown { "VOCAB_UNMAPPED" } else { "MISSING_MANDATORY" };
             self.reject(reason, Some(field.to_owned()));
         }

@@ -42,6 +42,7 @@ impl<'a> Row<'a> {
 }
 
 type Index = HashMap<i64, Vec<usize>>;
+type TextIndex = HashMap<String, Vec<usize>>;
 
 /// The rows of tables, each made once, when first asked for.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub struct Tables<'a> {
     pub library: &'a Library,
     rows: HashMap<&'static str, Vec<Vec<Value>>>,
     indexes: RefCell<HashMap<(&'static str, &'static str), Rc<Index>>>,
+    text_indexes: RefCell<HashMap<(&'static str, &'static str), Rc<TextIndex>>>,
 }
 
 impl<'a> Tables<'a> {
@@ -57,7 +59,7 @@ impl<'a> Tables<'a> {
     /// (`metadata_id`, `property_id`).
     pub fn load(library: &'a Library, names: &[&'static str]) -> Self {
         let rows = names.iter().map(|name| (*name, all_rows(library, name, |_| true))).collect();
-        Self { library, rows, indexes: RefCell::default() }
+        Self { library, rows, indexes: RefCell::default(), text_indexes: RefCell::default() }
     }
 
     /// Adds a table, of which only the rows that `keep` wants.
@@ -85,6 +87,30 @@ impl<'a> Tables<'a> {
     /// The first row of a table whose column holds an id.
     pub fn one(&self, table: &'static str, column: &'static str, id: Option<i64>) -> Option<Row<'_>> {
         self.by(table, column, id?).into_iter().next()
+    }
+
+    /// The rows of a table whose column means a text, in the table's order.
+    pub fn meaning(&self, table: &'static str, column: &'static str, text: &str) -> Vec<Row<'_>> {
+        let index = self.text_index(table, column);
+        let Some(spec) = self.library.table(table) else { return Vec::new() };
+        let rows = self.rows.get(table).map_or(&[][..], Vec::as_slice);
+        let found = index.get(text).map_or(&[][..], Vec::as_slice);
+        found.iter().filter_map(|place| rows.get(*place)).map(|values| Row { spec, values }).collect()
+    }
+
+    fn text_index(&self, table: &'static str, column: &'static str) -> Rc<TextIndex> {
+        if let Some(index) = self.text_indexes.borrow().get(&(table, column)) {
+            return index.clone();
+        }
+        let mut index = TextIndex::new();
+        for (place, row) in self.all(table).enumerate() {
+            if let Json::String(text) = row.means(column) {
+                index.entry(text).or_default().push(place);
+            }
+        }
+        let index = Rc::new(index);
+        self.text_indexes.borrow_mut().insert((table, column), index.clone());
+        index
     }
 
     fn index(&self, table: &'static str, column: &'static str) -> Rc<Index> {

@@ -1,11 +1,23 @@
 //! Assets: what each is, and the rows of `asset_master` and its six subclass tables.
 
-use super::dice::{Dice, exif, index, local};
+use super::super::Told;
+use super::dice::{Dice, exif, index};
+use super::dirt::code::house_code;
+use super::dirt::date::{self, Wanted};
+use super::dirt::file;
+use super::dirt::identity;
+use super::dirt::media::{self as soiled, Soil};
+use super::dirt::term::{picked, term};
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
 use super::media::{Rendition, Video, format_of, image_size, renditions};
 use super::spread::Kind;
 use super::title::Title;
 use super::{Value, dirt, int, keyword, label, text, vocabulary, words};
+
+/// `video_asset_master`, whose own dirt is drawn from its own numbers.
+const VIDEO: u32 = 2;
+/// `image_asset_master`.
+const IMAGE: u32 = 3;
 
 /// What the migration makes of an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +127,11 @@ impl Asset {
         )
     }
 
+    /// The source it came from, by id: 7 is the import of 2013 (mojibake), 12 writes the day first, 21 shouts titles.
+    pub fn source(&self) -> u64 {
+        1 + self.dice.zipf(1038, 38)
+    }
+
     /// The network, an index of the vocabulary.
     pub fn network(&self) -> usize {
         vocabulary::network(self.dice, 1014)
@@ -214,7 +231,7 @@ impl Layout {
     /// Whether a video has a promo row (one whose reference is in order).
     fn has_promo(&self, video: u64) -> bool {
         let (first, step) = (self.promo_videos.position(video), self.blocks.count(Kind::Video).max(1));
-        (first..self.promos).step_by(index(step)).any(|promo| !super::promo::orphaned(self, promo))
+        (first..self.promos).step_by(index(step)).any(|promo| !super::promo::misplaced(self, promo))
     }
 
     fn has_deliverable(&self, image: u64) -> bool {
@@ -237,31 +254,62 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let owner = layout.user(dice, 1031);
     out.extend([
         Value::id(asset.id),
-        text(dice.uuid(1032)),
-        label(asset.kind.label()),
-        if asset.is_fixture() { text(name) } else { dirt::title(layout, dice, name) },
-        optional(dice.chance(1034, 340_000), || text(words::sentences(dice, 1100, 6))),
-        optional(dice.chance(1035, 820_000), || text(format!("EXT-{}", asset.id))),
-        optional(asset.tells_house_code(), || text(asset.title.house_code())),
-        int([3, 7, 10, 4, 1 + dice.zipf(1037, 10)][dice.share(1036, &[88, 4, 3, 3])]),
-        int(1 + dice.zipf(1038, 38)),
-        Value::id(asset.current(layout).id),
+        uuid(layout, asset),
+        identity::declared_type(layout, asset),
+        if file_like { dirt::name::title(layout, dice, name) } else { dirt::name::of_asset(layout, dice, asset, name) },
+        optional(dice.chance(1034, 340_000), || {
+            let style = dirt::text::Style { lines: true, html: true, title: false };
+            dirt::text::from(layout, dice, dirt::draws(4), Some(asset.source()), words::sentences(dice, 1100, 6), style)
+        }),
+        identity::external_id(layout, asset),
+        optional(asset.tells_house_code(), || house_code(layout, dice, dirt::draws(6), asset.title.house_code())),
+        dirt::term::status(layout, dice, [3, 7, 10, 4, 1 + dice.zipf(1037, 10)][dice.share(1036, &[88, 4, 3, 3])]),
+        int(asset.source()),
+        current_version(layout, asset),
         asset.timeline(layout).map_or(Value::Null, Value::id),
         layout.object_id(asset.owner()).map_or(Value::Null, Value::id),
-        Value::id(owner),
-        optional(!categories.is_empty(), || text(format!("|{names}"))),
+        dirt::code::owner(layout, dice, dirt::draws(12), owner),
+        optional(!categories.is_empty(), || category_cache(layout, asset, format!("|{names}"))),
         Value::Bool(dice.chance(1039, 60_000)),
         optional(!dice.chance(1040, 30_000), || Value::Bool(true)),
         optional(!dice.chance(1041, 300_000), || label(if dice.chance(1042, 100_000) { "Y" } else { "N" })),
         deleted,
         deleted_at,
-        text(local(created)),
-        text(local(updated)),
+        date::audit(layout, dice, dirt::draws(19), created),
+        date::changed(layout, dice, dirt::draws(20), (created, updated)),
         Value::id(owner),
         Value::id(layout.user(dice, 1043)),
         int(dice.below(1044, 9)),
         optional(dice.chance(1045, 1_000), || int(100_000 + asset.id)),
     ]);
+}
+
+/// D73: the cached names of categories, in 1.1 % others than those of the table, which wins.
+fn category_cache(layout: &Layout, asset: &Asset, names: String) -> Value {
+    let k = dirt::draws(13);
+    if asset.is_fixture() || !asset.dice.chance(k, layout.dirty(11_000)) {
+        return text(names);
+    }
+    let other = keyword::category_name(asset.dice.below(k + 1, keyword::CATEGORIES));
+    dirt::category_cache(format!("|{other}|"))
+}
+
+/// The uuid; a duplicate is that of the row before (D30).
+fn uuid(layout: &Layout, asset: &Asset) -> Value {
+    let clean = asset.dice.uuid(1032);
+    let before = asset.row.checked_sub(1).map(|row| layout.dice(ASSET, row).uuid(1032));
+    identity::uuid(layout, asset.dice, dirt::draws(1), clean, before)
+}
+
+/// The pointer to the current version, or to the first version of the next asset (D22).
+fn current_version(layout: &Layout, asset: &Asset) -> Value {
+    let version = asset.current(layout);
+    match version.row {
+        Some(row) if identity::versions(layout, asset) == identity::Versions::Astray => {
+            identity::astray(FIRST_ID + (row + 1) % layout.versions.total())
+        }
+        _ => Value::id(version.id),
+    }
 }
 
 /// The value, if there is to be one.
@@ -287,7 +335,7 @@ pub fn subclass(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         Kind::Document => {
             let pages = layout.texts.start(if asset.is_fixture() { 0 } else { layout.blocks.ordinal(asset.row) });
             out.extend([
-                Value::id(asset.id),
+                identity::subclass_id(layout, asset),
                 int(1 + dice.below(1200, 90)),
                 label("PDF"),
                 text(words::person(dice.below(1201, 4096))),
@@ -313,22 +361,24 @@ pub fn audio_millis(asset: &Asset) -> u64 {
 fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let dice = asset.dice;
     let video = Video::of(layout, asset);
+    let (open, own) = (!asset.is_fixture(), layout.dice(VIDEO, asset.row));
     let contents = asset.current(layout).contents(layout, Kind::Video);
+    let soil = |column| Soil::new(layout, own, dirt::draws(column), open);
     let content =
         |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     out.extend([
-        Value::id(asset.id),
+        identity::subclass_id(layout, asset),
         content(Rendition::Source),
-        optional(!dice.chance(1210, 40_000), || label(video.size.ratio)),
-        optional(!dice.chance(1211, 90_000), || text(video.size.text())),
-        label(video.rate.text),
-        text(video.millis.to_string()),
-        text(video.timecode(0)),
+        optional(!dice.chance(1210, 40_000), || soiled::aspect(soil(2), video.size.ratio)),
+        optional(!dice.chance(1211, 90_000), || soiled::resolution(soil(3), video.size)),
+        soiled::rate(soil(4), video.rate),
+        soiled::millis(soil(5), video.length()),
+        soiled::timecode(soil(6), video.count(0), video.rate),
         Value::Bool(video.drop),
-        optional(!dice.chance(1212, 60_000), || label(video.scan)),
-        label(vocabulary::CAPTIONS[video.captions]),
-        label(video.audio),
-        label(asset.language(layout)),
+        optional(!dice.chance(1212, 60_000), || term(layout, own, dirt::draws(8), "videoScanType", video.scan)),
+        term(layout, own, dirt::draws(9), "closedCaptionInfo", vocabulary::CAPTIONS[video.captions]),
+        if open { dirt::text::line(layout, own, dirt::draws(10), video.audio.to_owned()) } else { label(video.audio) },
+        file::language(layout, own, dirt::draws(11), asset.language(layout)),
         content(Rendition::Mezzanine),
         content(Rendition::Proxy),
     ]);
@@ -339,18 +389,27 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let (width, height, _) = image_size(layout, asset);
     let contents = asset.current(layout).contents(layout, Kind::Image);
     let proxy = contents.iter().find(|found| found.1 == Rendition::Proxy);
-    let detail = asset.detail.and_then(|detail| vocabulary::value_id("endpointImageDetail", detail as u64));
+    let own = layout.dice(IMAGE, asset.row);
+    let detail = asset.detail.map_or(Value::Null, |detail| {
+        picked(layout, own, dirt::draws(6), "endpointImageDetail", vocabulary::DETAILS[detail].0)
+    });
+    let (wide, high) = file::sides(layout, own, dirt::draws(1), width, height);
     let captured = asset.dates().0.saturating_sub(86_400 * (1 + dice.below(1220, 300)));
     out.extend([
-        Value::id(asset.id),
-        int(width),
-        int(height),
-        text(format!("{width}x{height}")),
-        optional(!dice.chance(1221, 50_000), || label(color_space(dice))),
+        identity::subclass_id(layout, asset),
+        wide,
+        high,
+        file::picture_size(layout, own, dirt::draws(3), width, height),
+        optional(!dice.chance(1221, 50_000), || term(layout, own, dirt::draws(4), "colorSpace", color_space(dice))),
         int(1),
-        detail.map_or(Value::Null, Value::id),
+        detail,
         text(if dice.chance(1222, 600_000) { "72.0000" } else { "300.0000" }),
-        optional(dice.chance(1223, 700_000), || text(exif(captured))),
+        optional(dice.chance(1223, 700_000), || {
+            if asset.is_fixture() {
+                return Told::clean(exif(captured), date::instant_of_local(captured)).into();
+            }
+            date::text_date(layout, own, dirt::draws(8), captured, Wanted::Instant, asset.source() == 12)
+        }),
         Value::Bool(dice.chance(1224, 100_000)),
         proxy.map_or(Value::Null, |proxy| Value::id(proxy.0)),
     ]);

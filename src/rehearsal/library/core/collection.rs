@@ -1,8 +1,12 @@
 //! Collections and their members.
 
+use super::super::{Disposition, Told};
 use super::asset::optional;
-use super::dice::{Dice, FIRST_DAY, NOW, index, instant, local};
-use super::layout::{FIRST_ID, Layout, Owner, walk};
+use super::dice::{Dice, FIRST_DAY, NOW, index, local};
+use super::dirt::code::owner;
+use super::dirt::draws;
+use super::dirt::term::term;
+use super::layout::{FIRST_ID, Layout, NOWHERE, Owner, walk};
 use super::{Value, dirt, int, label, text, words};
 
 const TABLE: u32 = 74;
@@ -18,12 +22,12 @@ pub fn name(layout: &Layout, row: u64) -> String {
 /// A row of `asset_collection`.
 pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(TABLE, row);
-    let kind = dirt::out_of_scope_collection(layout, dice).unwrap_or(kind(dice));
-    let parent = layout.collections[index(row)].0;
+    let kind = dirt::out_of_scope_collection(layout, dice)
+        .unwrap_or_else(|| term(layout, dice, draws(7), "collectionKind", kind(dice)));
     let facts = Facts {
         id: FIRST_ID + row,
-        name: dirt::title(layout, dice, name(layout, row)),
-        parent: (parent > 0).then(|| FIRST_ID + u64::from(parent) - 1),
+        name: dirt::name::title(layout, dice, name(layout, row)),
+        parent: parent_of(layout, dice, row),
         kind,
         object: layout.object_id(Owner::Collection(row)),
         items: layout.items.count(row),
@@ -35,16 +39,39 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     write(layout, dice, facts, out);
 }
 
+/// The reference to the parent. D24: in 0.1 % to itself, to a child of its own, or to nothing.
+fn parent_of(layout: &Layout, dice: Dice, row: u64) -> Value {
+    let parent = |row: u64| layout.collections.get(index(row)).map_or(0, |place| u64::from(place.0));
+    let k = dirt::draws(4);
+    if dice.chance(k, layout.dirty(1_000)) {
+        let child = if parent(row + 1) == row + 1 { row + 1 } else { row };
+        return match dice.below(k + 1, 3) {
+            0 => dirt::missing(NOWHERE + row),
+            1 => knot(FIRST_ID + row),
+            _ => knot(FIRST_ID + child),
+        };
+    }
+    match parent(row) {
+        0 => Value::Null,
+        parent => Value::id(FIRST_ID + parent - 1),
+    }
+}
+
+/// D24: a reference that closes a circle of parents.
+pub fn knot(parent: u64) -> Value {
+    Told::kept("D24", Value::id(parent), serde_json::Value::Null).disposed(Disposition::Warned).into()
+}
+
 /// What differs between generated collections and fixtures.
 pub struct Facts {
     /// The id.
     pub id: u64,
     /// The name.
     pub name: Value,
-    /// The id of the parent.
-    pub parent: Option<u64>,
+    /// The reference to the parent.
+    pub parent: Value,
     /// `collection_kind`.
-    pub kind: &'static str,
+    pub kind: Value,
     /// The metadata object's id.
     pub object: Option<u64>,
     /// How many items it has.
@@ -60,26 +87,62 @@ fn kind(dice: Dice) -> &'static str {
 /// The columns of `asset_collection`.
 pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
     let created = dice.past(4);
+    let before = facts.id.checked_sub(FIRST_ID + 1).map(|row| layout.dice(TABLE, row).uuid(6));
     out.extend([
         Value::id(facts.id),
-        text(dice.uuid(6)),
+        dirt::identity::uuid(layout, dice, draws(1), dice.uuid(6), before),
         facts.name,
-        optional(dice.chance(8, 180_000), || text(words::sentences(dice, 30, 3))),
-        facts.parent.map_or(Value::Null, Value::id),
-        Value::id(layout.user(dice, 9)),
+        optional(dice.chance(8, 180_000), || {
+            dirt::text::body(layout, dice, draws(3), words::sentences(dice, 30, 3), true)
+        }),
+        facts.parent,
+        owner(layout, dice, draws(5), layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),
-        label(facts.kind),
+        facts.kind,
         optional(dice.chance(12, 400_000), || text(format!("/collections/{}", facts.id))),
         int(FIRST_ID + dice.below(13, 61)),
         facts.object.map_or(Value::Null, Value::id),
-        Value::id(facts.items),
+        item_count(layout, dice, facts.items),
         optional(dice.chance(14, 350_000), || facts.cover.map_or(Value::Null, Value::id)),
-        optional(dice.chance(15, 300_000), || text(format!("#{:06X}", dice.below(16, 0x0100_0000)))),
+        optional(dice.chance(15, 300_000), || color(layout, dice)),
         Value::Bool(false),
-        text(local(created)),
-        text(local(dice.later(17, created))),
-        optional(dice.chance(18, 40_000), || text(instant(FIRST_DAY + 86_400 * dice.below(19, 8000)))),
+        dirt::date::audit(layout, dice, draws(15), created),
+        dirt::date::changed(layout, dice, dirt::draws(16), (created, dice.later(17, created))),
+        expires_at(layout, dice),
     ]);
+}
+
+/// The number of items as the source keeps it, stale in 12 %: nobody reads it.
+fn item_count(layout: &Layout, dice: Dice, items: u64) -> Value {
+    let k = dirt::draws(11);
+    let stale = !dice.is_fixture() && dice.chance(k, layout.dirty(120_000));
+    Value::id(if stale { items + 1 + dice.below(k + 1, 40) } else { items })
+}
+
+/// A colour; where there is dirt a third in the short form or in lower case.
+fn color(layout: &Layout, dice: Dice) -> Value {
+    let k = dirt::draws(13);
+    let number = dice.below(16, 0x0100_0000);
+    if dice.is_fixture() || !dice.chance(k, layout.dirty(330_000)) {
+        return text(format!("#{number:06X}"));
+    }
+    if dice.chance(k + 1, 500_000) {
+        return Told::clean(format!("#{number:06x}"), format!("#{number:06X}")).into();
+    }
+    let [red, green, blue] = [16, 8, 0].map(|shift| number >> shift & 0xF);
+    Told::clean(format!("#{red:x}{green:x}{blue:x}"), format!("#{red:X}{red:X}{green:X}{green:X}{blue:X}{blue:X}"))
+        .into()
+}
+
+/// Until when a collection is kept: 4 % have a day, past ones among them (D58), D47: 2 % have no end.
+fn expires_at(layout: &Layout, dice: Dice) -> Value {
+    let k = dirt::draws(17);
+    if !dice.is_fixture() && dice.chance(k, layout.dirty(20_000)) {
+        return dirt::date::open(dice.below(k + 1, 8) > 0);
+    }
+    optional(dice.chance(18, 40_000), || {
+        dirt::date::open_end(layout, dice, k + 2, 0, FIRST_DAY + 86_400 * dice.below(19, 8000))
+    })
 }
 
 /// What a member is.
@@ -120,33 +183,86 @@ fn member(layout: &Layout, collection: u64, k: u64) -> Member {
     }
 }
 
+/// The columns of the references of an item, from `asset_id` on.
+const CLASSES: [&str; 5] = ["AssetMaster", "Timeline", "Clip", "Project", "AssetCollection"];
+
+impl Member {
+    /// The place of the column and the id in it.
+    fn target(self) -> (usize, u64) {
+        let (column, row) = match self {
+            Self::Asset(row) => (0, row),
+            Self::Timeline(row) => (1, row),
+            Self::Clip(row) => (2, row),
+            Self::Project(row) => (3, row),
+            Self::Collection(row) => (4, row),
+        };
+        (column, FIRST_ID + row)
+    }
+}
+
 /// A row of `asset_collection_item`.
 pub fn item(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let (collection, k) = layout.items.parent(row);
     let dice = layout.dice(ITEMS, row);
-    let (class, column, target) = match member(layout, collection, k) {
-        Member::Asset(row) => ("AssetMaster", 0, row),
-        Member::Timeline(row) => ("Timeline", 1, row),
-        Member::Clip(row) => ("Clip", 2, row),
-        Member::Project(row) => ("Project", 3, row),
-        Member::Collection(row) => ("AssetCollection", 4, row),
-    };
-    write_item(layout, (FIRST_ID + row, FIRST_ID + collection), class, (column, FIRST_ID + target), k, dice, out);
+    let at = dirt::draws(2);
+    // D31: 1.9 % are the member before them once more, 0.7 % point to nothing.
+    let twice = k > 0 && dice.chance(at, layout.dirty(19_000));
+    let (column, id) = member(layout, collection, if twice { k - 1 } else { k }).target();
+    let mut item = Item::of(column, Value::id(id), k);
+    if dice.chance(at + 1, layout.dirty(7_000)) {
+        item = Item::of(column, dirt::missing(NOWHERE + id), k);
+    } else if dice.chance(at + 2, layout.dirty(3_000)) {
+        item = Item::misfiled(dice.below(at + 3, 3), column, id, k);
+    }
+    // Ties and gaps in the order; the id decides.
+    if dice.chance(at + 4, layout.dirty(20_000)) {
+        item.order = if dice.chance(at + 5, 100_000) { Value::Null } else { Value::id(k / 3) };
+    }
+    write_item(layout, (FIRST_ID + row, FIRST_ID + collection), item, dice, out);
 }
 
-/// The columns of `asset_collection_item`; the target's column counts from `asset_id`.
-pub fn write_item(
-    layout: &Layout,
-    ids: (u64, u64),
-    class: &'static str,
-    target: (usize, u64),
-    order: u64,
-    dice: Dice,
-    out: &mut Vec<Value>,
-) {
-    out.extend([Value::id(ids.0), Value::id(ids.1), label(class)]);
-    out.extend((0..5).map(|column| optional(column == target.0, || Value::id(target.1))));
-    out.extend([Value::id(order), Value::id(layout.user(dice, 0)), text(local(NOW - 1 - dice.below(1, 300_000_000)))]);
+/// What an item of a collection names.
+#[derive(Debug)]
+pub struct Item {
+    /// `member_class`.
+    pub class: Value,
+    /// The columns of references, from `asset_id` on: asset, timeline, clip, project, collection.
+    pub targets: [Value; 5],
+    /// `sort_order`.
+    pub order: Value,
+}
+
+impl Item {
+    /// An item in order: its class is that of the column which is filled.
+    pub fn of(column: usize, id: Value, order: u64) -> Self {
+        let mut targets = [const { Value::Null }; 5];
+        targets[column] = id;
+        Self { class: label(CLASSES[column]), targets, order: Value::id(order) }
+    }
+
+    /// D57: 0 another class than the column's (the column counts), 1 no column filled, 2 two.
+    pub fn misfiled(number: u64, column: usize, id: u64, order: u64) -> Self {
+        let mut item = Self::of(column, Value::id(id), order);
+        let other = (column + 1) % 5;
+        match number {
+            0 => item.class = Told::warned("D57", CLASSES[other], CLASSES[column], "MEMBER_CLASS_MISMATCH").into(),
+            1 => item.targets[column] = misfiled(Value::Null),
+            _ => item.targets[other] = misfiled(Value::id(id)),
+        }
+        item
+    }
+}
+
+fn misfiled(raw: Value) -> Value {
+    Told::kept("D57", raw, serde_json::Value::Null).and("BAD_MEMBERSHIP").disposed(Disposition::Skipped).into()
+}
+
+/// The columns of `asset_collection_item`; `ids` are those of the item and its collection.
+pub fn write_item(layout: &Layout, ids: (u64, u64), item: Item, dice: Dice, out: &mut Vec<Value>) {
+    out.extend([Value::id(ids.0), Value::id(ids.1), item.class]);
+    out.extend(item.targets);
+    let added = local(NOW - 1 - dice.below(1, 300_000_000));
+    out.extend([item.order, Value::id(layout.user(dice, 0)), text(added)]);
 }
 
 #[cfg(test)]

@@ -19,12 +19,19 @@ const DAY: u64 = 86_400;
 #[derive(Debug, Clone, Copy)]
 pub struct Dice {
     state: u64,
+    fixture: bool,
 }
 
 impl Dice {
     /// The numbers of a row of the table with this number (section 12 of the specification).
     pub fn new(seed: u64, table: u32, row: u64) -> Self {
-        Self { state: random::row_state(seed, table, row) }
+        Self { state: random::row_state(seed, table, row), fixture: row > u64::MAX - super::layout::FIRST_ID }
+    }
+
+    /// Whether these are a fixture's numbers (its id less the first generated one, below zero): a fixture is dirty by
+    /// design only, never by chance.
+    pub fn is_fixture(self) -> bool {
+        self.fixture
     }
 
     /// Draw `k`.

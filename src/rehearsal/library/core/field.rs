@@ -2,14 +2,19 @@
 
 use std::cell::RefCell;
 
+use super::super::Told;
 use super::asset::{Asset, Role};
-use super::dice::{Dice, NOW, date, index, local};
-use super::layout::{ASSET, FIRST_ID, Layout, METADATA, NOWHERE, Owner, walk};
+use super::dice::{Dice, FIRST_DAY, NOW, date, index, local};
+use super::dirt::code::{disagreeing, eidr, house_code};
+use super::dirt::date::Wanted;
+use super::dirt::media::{self as soiled, Soil};
+use super::held::{self, EMPTY, Fact, Held, Ids, finish, position, soil};
+use super::layout::{FIRST_ID, Layout, METADATA, NOWHERE, Owner, walk};
 use super::media::{Video, format_of, image_size};
 use super::property::{FIELDS, Field, On, Type};
 use super::spread::Kind;
-use super::title::Title;
-use super::{Value, dirt, int, label, promo, text, vocabulary, words};
+use super::title::{Place, Title};
+use super::{Value, custom, dirt, int, label, promo, text, vocabulary, words};
 
 /// Fields of clients' own, 61 to 232 without 204.
 pub const CUSTOM: u32 = 171;
@@ -32,6 +37,9 @@ struct Slot {
     text: u64,
 }
 
+/// Fields for one value that have two now and then (D26); the second is another object's.
+const DOUBLED: [u16; 11] = [2, 9, 10, 11, 12, 23, 24, 27, 29, 38, 46];
+
 impl Subject {
     fn of(layout: &Layout, owner: Owner, object: u64) -> Self {
         let dice = layout.dice(METADATA, object);
@@ -49,6 +57,23 @@ impl Subject {
         };
         let title = asset.map_or_else(|| Title::of(layout, own()), |asset| asset.title);
         Self { owner, dice, asset, title }
+    }
+
+    /// Whose value the second of a field for one value is: another title's, drawn anew.
+    fn other(&self, layout: &Layout) -> Self {
+        let dice = layout.dice(METADATA, self.dice.draw(904));
+        let title = Title::of(layout, FIRST_ID + dice.below(1, layout.titles.titles));
+        Self { owner: self.owner, dice, asset: self.asset, title }
+    }
+
+    /// The source of its asset.
+    fn source(&self) -> Option<u64> {
+        self.asset.map(|asset| asset.source())
+    }
+
+    /// Whether its dates begin with the day: those of the European office (source 12).
+    fn day_first(&self) -> bool {
+        self.source() == Some(12)
     }
 
     fn kind(&self) -> Option<Kind> {
@@ -93,6 +118,11 @@ impl Subject {
         }
         match field.id {
             5 if matches!(self.owner, Owner::FixtureAsset(31)) => 12_000,
+            id if DOUBLED.contains(&id) => {
+                1 + u64::from(
+                    !self.dice.is_fixture() && self.dice.chance(dirt::draws(id.into()) + 29, layout.dirty(10_000)),
+                )
+            }
             _ if !field.multiple => 1,
             5 => 1 + self.dice.below(500, 6),
             6 => 1 + self.dice.below(501, 3),
@@ -179,7 +209,7 @@ pub fn value_row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
                 (subject.dice.zipf(902, u64::from(CUSTOM)) + (k - slots.len() as u64) * step) % u64::from(CUSTOM);
             let field = 61 + place + u64::from(place >= 143);
             let parent = if dirt::orphan(layout, dice, 8_000) { NOWHERE + object } else { FIRST_ID + object };
-            custom(layout, field, (id, parent), dice, out);
+            custom::write(layout, Ids { value: id, object: parent, field }, dice, out);
         }
     }
 }
@@ -195,160 +225,206 @@ pub fn fixture_rows(layout: &Layout, id: u64, first: u64) -> (Vec<Vec<Value>>, V
         write(layout, &subject, slot, (value, id, first + slot.text), layout.dice(18, value), &mut row);
         values.push(row);
         if slot.field.kind == Type::Text {
-            texts.push(vec![Value::id(first + slot.text), text(long_text(&subject, slot.field)), label("text/plain")]);
+            let body = body(layout, &subject, slot);
+            texts.push(vec![Value::id(first + slot.text), body, label("text/plain")]);
         }
     }
     (values, texts)
 }
 
-/// The columns of a value row that hold values, in table order.
-#[derive(Debug)]
-struct Held {
-    string: Value,
-    text: Value,
-    long: Value,
-    double: Value,
-    decimal: Value,
-    boolean: Value,
-    date: Value,
-    picklist: Value,
-    path: Value,
-}
-
-const EMPTY: Held = Held {
-    string: Value::Null,
-    text: Value::Null,
-    long: Value::Null,
-    double: Value::Null,
-    decimal: Value::Null,
-    boolean: Value::Null,
-    date: Value::Null,
-    picklist: Value::Null,
-    path: Value::Null,
-};
-
-fn finish(ids: (u64, u64), field: u64, position: u64, held: Held, dice: Dice, layout: &Layout, out: &mut Vec<Value>) {
-    out.extend([Value::id(ids.0), Value::id(ids.1), Value::id(field), Value::id(position)]);
-    let Held { string, text: long_text, long, double, decimal, boolean, date, picklist, path } = held;
-    out.extend([string, long_text, long, double, decimal, boolean, date, picklist, path]);
-    let language = if dice.chance(0, 100_000) { label("en") } else { Value::Null };
-    out.extend([language, text(local(dice.past(1))), Value::id(layout.user(dice, 3))]);
-}
-
 fn write(layout: &Layout, subject: &Subject, slot: &Slot, ids: (u64, u64, u64), dice: Dice, out: &mut Vec<Value>) {
     let field = slot.field;
-    let content = content(layout, subject, field.id, slot.position);
-    let held = match field.kind {
-        Type::Text => Held { text: Value::id(ids.2), ..EMPTY },
-        Type::Picklist => Held { picklist: content, ..EMPTY },
-        Type::Integer => Held { long: content, ..EMPTY },
-        Type::Boolean => Held { boolean: content, ..EMPTY },
-        Type::Date | Type::DateTime => Held { date: content, ..EMPTY },
-        Type::Decimal => Held { decimal: content, ..EMPTY },
-        _ => Held { string: content, ..EMPTY },
+    let other;
+    let subject = if slot.position > 0 && !field.multiple {
+        other = subject.other(layout);
+        &other
+    } else {
+        subject
     };
-    finish((ids.0, ids.1), field.id.into(), slot.position, held, dice, layout, out);
+    let fact = fact(layout, subject, field.id, slot.position);
+    let held = match (field.kind, fact) {
+        (Type::Text, _) => Held { text: Value::id(ids.2), ..EMPTY },
+        (_, Some(Fact::Term(list, term))) => picked(layout, subject, slot, list, term),
+        (kind, _) => {
+            let content = content(layout, subject, field.id, slot.position);
+            Held::typed(kind, written(layout, subject, slot, content))
+        }
+    };
+    let held = soil(layout, subject.dice, field, fact, subject.day_first(), slot.position, held);
+    let place = position(layout, subject.dice, field, slot.position);
+    finish(Ids { value: ids.0, object: ids.1, field: field.id.into() }, place, held, dice, layout, out);
 }
 
-fn picked(list: &str, place: u64) -> Value {
-    vocabulary::value_id(list, place).map_or(Value::Null, Value::id)
+/// The draws for the dirt of a value of this field, from [`held::draws`] on: text in lines, lists, dates and numbers
+/// that are kept as text.
+fn written(layout: &Layout, subject: &Subject, slot: &Slot, clean: Value) -> Value {
+    let (field, dice, k) = (slot.field, subject.dice, held::draws(slot.field, slot.position));
+    if dice.is_fixture() || layout.dirt == 0.0 {
+        return clean;
+    }
+    match field.id {
+        12 => dirt::number::episode(layout, dice, k, series_place(subject).episode),
+        25 => {
+            let moment = NOW - 86_400 * dice.below(600, 3000) + slot.position * 86_400 * 365;
+            dirt::date::text_date(layout, dice, k, moment, Wanted::Date, subject.day_first())
+        }
+        5 | 6 | 31 | 33 | 35 if dice.chance(k + 13, layout.dirty(120_000)) => {
+            let people = field.id > 6;
+            let more = |place: u64| match people {
+                true if place.is_multiple_of(3) => format!("Null, {}", words::person(place % 4096)),
+                true => words::person(place % 4096),
+                false => words::keyword(place % 12_000),
+            };
+            let first = clean.text().unwrap_or_default();
+            let choice = dice.draw(k + 14);
+            let items = [first.clone(), more(choice >> 8), first.to_uppercase(), more(choice >> 24)];
+            dirt::text::list(choice, &items[..2 + index(choice >> 40) % 3], people).into()
+        }
+        5 | 6 | 9 | 10 | 27 | 29 | 31 | 33 | 35 | 45 => {
+            // A placeholder among several values is no value, and no warning either.
+            let style = dirt::text::Style { title: field.multiple, ..dirt::text::Style::default() };
+            dirt::text::from(layout, dice, k, subject.source(), clean.text().unwrap_or_default(), style)
+        }
+        _ => clean,
+    }
 }
 
-fn named(list: &str, value: &str) -> Value {
-    vocabulary::value_named(list, value).map_or(Value::Null, Value::id)
+/// A picklist's value: the reference to it, whose row holds a spelling of the term, or a text beside a lost one.
+fn picked(layout: &Layout, subject: &Subject, slot: &Slot, list: &'static str, term: &'static str) -> Held {
+    let k = held::draws(slot.field, slot.position);
+    let reference = dirt::term::picked(layout, subject.dice, k, list, term);
+    let (picklist, string) = dirt::term::held(layout, subject.dice, k + 4, reference);
+    Held { picklist, string, ..EMPTY }
 }
 
-fn midnight(moment: u64) -> Value {
-    text(format!("{} 00:00:00", date(moment)))
-}
-
-/// The value of a field (for picklists the id of the value).
-fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Value {
+/// The vocabulary and the place in it that a field's value has.
+fn place_of(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Option<(&'static str, u64)> {
     let dice = subject.dice;
     let title = &subject.title;
     // Facts that columns of the asset tell too are drawn where those are drawn.
     let facts = subject.asset.map_or(dice, |asset| asset.dice);
-    let person = |k: u64| text(words::person(dice.below(k, 4096).wrapping_add(position * 331) % 4096));
+    let named = |list, value: &str| vocabulary::place_of(list, value).map(|place| (list, place));
+    Some(match field {
+        7 => return named("titleClass", title.class()),
+        26 => ("licenseTerritory", walk(dice, 602, position, vocabulary::TERRITORIES)),
+        32 => ("genres", title.genres().get(index(position)).copied().unwrap_or(0)),
+        36 => ("studio", title.studio()),
+        37 => ("rating", title.rating()),
+        44 => ("network", vocabulary::network(facts, 1014) as u64),
+        48 => ("approvalStatus", subject.asset.map_or(2, |asset| asset.approval() as u64)),
+        49 => ("language", facts.zipf(2020, vocabulary::LANGUAGES.len() as u64)),
+        51 => ("status", dice.below(645, 5)),
+        _ => {
+            let asset = subject.asset?;
+            match field {
+                8 => {
+                    let promo = matches!(asset.role, Role::Promo | Role::DerivedPromo);
+                    let other = [0, 1, 3, 4, 5, 6][index(dice.below(650, 6))];
+                    ("contentType", if promo { 2 } else { other })
+                }
+                14 => return named("assetFormat", format_of(layout, &asset).picklist),
+                15 => ("endpointImageDetail", asset.detail.unwrap_or(0) as u64),
+                16 => return named("videoResolution", Video::of(layout, &asset).size.label),
+                18 => return named("aspectRatio", subject.ratio(layout)?),
+                19 => return named("videoScanType", Video::of(layout, &asset).scan),
+                22 => ("closedCaptionInfo", Video::of(layout, &asset).captions as u64),
+                _ => return None,
+            }
+        }
+    })
+}
+
+/// The moment of a date field.
+fn moment(subject: &Subject, field: u16) -> Option<u64> {
+    let dice = subject.dice;
     let live = NOW - 86_400 * dice.below(600, 3000);
-    let place = title.place.unwrap_or(super::title::Place { series: 0, season: 1, episode: 1 });
+    Some(match field {
+        23 | 58 => live,
+        24 => live + 86_400 * (30 + dice.below(601, 900)),
+        42 => FIRST_DAY + dice.below(642, NOW - FIRST_DAY),
+        47 => subject.asset.map_or(NOW + 86_400 * 90, |asset| asset.rights_expire()),
+        _ => return None,
+    })
+}
+
+fn truth(subject: &Subject, field: u16) -> bool {
+    subject.dice.chance(606 + u64::from(field), 400_000)
+}
+
+/// The place in a series; where there is none, the first one.
+fn series_place(subject: &Subject) -> Place {
+    subject.title.place.unwrap_or(Place { series: 0, season: 1, episode: 1 })
+}
+
+/// What a typed value is, for a text that stands in for it.
+fn fact(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Option<Fact> {
+    Some(match field {
+        11 => Fact::Number(series_place(subject).season),
+        13 => Fact::Number(series_place(subject).episode),
+        20 | 30 => Fact::Truth(truth(subject, field)),
+        38 => Fact::Number(subject.title.year()),
+        23 | 24 | 42 | 47 => Fact::Moment(moment(subject, field)?),
+        _ => {
+            let (list, place) = place_of(layout, subject, field, position)?;
+            Fact::Term(list, vocabulary::term_at(list, place))
+        }
+    })
+}
+
+/// The value of a field in the column of its type (for picklists the id of the value).
+fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Value {
+    let dice = subject.dice;
+    let title = &subject.title;
+    let person = |k: u64| text(words::person(dice.below(k, 4096).wrapping_add(position * 331) % 4096));
     match field {
         1 => subject_title(layout, subject),
         5 | 6 => {
             text(words::keyword(walk(dice, 610 + u64::from(field), position, 61_000.min(layout.keywords.max(12_000)))))
         }
-        7 => named("titleClass", title.class()),
         9 => text(title.series().map_or_else(|| title.name(), |series| series.0)),
         10 => text(title.series().map_or_else(|| "SER00000".to_owned(), |series| series.1)),
-        11 => int(place.season),
-        12 => text(place.episode.to_string()),
-        13 => int(place.episode),
-        17 | 204 | 377 => text(title.house_code()),
-        23 => midnight(live),
-        24 => midnight(live + 86_400 * (30 + dice.below(601, 900))),
-        25 => text(date(live + position * 86_400 * 365)),
-        26 => picked("licenseTerritory", walk(dice, 602, position, vocabulary::TERRITORIES)),
+        11 => int(series_place(subject).season),
+        12 => text(series_place(subject).episode.to_string()),
+        13 => int(series_place(subject).episode),
+        17 | 204 | 377 => disagreeing(layout, dice, dirt::draws(field.into()) + 3, title.id)
+            .unwrap_or_else(|| house_code(layout, dice, dirt::draws(field.into()), title.house_code())),
+        23 | 24 | 47 | 58 => moment(subject, field).map_or(Value::Null, day),
+        25 => text(date(NOW - 86_400 * dice.below(600, 3000) + position * 86_400 * 365)),
         27 => text(format!("OID-{:08}", dice.below(603, 100_000_000))),
         28 => int(200_000 + dice.below(604, 5_200)),
         29 => label(words::place(dice, 605)),
-        20 | 30 => Value::Bool(dice.chance(606 + u64::from(field), 400_000)),
+        20 | 30 => Value::Bool(truth(subject, field)),
         31 => title.cast().get(index(position)).map_or(Value::Null, |name| text(name.clone())),
-        32 => picked("genres", title.genres().get(index(position)).copied().unwrap_or(0)),
         33 => text(title.director()),
         34 => person(640),
         35 => person(641),
-        36 => picked("studio", title.studio()),
-        37 => picked("rating", title.rating()),
         38 => int(title.year()),
-        40 => text(title.eidr()),
-        42 => text(local(FIRST_DAY_OF_AIR + dice.below(642, NOW - FIRST_DAY_OF_AIR))),
-        44 => picked("network", vocabulary::network(facts, 1014) as u64),
-        45 => text(promo::campaign_name(facts.zipf(1021, layout.campaigns))),
-        47 => midnight(subject.asset.map_or(NOW + 86_400 * 90, |asset| asset.rights_expire())),
-        48 => picked("approvalStatus", subject.asset.map_or(2, |asset| asset.approval() as u64)),
-        49 => picked("language", facts_language(subject)),
+        40 => eidr(layout, dice, dirt::draws(40), title.eidr(), dirt::code::EIDR_FORMS),
+        42 => moment(subject, field).map_or(Value::Null, |at| Told::clean(local(at), date(at)).into()),
+        45 => text(promo::campaign_name(subject.asset.map_or(dice, |asset| asset.dice).zipf(1021, layout.campaigns))),
         50 => text(format!("{}.{:02}", dice.below(643, 500_000), dice.below(644, 100))),
-        51 => picked("status", dice.below(645, 5)),
         52..=54 => label(words::place(dice, 646)),
-        58 => midnight(live),
         60 => text(format!("A{:03}", dice.below(647, 400))),
         55..=59 => person(648),
         _ => technical(layout, subject, field),
     }
 }
 
-const FIRST_DAY_OF_AIR: u64 = super::dice::FIRST_DAY;
-
-fn facts_language(subject: &Subject) -> u64 {
-    let dice = subject.asset.map_or(subject.dice, |asset| asset.dice);
-    dice.zipf(2020, vocabulary::LANGUAGES.len() as u64)
+/// A day, in a column of moments without a zone.
+pub fn day(moment: u64) -> Value {
+    Told::clean(format!("{} 00:00:00", date(moment)), date(moment)).into()
 }
 
 /// Fields that say what the files say.
 fn technical(layout: &Layout, subject: &Subject, field: u16) -> Value {
     let Some(asset) = subject.asset else { return Value::Null };
-    match field {
-        14 => return named("assetFormat", format_of(layout, &asset).picklist),
-        15 => return picked("endpointImageDetail", asset.detail.unwrap_or(0) as u64),
-        18 => return subject.ratio(layout).map_or(Value::Null, |ratio| named("aspectRatio", ratio)),
-        8 => {
-            let promo = matches!(asset.role, Role::Promo | Role::DerivedPromo);
-            let other = [0, 1, 3, 4, 5, 6][index(subject.dice.below(650, 6))];
-            return picked("contentType", if promo { 2 } else { other });
-        }
-        _ => {}
-    }
     let video = Video::of(layout, &asset);
+    let soil = Soil::new(layout, subject.dice, dirt::draws(u64::from(field)), !asset.is_fixture());
     match field {
-        16 => named("videoResolution", video.size.label),
-        19 => named("videoScanType", video.scan),
         21 => label(video.audio),
-        22 => picked("closedCaptionInfo", video.captions as u64),
-        39 => {
-            let (second, milli) = (video.millis / 1000, video.millis % 1000);
-            text(format!("{:02}:{:02}:{:02}.{milli:03}", second / 3600, second / 60 % 60, second % 60))
-        }
-        41 => text(video.timecode(video.frames * 9 / 10)),
-        43 => text(promo::length_text(video.spot)),
+        39 => soiled::seconds(soil, 3, video.length()),
+        41 => soiled::timecode(soil, video.count(video.frames * 9 / 10), video.rate),
+        43 => soiled::spot(soil, video.spot),
         _ => Value::Null,
     }
 }
@@ -357,123 +433,46 @@ fn subject_title(layout: &Layout, subject: &Subject) -> Value {
     match (subject.asset, subject.owner) {
         (Some(asset), _) if asset.is_fixture() => text(asset.name()),
         (Some(asset), _) if matches!(asset.role, Role::DerivedPromo | Role::DerivedDeliverable) => text(asset.name()),
-        (Some(asset), _) => dirt::title(layout, subject.dice, asset.name()),
+        (Some(asset), _) => dirt::name::of_asset(layout, subject.dice, &asset, asset.name()),
         (None, Owner::Collection(row)) => text(super::collection::name(layout, row)),
         (None, Owner::Project(row)) => text(super::project::name(layout, row)),
         _ => text(subject.title.name()),
     }
 }
 
-/// A value of a client's own field: by its type, one form each.
-fn custom(layout: &Layout, field: u64, ids: (u64, u64), dice: Dice, out: &mut Vec<Value>) {
-    let held = match super::property::custom_type(field) {
-        Type::String => Held { string: text(format!("{} {}", words::keyword(dice.below(10, 400)), field)), ..EMPTY },
-        Type::Text => Held { string: text(words::sentences(dice, 11, 3)), ..EMPTY },
-        Type::Integer => Held { long: int(dice.below(20, 5_000)), ..EMPTY },
-        Type::Double => Held { double: text(format!("{}.5", dice.below(20, 5_000))), ..EMPTY },
-        Type::Decimal => {
-            Held { decimal: text(format!("{}.{:04}", dice.below(20, 90_000), dice.below(21, 10_000))), ..EMPTY }
-        }
-        Type::Boolean => Held { boolean: Value::Bool(dice.chance(20, 500_000)), ..EMPTY },
-        Type::Date => Held { date: midnight(dice.past(20)), ..EMPTY },
-        Type::DateTime => Held { date: text(local(dice.past(20))), ..EMPTY },
-        Type::Picklist => Held { picklist: Value::id(vocabulary::custom(field, dice.below(20, 3)).1), ..EMPTY },
-        Type::Hierarchy => {
-            let list = format!("{{{},{}}}", FIRST_ID + dice.below(20, 20), FIRST_ID + 20 + dice.below(21, 60));
-            Held { path: text(list), ..EMPTY }
-        }
-        Type::Tags => Held { string: text(words::keyword(dice.zipf(20, 600))), ..EMPTY },
-        Type::User => Held { long: Value::id(layout.user(dice, 20)), ..EMPTY },
-    };
-    finish(ids, field, 0, held, dice, layout, out);
-}
-
 /// A row of `metadata_property_text`: the text a value refers to, or one that none refers to.
 pub fn text_row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let texts = &layout.values().1;
-    let body = if row < texts.total() {
+    let long = if row < texts.total() {
         let (object, number) = texts.parent(row);
         let made = subject(layout, object);
         let slot = made.1.iter().find(|slot| slot.field.kind == Type::Text && slot.text == number);
-        slot.map_or_else(String::new, |slot| long_text(&made.0, slot.field))
+        slot.map_or(Value::Null, |slot| body(layout, &made.0, slot))
     } else {
-        words::sentences(layout.dice(19, row), 0, 6)
+        text(words::sentences(layout.dice(19, row), 0, 6))
     };
-    out.extend([Value::id(FIRST_ID + row), text(body), label("text/plain")]);
+    out.extend([Value::id(FIRST_ID + row), long, label("text/plain")]);
 }
 
-fn long_text(subject: &Subject, field: &Field) -> String {
-    let k = 700 + u64::from(field.id) * 16;
-    match field.id {
+/// The text of a value of a text field.
+fn body(layout: &Layout, subject: &Subject, slot: &Slot) -> Value {
+    let other;
+    let subject = if slot.position > 0 {
+        other = subject.other(layout);
+        &other
+    } else {
+        subject
+    };
+    let k = 700 + u64::from(slot.field.id) * 16;
+    let clean = match slot.field.id {
         3 | 46 => words::body(subject.dice, k + 1, 100 << subject.dice.below(k, 6)),
         _ => words::sentences(subject.dice, k, 4),
+    };
+    let dice = subject.dice;
+    let draws = held::draws(slot.field, slot.position);
+    if matches!(slot.field.id, 3 | 46) && !dice.is_fixture() && dice.chance(draws + 13, layout.dirty(200)) {
+        return dirt::text::long(&clean, dice.pick(draws + 14, &[70_000, 300_000, 1 << 20])).into();
     }
-}
-
-/// A row of `metadata`.
-pub fn object_row(layout: &Layout, object: u64, out: &mut Vec<Value>) {
-    let owner = layout.owner(object);
-    let dice = layout.dice(METADATA, object);
-    let (class, owner_id) = match owner {
-        Owner::Asset(row) => ("AssetMaster", FIRST_ID + row),
-        Owner::Clip(row) => ("Clip", FIRST_ID + row),
-        Owner::Timeline(row) => ("Timeline", FIRST_ID + row),
-        Owner::Collection(row) => ("AssetCollection", FIRST_ID + row),
-        Owner::Project(row) => ("Project", FIRST_ID + row),
-        Owner::Version(row) => ("AssetVersion", FIRST_ID + row),
-        Owner::FixtureAsset(id) => ("AssetMaster", id),
-    };
-    // Only versions' objects lose their owner, so that no candidate loses its metadata.
-    let lost = class == "AssetVersion" && dirt::orphan(layout, dice, 18_000);
-    let categories = match owner {
-        Owner::Asset(row) if dice.chance(803, 700_000) => {
-            let ids = super::keyword::category_ids(layout, &Asset::row(layout, row));
-            text(format!("{{{}}}", ids.join(",")))
-        }
-        _ => Value::Null,
-    };
-    let (created, updated) = match owner {
-        Owner::Asset(row) => Asset::row(layout, row).dates(),
-        _ => (layout.dice(ASSET, object).past(1016), NOW - 86_400),
-    };
-    write_object(
-        layout,
-        class,
-        (FIRST_ID + object, if lost { NOWHERE + object } else { owner_id }),
-        (created, updated),
-        categories,
-        out,
-    );
-}
-
-/// The columns of `metadata`.
-pub fn write_object(
-    layout: &Layout,
-    class: &'static str,
-    ids: (u64, u64),
-    dates: (u64, u64),
-    categories: Value,
-    out: &mut Vec<Value>,
-) {
-    let dice = layout.dice(METADATA, ids.0.wrapping_sub(FIRST_ID));
-    let blob = dice.chance(804, 110_000).then(|| {
-        format!(
-            "{{\"oldId\":{},\"keywords\":[\"{}\"],\"revision\":{}}}",
-            ids.0,
-            words::keyword(dice.below(805, 300)),
-            dice.below(806, 9)
-        )
-    });
-    out.extend([
-        Value::id(ids.0),
-        text(dice.uuid(800)),
-        label(class),
-        Value::id(ids.1),
-        categories,
-        int(dice.below(802, 12)),
-        blob.map_or(Value::Null, text),
-        text(local(dates.0)),
-        text(local(dates.1)),
-        Value::id(layout.user(dice, 807)),
-    ]);
+    let style = dirt::text::Style { lines: true, html: true, title: false };
+    dirt::text::from(layout, dice, draws, subject.source(), clean, style)
 }

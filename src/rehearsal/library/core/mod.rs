@@ -7,14 +7,17 @@
 mod asset;
 mod collection;
 mod content;
+mod custom;
 mod deliverable;
 mod dice;
 mod dirt;
 mod field;
 mod fixture;
+mod held;
 mod keyword;
 mod layout;
 mod media;
+mod metadata;
 mod project;
 mod promo;
 mod property;
@@ -30,8 +33,9 @@ use std::sync::OnceLock;
 use self::asset::Asset;
 use self::content::Content;
 use self::layout::{FIRST_ID, Layout};
+pub use self::property::typed_column;
 use self::spread::Kind;
-use super::{Library, TableSpec, Value};
+use super::{Library, TableSpec, Told, Value};
 
 /// What the core tables keep of a library, built on first use.
 #[derive(Debug, Default)]
@@ -252,7 +256,7 @@ fn raw_report(layout: &Layout, row: u64, out: &mut Vec<Value>) {
 fn field_row(layout: &Layout, table: &TableSpec, row: u64, out: &mut Vec<Value>) -> bool {
     let dice = layout.dice(table.number, row);
     match table.name {
-        "metadata" => field::object_row(layout, row, out),
+        "metadata" => metadata::object_row(layout, row, out),
         "metadata_property" => property::row(row, out),
         "metadata_property_value" => field::value_row(layout, row, out),
         "metadata_property_text" => field::text_row(layout, row, out),
@@ -279,7 +283,7 @@ fn business_row(layout: &Layout, table: &TableSpec, row: u64, out: &mut Vec<Valu
         "project_asset" => project::asset(layout, row, out),
         "promo" => promo::row(layout, row, out),
         "promo_air_date" => promo::air_date(layout, row, out),
-        "promo_campaign" => promo::campaign(row, dice, out),
+        "promo_campaign" => promo::campaign(layout, row, dice, out),
         "deliverable" => deliverable::row(layout, row, dice, out),
         "deliverable_image" => deliverable::image(layout, row, out),
         "deliverable_image_spec" => vocabulary::spec(row, out),

@@ -169,6 +169,22 @@ pub const FIELDS: [Field; 62] = [
     field(377, "house_code", String, false, 1, All),
 ];
 
+/// The column of `metadata_property_value` that a field's values stand in by its type.
+pub fn typed_column(id: i64) -> &'static str {
+    let known = FIELDS.iter().find(|field| i64::from(field.id) == id);
+    match known.map_or(String, |field| field.kind) {
+        Text => "text_id",
+        Integer | Type::User => "long_value",
+        Type::Double => "double_value",
+        Decimal => "decimal_value",
+        Boolean => "boolean_value",
+        Date | DateTime => "date_value",
+        Picklist => "picklist_value_id",
+        Type::Hierarchy => "hierarchy_path",
+        String | Tags => "string_value",
+    }
+}
+
 /// The type of one of the clients' own fields.
 pub fn custom_type(id: u64) -> Type {
     Type::ALL[super::dice::index(id % 12)]

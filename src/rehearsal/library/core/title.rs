@@ -1,9 +1,13 @@
 //! Titles with their series, seasons and episodes, licence windows and the scheduling system's copy.
 
+use super::super::Told;
 use super::dice::{Dice, FIRST_DAY, date, index, instant, local};
+use super::dirt::code::eidr as eidr_cell;
+use super::dirt::draws;
+use super::dirt::term::{term, terms};
 use super::layout::{FIRST_ID, Layout};
 use super::vocabulary::{GENRES, RATINGS, STUDIOS, TERRITORIES, TITLE_CLASSES};
-use super::{Value, array, int, label, text, words};
+use super::{Value, dirt, int, label, text, words};
 
 const TABLE: u32 = 99;
 
@@ -164,27 +168,60 @@ pub fn row(layout: &Layout, id: u64, out: &mut Vec<Value>) {
     let title = Title::of(layout, id);
     let dice = title.dice;
     let (hour, minute) = (dice.below(16, 3), 5 + dice.below(17, 55));
-    let genres: Vec<String> = title.genres().iter().map(|genre| GENRES[index(*genre)].to_owned()).collect();
+    let genres: Vec<&str> = title.genres().iter().map(|genre| GENRES[index(*genre)]).collect();
     out.extend([
         Value::id(id),
         text(title.house_code()),
-        text(title.name()),
-        label(title.class()),
+        dirt::text::line(layout, dice, draws(2), title.name()),
+        term(layout, dice, draws(3), "titleClass", title.class()),
         int(title.year()),
-        optional(dice, 18, 800_000, || title.synopsis(20, 1)),
+        if dice.chance(18, 800_000) {
+            dirt::text::body(layout, dice, draws(5), title.synopsis(20, 1), true)
+        } else {
+            Value::Null
+        },
         optional(dice, 19, 600_000, || title.synopsis(30, 3)),
         optional(dice, 29, 400_000, || title.synopsis(40, 6)),
         text(format!("{hour:02}:{minute:02}:00")),
-        label(RATINGS[index(title.rating())]),
-        optional(dice, 50, 700_000, || title.eidr()),
-        text(array(&genres)),
-        text(serde_json::json!(title.cast()).to_string()),
+        term(layout, dice, draws(9), "rating", RATINGS[index(title.rating())]),
+        if dice.chance(50, 700_000) { eidr_cell(layout, dice, draws(10), title.eidr(), 4) } else { Value::Null },
+        terms(layout, dice, draws(11), "genres", &genres),
+        cast(layout, dice, &title.cast()),
         title.place.map_or(Value::Null, |place| Value::id(FIRST_ID + place.series)),
         title.place.map_or(Value::Null, |place| text(place.season.to_string())),
         title.place.map_or(Value::Null, |place| text(place.episode.to_string())),
-        label(STUDIOS[index(title.studio())]),
+        term(layout, dice, draws(16), "studio", STUDIOS[index(title.studio())]),
         text(local(dice.past(51))),
     ]);
+}
+
+/// D74: the names of a cast as JSON, in one of its five forms as soon as there is dirt.
+fn cast(layout: &Layout, dice: Dice, names: &[String]) -> Value {
+    let form = if layout.dirt == 0.0 || dice.is_fixture() { 0 } else { dice.below(draws(12), 5) };
+    cast_form(form, names)
+}
+
+/// D74: an array of names, or of names with roles, one such object, a text with all names, null.
+pub fn cast_form(form: u64, names: &[String]) -> Value {
+    let roles = ["Host", "", "Guest"].iter().cycle();
+    let with_role = |(name, role): (&String, &&str)| match *role {
+        "" => (serde_json::json!({ "name": name }), name.clone()),
+        role => (serde_json::json!({ "name": name, "role": role }), format!("{name} ({role})")),
+    };
+    let told = |raw: serde_json::Value, means: Vec<String>| Told::normalised("D74", raw.to_string(), means);
+    match form {
+        0 => Told::clean(serde_json::json!(names).to_string(), names.to_vec()).into(),
+        1 => {
+            let (raw, means): (Vec<_>, Vec<_>) = names.iter().zip(roles).map(with_role).unzip();
+            told(raw.into(), means).into()
+        }
+        2 => {
+            let (raw, means) = names.first().into_iter().zip(roles).map(with_role).next().unwrap_or_default();
+            told(raw, vec![means]).into()
+        }
+        3 => told(names.join("; ").into(), names.to_vec()).into(),
+        _ => Told::normalised("D74", "null", serde_json::Value::Null).into(),
+    }
 }
 
 fn optional(dice: Dice, k: u64, ppm: u64, make: impl FnOnce() -> String) -> Value {
@@ -249,9 +286,10 @@ fn cached(layout: &Layout, row: u64, dice: Dice, out: &mut Vec<Value>) {
         "studio": STUDIOS[index(title.studio())], "cast": title.cast(), "directors": [title.director()],
         "synopsis": title.synopsis(40, 6), "notes": words::body(dice, 8, 1200),
     });
+    // Its meaning is itself, for whoever looks up a value in it.
     out.extend([
         text(title.house_code()),
-        text(payload.to_string()),
+        Told::clean(payload.to_string(), payload).into(),
         text(format!("W/\"{:016x}\"", dice.draw(0))),
         text(instant(dice.past(1))),
     ]);

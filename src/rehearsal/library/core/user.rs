@@ -13,6 +13,11 @@ pub fn name(row: u64) -> String {
     deaccent(&person)
 }
 
+/// The e-mail address of a user's row.
+pub fn email(row: u64) -> String {
+    format!("{}@studio.example", name(row))
+}
+
 fn deaccent(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
     text.replace('ø', "o").nfd().filter(char::is_ascii).collect()
@@ -20,13 +25,12 @@ fn deaccent(text: &str) -> String {
 
 /// A row of `security_user`. The password hash and the photo are there to be left alone.
 pub fn row(row: u64, dice: Dice, out: &mut Vec<Value>) {
-    let name = name(row);
     out.extend([
         Value::id(FIRST_ID + row),
         text(dice.uuid(0)),
-        text(name.clone()),
+        text(name(row)),
         text(words::person(row)),
-        text(format!("{name}@studio.example")),
+        text(email(row)),
         Value::Bool(!dice.chance(2, 120_000)),
         label(dice.pick(3, &["en_US", "en_GB", "de_DE", "es_MX"])),
         label("America/Denver"),

@@ -1,6 +1,8 @@
 //! Vocabularies: the named picklists of section 7 with their canonical values, then 122 made-up ones; territories,
 //! statuses, types of relations, markers and projects.
 
+use std::sync::LazyLock;
+
 use super::dice::{Dice, NOW, index, local};
 use super::layout::{FIRST_ID, Layout};
 use super::{Value, int, label, text};
@@ -212,10 +214,54 @@ pub fn value_id(name: &str, place: u64) -> Option<u64> {
     Some(FIRST_ID + (0..list).map(length).sum::<u64>() + place)
 }
 
+/// The place of a named picklist's term.
+pub fn place_of(name: &str, term: &str) -> Option<u64> {
+    terms(name).iter().position(|known| *known == term).map(|place| place as u64)
+}
+
+/// The term at a place of a named picklist.
+pub fn term_at(name: &str, place: u64) -> &'static str {
+    terms(name).get(index(place)).copied().unwrap_or_default()
+}
+
 /// The id of a named picklist's value by its text.
 pub fn value_named(name: &str, value: &str) -> Option<u64> {
-    let list = NAMED.iter().find(|named| named.0 == name)?;
-    value_id(name, list.1.iter().position(|known| *known == value)? as u64)
+    value_id(name, place_of(name, value)?)
+}
+
+/// The terms of a named picklist; none for others.
+pub fn terms(name: &str) -> &'static [&'static str] {
+    match NAMED.iter().position(|named| named.0 == name) {
+        Some(TERRITORY_LIST) => &TERRITORY_NAMES,
+        Some(list) => NAMED[list].1,
+        None => &[],
+    }
+}
+
+static TERRITORY_NAMES: LazyLock<Vec<&str>> =
+    LazyLock::new(|| (0..TERRITORIES).map(|number| territory(number).2).collect());
+
+/// The term that a row of `picklist_value` holds, by its id.
+pub fn value_text(id: u64) -> Option<&'static str> {
+    let mut place = index(id.checked_sub(FIRST_ID)?);
+    for named in &NAMED {
+        let terms = terms(named.0);
+        match terms.get(place) {
+            Some(term) => return Some(term),
+            None => place -= terms.len(),
+        }
+    }
+    None
+}
+
+/// The approved synonyms of a term.
+pub fn synonyms(name: &str, term: &str) -> impl Iterator<Item = &'static str> {
+    ALIASES.iter().filter(move |alias| alias.0 == name && alias.1 == term).map(|alias| alias.2)
+}
+
+/// Whether a text is a synonym in this vocabulary, whatever its case.
+pub fn is_synonym(name: &str, text: &str) -> bool {
+    ALIASES.iter().any(|alias| alias.0 == name && alias.2.to_lowercase() == text.to_lowercase())
 }
 
 /// The id of a made-up picklist, and of one of its first three values.

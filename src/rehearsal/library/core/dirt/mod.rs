@@ -2,25 +2,31 @@
 //! row are the same whatever the dirt; rates are parts of a million at dirt level 1.
 //!
 //! A function that soils a cell gives a [`super::super::Told`]: the raw form and what it means. Draws for the dirt of
-//! a column start at [`draws`]; a cell has one kind of dirt at most. `text` soils text, `term` vocabulary values,
+//! a column start at [`draws`]; a cell has one kind of dirt at most. `text` soils text, `name` titles, `term` vocabulary values,
+//! `identity` types and versions,
 //! `date` dates as text, `number` numbers and booleans as text, `media` technical values, `file` formats, names and
-//! checksums; here are the kinds that concern whole rows: D01-D03 (missing titles), D19 (orphans), D50 (deleted), and
+//! checksums; here are the kinds that concern whole rows: D19 (orphans), D50 (deleted), and
 //! what is out of scope rather than wrong: derived promos and D58 (system and smart collections).
 
+pub mod code;
 pub mod date;
 pub mod file;
+pub mod identity;
 pub mod media;
+pub mod name;
 pub mod number;
+mod spelling;
 pub mod term;
 pub mod text;
 
+use super::super::{Disposition, Told};
 use super::Value;
 use super::dice::{Dice, instant};
 use super::layout::{Layout, NOWHERE};
 use super::{label, text};
 
 /// The first draw number of dirt.
-const DRAW: u64 = 3000;
+pub const DRAW: u64 = 3000;
 
 /// Where the draws for the dirt of a column start: 32 for each, by the column's place among the stored columns (for
 /// property values by the field's id).
@@ -34,20 +40,6 @@ pub const PLACEHOLDERS: [&str; 9] = ["null", "NULL", "N/A", "n/a", "-", "TBD", "
 /// Blank text (D02).
 pub const BLANKS: [&str; 5] = ["", "   ", "\u{a0}", "\u{200b}", "\u{1}\u{1f}"];
 
-/// D01 NULL, D02 blank, D03 placeholder in place of a title.
-pub fn title(layout: &Layout, dice: Dice, clean: String) -> Value {
-    if dice.chance(DRAW, layout.dirty(8_000)) {
-        return Value::Null;
-    }
-    if dice.chance(DRAW + 1, layout.dirty(6_000)) {
-        return label(dice.pick(DRAW + 2, &BLANKS));
-    }
-    if dice.chance(DRAW + 3, layout.dirty(7_000)) {
-        return label(dice.pick(DRAW + 4, &PLACEHOLDERS));
-    }
-    text(clean)
-}
-
 /// D19: whether a row's reference to its parent points nowhere.
 pub fn orphan(layout: &Layout, dice: Dice, ppm: u64) -> bool {
     dice.chance(DRAW + 5, layout.dirty(ppm))
@@ -58,27 +50,67 @@ pub fn nowhere(dice: Dice) -> u64 {
     NOWHERE + dice.below(DRAW + 6, 1_000_000)
 }
 
+/// D19: a reference to no row, for which a row is rejected.
+pub fn lost(id: u64) -> Value {
+    Told::kept("D19", Value::id(id), serde_json::Value::Null).disposed(Disposition::Rejected).into()
+}
+
+/// D31: a reference to no row, for which a link is skipped.
+pub fn missing(id: u64) -> Value {
+    Told::kept("D31", Value::id(id), serde_json::Value::Null)
+        .and("LINK_TARGET_MISSING")
+        .disposed(Disposition::Skipped)
+        .into()
+}
+
+/// D73: cached names of categories that are not those of the table.
+pub fn category_cache(names: String) -> Value {
+    Told::kept("D73", names, serde_json::Value::Null).into()
+}
+
 /// D50: the flag and, where a table has it, the time of deletion.
 pub fn deleted(layout: &Layout, dice: Dice, ppm: u64) -> (Value, Value) {
-    let at = |after| text(instant(dice.later(DRAW + 8, after)));
+    let at = |after| instant(dice.later(DRAW + 8, after));
     if dice.chance(DRAW + 7, layout.dirty(ppm)) {
-        return (Value::Bool(true), at(super::dice::NOW - 30_000_000));
+        return deletion(Some(true), Some(&at(super::dice::NOW - 30_000_000)));
     }
     if dice.chance(DRAW + 9, layout.dirty(6_000)) {
-        return (Value::Null, Value::Null);
+        return deletion(None, None);
     }
     if dice.chance(DRAW + 10, layout.dirty(2_000)) {
-        return (Value::Bool(false), at(super::dice::NOW - 90_000_000));
+        return deletion(Some(false), Some(&at(super::dice::NOW - 90_000_000)));
     }
     if dice.chance(DRAW + 11, layout.dirty(200)) {
-        return (Value::Bool(false), label("infinity"));
+        return deletion(Some(false), Some("infinity"));
     }
-    (Value::Bool(false), Value::Null)
+    deletion(Some(false), None)
+}
+
+/// D50: a flag and a time of deletion with what they mean: whether the row is deleted, and since when.
+pub fn deletion(flag: Option<bool>, at: Option<&str>) -> (Value, Value) {
+    let deleted = match flag {
+        Some(true) => Told::kept("D50", true, true).disposed(Disposition::OutOfScope).into(),
+        Some(false) => Value::Bool(false),
+        None => Told::normalised("D50", Value::Null, false).into(),
+    };
+    let at = match at {
+        Some("infinity") => Told::normalised("D50", label("infinity"), serde_json::Value::Null).into(),
+        Some(at) if flag == Some(false) => {
+            Told::warned("D50", at.to_owned(), at, "DELETED_FLAG_CONFLICT").disposed(Disposition::OutOfScope).into()
+        }
+        at => at.map_or(Value::Null, text),
+    };
+    (deleted, at)
 }
 
 /// Whether a version that is not current is deleted (1 % of all versions).
 pub fn deleted_version(layout: &Layout, dice: Dice) -> bool {
     dice.chance(DRAW + 15, layout.dirty(50_000))
+}
+
+/// Whether a version that is not current names no master (0.3 % of all versions).
+pub fn without_master(layout: &Layout, dice: Dice) -> bool {
+    dice.chance(DRAW + 16, layout.dirty(15_000))
 }
 
 /// Whether a video without a promo row has content type Promo all the same (0.5 %; its target row warns
@@ -88,8 +120,14 @@ pub fn derived_promo(layout: &Layout, dice: Dice) -> bool {
 }
 
 /// D58: the kind of a collection that is out of scope (6 %).
-pub fn out_of_scope_collection(layout: &Layout, dice: Dice) -> Option<&'static str> {
-    dice.chance(DRAW + 13, layout.dirty(60_000)).then(|| dice.pick(DRAW + 14, &["SYSTEM", "SMART"]))
+pub fn out_of_scope_collection(layout: &Layout, dice: Dice) -> Option<Value> {
+    let kind = dice.pick(DRAW + 14, &["SYSTEM", "SMART"]);
+    dice.chance(DRAW + 13, layout.dirty(60_000)).then(|| out_of_scope_kind(kind))
+}
+
+/// D58: such a kind.
+pub fn out_of_scope_kind(kind: &'static str) -> Value {
+    Told::kept("D58", label(kind), kind).disposed(Disposition::OutOfScope).into()
 }
 
 #[cfg(test)]
@@ -102,10 +140,10 @@ mod tests {
         let mut found = [0; 4];
         for row in 0..200_000 {
             let dice = layout.dice(1, row);
-            let title = title(&layout, dice, "Clean".to_owned());
-            found[0] += usize::from(title != text("Clean"));
+            let title = name::title(&layout, dice, "Clean".to_owned());
+            found[0] += usize::from(title.means() == serde_json::Value::Null);
             found[1] += usize::from(orphan(&layout, dice, 6_000));
-            found[2] += usize::from(deleted(&layout, dice, 42_000).0 == Value::Bool(true));
+            found[2] += usize::from(*deleted(&layout, dice, 42_000).0.raw() == Value::Bool(true));
             found[3] += usize::from(out_of_scope_collection(&layout, dice).is_some());
         }
         found

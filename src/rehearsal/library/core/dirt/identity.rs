@@ -1,0 +1,197 @@
+//! What an asset is, by which names it goes, and which of its versions counts (D10, D12, D13, D16 to D18, D22, D23, D30).
+
+use serde_json::Value as Json;
+
+use super::super::super::{Disposition, Told};
+use super::super::asset::Asset;
+use super::super::dice::Dice;
+use super::super::layout::{FIRST_ID, Layout, NOWHERE};
+use super::super::spread::Kind;
+use super::super::{Value, label, text};
+use super::draws;
+
+/// Columns of `asset_master`.
+const ID: u64 = 0;
+const TYPE: u64 = 2;
+const EXTERNAL_ID: u64 = 5;
+const CURRENT_VERSION: u64 = 9;
+
+/// D30: 3 % of the uuids in another form than lower case with dashes, malformed, or that of another row (`other`); what
+/// they mean is the canonical form, so that duplicates are found by meaning. Draws `k` and `k + 1`.
+pub fn uuid(layout: &Layout, dice: Dice, k: u64, clean: String, other: Option<String>) -> Value {
+    if dice.is_fixture() || !dice.chance(k, layout.dirty(30_000)) {
+        return text(clean);
+    }
+    match (dice.below(k + 1, 10), other) {
+        (9, Some(other)) => same_uuid(other),
+        (number, _) => uuid_form(number.min(8), &clean),
+    }
+}
+
+/// D30: the uuid of another row.
+pub fn same_uuid(other: String) -> Value {
+    Told::kept("D30", other.clone(), other).into()
+}
+
+/// D30: a form of a uuid by number: upper case, without dashes, in braces, in upper case in braces; from 6 on
+/// malformed: a character short, a letter that is no digit, nothing. Braces leave no room for dashes (rulings A27).
+pub fn uuid_form(number: u64, clean: &str) -> Value {
+    let bare = clean.replace('-', "");
+    let raw = match number {
+        0 | 1 => clean.to_uppercase(),
+        2 | 3 => bare,
+        4 => format!("{{{bare}}}"),
+        5 => format!("{{{}}}", bare.to_uppercase()),
+        6 => clean.chars().take(35).collect(),
+        7 => clean.replacen(|digit: char| digit.is_ascii_hexdigit(), "g", 1),
+        _ => String::new(),
+    };
+    if number < 6 {
+        Told::normalised("D30", raw, clean).into()
+    } else {
+        Told::dropped("D30", raw, "UUID_INVALID").into()
+    }
+}
+
+/// The external id of an asset: 82 % `EXT-<id>`, else none (D13: some of these blank); D10: 0.9 % that of an asset of
+/// the same kind a little before it, D12: 0.2 % the same in another case with a blank behind.
+pub fn external_id(layout: &Layout, asset: &Asset) -> Value {
+    let dice = asset.dice;
+    let k = draws(EXTERNAL_ID);
+    let other = || {
+        let before = layout.blocks.ordinal(asset.row).saturating_sub(1 + dice.below(k + 2, 4));
+        FIRST_ID + layout.blocks.nth(asset.kind, before)
+    };
+    if !asset.is_fixture() && dice.chance(k, layout.dirty(9_000)) {
+        return shared("D10", format!("EXT-{}", other()));
+    }
+    if !asset.is_fixture() && dice.chance(k + 1, layout.dirty(2_000)) {
+        return shared("D12", format!("ext-{} ", other()));
+    }
+    if dice.chance(1035, 820_000) {
+        return text(format!("EXT-{}", asset.id));
+    }
+    if dice.chance(k + 3, layout.dirty(280_000)) { blank_id() } else { Value::Null }
+}
+
+/// D10, D12: an external id that another asset may have, too. It means itself, trimmed.
+pub fn shared(dirt: &'static str, raw: String) -> Value {
+    let means = raw.trim().to_owned();
+    Told::kept(dirt, raw, means).into()
+}
+
+/// D13: a blank external id is none.
+pub fn blank_id() -> Value {
+    Told::normalised("D13", "", Json::Null).into()
+}
+
+/// D16: the declared type; in 0.05 % of the videos and images the other one, while the subclass row says the truth.
+pub fn declared_type(layout: &Layout, asset: &Asset) -> Value {
+    let other = match asset.kind {
+        Kind::Video => Kind::Image,
+        Kind::Image => Kind::Video,
+        kind => return label(kind.label()),
+    };
+    if !asset.is_fixture() && asset.dice.chance(draws(TYPE), layout.dirty(500)) {
+        return mismatch(other, asset.kind);
+    }
+    label(asset.kind.label())
+}
+
+/// D16: a declared type that is not the true one.
+pub fn mismatch(declared: Kind, real: Kind) -> Value {
+    Told::warned("D16", label(declared.label()), real.label(), "TYPE_MISMATCH").into()
+}
+
+/// The id of a subclass row. D17: in 0.1 % one that no asset has, so that the asset has no subclass row; D18: in 0.02 %
+/// of the videos that of an image, which so has two.
+pub fn subclass_id(layout: &Layout, asset: &Asset) -> Value {
+    let subclass = matches!(asset.kind, Kind::Video | Kind::Image | Kind::Document);
+    if asset.is_fixture() || !subclass {
+        return Value::id(asset.id);
+    }
+    if asset.dice.chance(draws(ID), layout.dirty(1_000)) {
+        return Told::kept("D17", Value::id(NOWHERE + asset.id), Json::Null).disposed(Disposition::Rejected).into();
+    }
+    let video = layout.blocks.ordinal(asset.row);
+    let has_image = asset.kind == Kind::Video && video < layout.blocks.count(Kind::Image);
+    if has_image && asset.dice.chance(draws(ID) + 1, layout.dirty(200)) {
+        let image = Value::id(FIRST_ID + layout.blocks.nth(Kind::Image, video));
+        return Told::kept("D18", image, Json::Null).disposed(Disposition::Rejected).into();
+    }
+    Value::id(asset.id)
+}
+
+/// What is wrong with the versions of an asset (D22, rulings A31).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versions {
+    /// Nothing.
+    Ordered,
+    /// The last two are flagged (0.4 % of the assets, of those that have two).
+    TwoFlagged,
+    /// None is flagged (0.3 %).
+    NoneFlagged,
+    /// The asset points to a version of another one (0.05 %).
+    Astray,
+    /// All are deleted (0.02 %).
+    AllDeleted,
+}
+
+/// What is wrong with the versions of an asset.
+pub fn versions(layout: &Layout, asset: &Asset) -> Versions {
+    if asset.is_fixture() {
+        return Versions::Ordered;
+    }
+    let chance = |k, ppm| asset.dice.chance(draws(CURRENT_VERSION) + k, layout.dirty(ppm));
+    // 18 % of the assets have two versions or more.
+    if asset.versions(layout) > 1 && chance(0, 22_000) {
+        Versions::TwoFlagged
+    } else if chance(1, 3_000) {
+        Versions::NoneFlagged
+    } else if chance(2, 500) {
+        Versions::Astray
+    } else if chance(3, 200) {
+        Versions::AllDeleted
+    } else {
+        Versions::Ordered
+    }
+}
+
+/// D22: the flag of a version, by its number from the last one (0).
+pub fn current_flag(wrong: Versions, from_last: u64) -> Value {
+    match (wrong, from_last) {
+        (Versions::TwoFlagged, 1) => conflict(true),
+        (Versions::NoneFlagged, 0) => conflict(false),
+        _ => Value::Bool(from_last == 0),
+    }
+}
+
+/// D22: a flag that is in conflict with another one, or with there being none.
+pub fn conflict(flag: bool) -> Value {
+    Told::warned("D22", flag, flag, "CURRENT_VERSION_CONFLICT").into()
+}
+
+/// D22: a pointer to a version that does not count.
+pub fn astray(version: u64) -> Value {
+    Told::warned("D22", Value::id(version), Json::Null, "CURRENT_VERSION_CONFLICT").into()
+}
+
+/// The number of a version (its place, from 1): of an asset's last version in 0.5 % one is left out before it, in
+/// 0.1 % it has that of the version before it.
+pub fn version_number(layout: &Layout, asset: &Asset, place: u64) -> u64 {
+    let last = place == asset.versions(layout) && place > 1 && !asset.is_fixture();
+    let chance = |k, ppm| last && asset.dice.chance(draws(CURRENT_VERSION) + k, layout.dirty(ppm));
+    place + u64::from(chance(4, 25_000)) - u64::from(chance(5, 5_000))
+}
+
+/// D23: the image that a promo points to in place of a video (0.3 %).
+pub fn wrong_class(layout: &Layout, promo: Dice) -> Option<u64> {
+    let images = layout.blocks.count(Kind::Image);
+    let wrong = images > 0 && promo.chance(draws(1), layout.dirty(3_000));
+    wrong.then(|| FIRST_ID + layout.blocks.nth(Kind::Image, promo.below(draws(1) + 1, images)))
+}
+
+/// D23: a reference to an asset of another class, for which a row is rejected.
+pub fn misplaced(asset: u64) -> Value {
+    Told::kept("D23", Value::id(asset), Json::Null).disposed(Disposition::Rejected).into()
+}
