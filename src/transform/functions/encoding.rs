@@ -4,12 +4,17 @@ use std::borrow::Cow;
 
 use arrow::datatypes::DataType::Utf8;
 use datafusion::logical_expr::ScalarUDF;
-use encoding_rs::WINDOWS_1252;
 
 use super::kernel::{Outcome, Text, text_outcome};
 
 /// How often UTF-8 was read as windows-1252 at most (rulings A14).
 const ROUNDS: usize = 3;
+
+/// What windows-1252 has at 80 to 9F, by the WHATWG's Encoding Standard; what it leaves open passes through as C1 control.
+const HIGH: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž', '\u{8F}', '\u{90}', '‘', '’',
+    '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}', 'ž', 'Ÿ',
+];
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![text_outcome("repair_mojibake", &[Utf8], |row| row.text(0).map_or(Outcome::ABSENT, repair))]
@@ -34,8 +39,17 @@ fn misread(text: &str) -> Option<String> {
     if text.is_ascii() {
         return None;
     }
-    let (bytes, _, unmappable) = WINDOWS_1252.encode(text);
-    if unmappable { None } else { String::from_utf8(bytes.into_owned()).ok() }
+    let bytes: Option<Vec<u8>> = text.chars().map(byte).collect();
+    String::from_utf8(bytes?).ok()
+}
+
+/// The byte that windows-1252 reads as a character.
+fn byte(character: char) -> Option<u8> {
+    match character {
+        '\u{80}'..='\u{9F}' if !HIGH.contains(&character) => None,
+        '\0'..='\u{FF}' => u8::try_from(character).ok(),
+        other => (0x80..).zip(HIGH).find(|(_, high)| *high == other).map(|(byte, _)| byte),
+    }
 }
 
 #[cfg(test)]
@@ -61,8 +75,20 @@ mod tests {
     }
 
     #[test]
+    fn every_byte_has_a_character_and_back() {
+        for value in 0..=u8::MAX {
+            let read = if (0x80..0xA0).contains(&value) { HIGH[usize::from(value - 0x80)] } else { char::from(value) };
+            assert_eq!(byte(read), Some(value));
+        }
+        assert_eq!(byte('\u{80}'), None);
+        assert_eq!(byte('Ł'), None);
+    }
+
+    #[test]
     fn three_rounds_and_no_more() {
-        let worse = |text: &str| WINDOWS_1252.decode_without_bom_handling(text.as_bytes()).0.into_owned();
+        let read =
+            |byte: u8| if (0x80..0xA0).contains(&byte) { HIGH[usize::from(byte - 0x80)] } else { char::from(byte) };
+        let worse = |text: &str| text.bytes().map(read).collect::<String>();
         let thrice = worse(&worse(&worse("Café")));
         assert_eq!(repair(&thrice).value.as_deref(), Some("Café"));
         assert_eq!(repair(&worse(&thrice)).value.as_deref(), Some("CafÃ©"));
