@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::contract::COLUMNS;
 use super::lineage::Lineage;
 use super::opened::OpenRun;
+use super::planning::logical_plan;
 use super::provenance::{MOST, Traced, each_once};
 use super::query::{Level, Query};
 use super::{Transform, deep, diagnose};
@@ -149,13 +150,14 @@ impl Walk<'_> {
         for query in order.into_iter().rev() {
             let Some(batches) = waiting.remove(&query.name) else { continue };
             let Some(rows) = each_once(&batches)?.filter(|rows| rows.num_rows() > 0) else { continue };
-            // A transform that was broken off has not made everything that the query reads.
-            if !self.open.can_run(query) {
-                continue;
-            }
-            let plan = super::planning::logical_plan(&self.open.context, query).await?;
+            // What a transform that was broken off has not made cannot be planned over: the way ends here.
+            let lineage = if self.open.can_run(query) {
+                Lineage::of(&logical_plan(&self.open.context, query).await?)?
+            } else {
+                Lineage::default()
+            };
             let key = query.key.as_deref().unwrap_or_default();
-            let traced = Traced::find(&self.open.context, Lineage::of(&plan)?, rows, key).await?;
+            let traced = Traced::find(&self.open.context, lineage, rows, key).await?;
             for (table, found) in traced.lineage.scans.iter().zip(&traced.found) {
                 let Some(found) = found.as_ref().filter(|found| found.num_rows() > 0) else { continue };
                 let name = table.to_string();
