@@ -7,21 +7,12 @@ with texts as (
         s.target,
         s.class,
         s.id,
-        s.asset_place,
         s.status,
-        s.external_id,
-        s.other_external_id,
         plain_text(s.description) as description,
         s.description as description_raw,
-        uuid_text(s.uuid) as uuid,
-        s.uuid as uuid_raw,
-        to_utc(s.created_local, z.zone) as created_local,
-        s.created_at,
-        to_utc(s.updated_local, z.zone) as updated_local,
         k.keywords,
         g.categories
     from subject s
-    cross join settings z
     left join keywords k on k.asset_id = s.asset_id
     left join categories g on g.asset_id = s.asset_id
 ),
@@ -36,14 +27,6 @@ joined as (
         x.id,
         x.description,
         x.description_raw,
-        x.uuid,
-        x.uuid_raw,
-        x.created_local,
-        x.created_at,
-        x.updated_local,
-        case
-            when x.asset_place = 1 then coalesce(nullif(btrim(x.external_id), ''), nullif(btrim(x.other_external_id), ''))
-        end as external_id,
         coalesce(x.description['value'], d.long_description, d.summary) as main_text,
         d.usage_notes,
         distinct_folded(gather(split_list(p.tags, 'tags'), d.keywords, d.tags, x.keywords)) as tags,
@@ -89,15 +72,15 @@ select
     end as description,
     -- the limit of values an asset may carry (dirt D29)
     array_slice(j.tags, 1, 500) as tags,
-    coalesce(j.external_id, concat('reach:', j.source_key)) as external_id,
+    n.external_id,
     j.id as legacy_id,
-    j.uuid['value'] as legacy_uuid,
+    n.legacy_uuid,
     j.class as legacy_class,
     h.house_code,
     j.owner,
     j.categories,
-    coalesce(j.created_local['value'], j.created_at) as created_date,
-    j.updated_local['value'] as modified_date,
+    n.created_date,
+    n.modified_date,
     j.synopsis_short,
     v.title_class,
     j.series_name,
@@ -131,8 +114,8 @@ select
         )
     end as title_ref,
     gather(
+        n.warnings,
         warn('description', j.description_raw, j.description['warning']),
-        warn('legacyUuid', j.uuid_raw, j.uuid['warning']),
         warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > 500 then 'TOO_MANY_VALUES' end),
         j.owner_warnings,
         t.warnings,
@@ -142,6 +125,7 @@ select
         i.warnings
     ) as warnings
 from joined j
+left join identities n on n.source_key = j.source_key
 left join titles t on t.source_key = j.source_key
 left join house_codes h on h.source_key = j.source_key
 left join terms v on v.source_key = j.source_key
