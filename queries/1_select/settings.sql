@@ -7,11 +7,23 @@ with stated as (
 given as (
     select
         max(value) filter (where name = 'batch') as batch,
-        max(value) filter (where name = 'zone') as zone
+        max(value) filter (where name = 'zone') as zone,
+        max(cast(value as bigint)) filter (where name = 'title_limit') as title_limit,
+        max(cast(value as bigint)) filter (where name = 'text_limit') as text_limit,
+        max(cast(value as bigint)) filter (where name = 'values_limit') as values_limit,
+        max(cast(value as int)) filter (where name = 'garbled_source') as garbled_source,
+        max(cast(value as int)) filter (where name = 'day_first_source') as day_first_source,
+        max(cast(value as int)) filter (where name = 'shouting_source') as shouting_source
     from setting
 )
 select
     g.batch,
-    coalesce(nullif(btrim(s.zone), ''), g.zone) as zone
+    coalesce(nullif(btrim(s.zone), ''), g.zone) as zone,
+    g.title_limit,
+    g.text_limit,
+    g.values_limit,
+    g.garbled_source,
+    g.day_first_source,
+    g.shouting_source
 from given g
 cross join stated s

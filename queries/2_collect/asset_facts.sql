@@ -11,6 +11,7 @@ select
     m.house_code,
     s."key" as status,
     m.owner_id,
+    m.source_id,
     m.date_created,
     m.date_updated
 from public.asset_master m

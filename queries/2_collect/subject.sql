@@ -46,8 +46,13 @@ select
     f.house_code as asset_house_code,
     f.external_id,
     f.other_external_id,
-    f.status
+    f.status,
+    -- sources with habits of their own: garbled accents, the day first in dates, titles in upper case
+    coalesce(f.source_id = z.garbled_source, false) as garbled,
+    coalesce(f.source_id = z.day_first_source, false) as day_first,
+    coalesce(f.source_id = z.shouting_source, false) as shouting
 from candidates c
+cross join settings z
 left join own o on o.class = c.class and o.id = c.id
 left join asset_facts f on f.asset_id = c.asset_id
 left join candidates_by_asset b on b.source_key = c.source_key

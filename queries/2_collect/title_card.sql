@@ -17,11 +17,12 @@ near as (
 select
     t.id as title_id,
     house_code(t.house_code)['value'] as house_code,
+    t.title_name as title_name_raw,
     clean_line(t.title_name)['value'] as title_name,
     coalesce(k.canonical, n.canonical) as title_class,
     clean_line(t.season_no)['value'] as season,
     clean_line(t.episode_no)['value'] as episode,
-    clean_text(t.synopsis_short)['value'] as synopsis_short,
+    t.synopsis_short as synopsis_short_raw,
     t.rating,
     t.eidr,
     t.genres,

@@ -8,16 +8,17 @@ with texts as (
         s.class,
         s.id,
         s.status,
-        plain_text(s.description) as description,
-        s.description as description_raw,
-        k.keywords,
+        s.external_id,
+        s.other_external_id,
+        uuid_text(s.uuid) as uuid,
+        s.uuid as uuid_raw,
+        to_utc(s.created_local, z.zone) as created_local,
+        s.created_at,
+        to_utc(s.updated_local, z.zone) as updated_local,
         g.categories
     from subject s
-    left join keywords k on k.asset_id = s.asset_id
+    cross join settings z
     left join categories g on g.asset_id = s.asset_id
-),
-project_tags as (
-    select concat('Project:', id) as source_key, tags from public.project
 ),
 joined as (
     select
@@ -25,15 +26,22 @@ joined as (
         x.target,
         x.class,
         x.id,
-        x.description,
-        x.description_raw,
-        coalesce(x.description['value'], d.long_description, d.summary) as main_text,
-        d.usage_notes,
-        distinct_folded(gather(split_list(p.tags, 'tags'), d.keywords, d.tags, x.keywords)) as tags,
+        x.uuid,
+        x.uuid_raw,
+        x.created_local,
+        x.created_at,
+        x.updated_local,
+        case
+            when x.asset_place = 1 then coalesce(nullif(btrim(x.external_id), ''), nullif(btrim(x.other_external_id), ''))
+        end as external_id,
+        truncate_bytes(d.description, z.text_limit) as description,
+        truncate_bytes(d.synopsis_short, z.text_limit) as synopsis_short,
+        truncate_bytes(d.rights_notes, z.text_limit) as rights_notes,
+        d.tags,
+        z.values_limit,
         x.categories,
         o.owner,
         o.warnings as owner_warnings,
-        coalesce(d.short_description, c.synopsis_short) as synopsis_short,
         d.series_name,
         d.series_code,
         d.season_number,
@@ -43,20 +51,17 @@ joined as (
         d.license_windows,
         d.legacy_record_id,
         d.location,
-        coalesce(d.cast_names, distinct_folded(c.cast_names)) as cast_names,
+        d.cast_names,
         d.directors,
         d.release_year,
         d.first_air_date,
-        d.rights_notes,
         d.telecine,
         d.pre_validated,
         d.warnings as described_warnings
     from texts x
+    cross join settings z
     left join owners o on o.source_key = x.source_key
     left join described d on d.source_key = x.source_key
-    left join project_tags p on p.source_key = x.source_key
-    left join title_link l on l.source_key = x.source_key
-    left join title_card c on c.title_id = l.title_id
 )
 select
     j.source_key,
@@ -65,23 +70,18 @@ select
     t.original_title,
     t.alternate_titles,
     t.placeholder,
-    case
-        when j.main_text is null then j.usage_notes
-        when j.usage_notes is null then j.main_text
-        else concat(j.main_text, chr(10), chr(10), j.usage_notes)
-    end as description,
-    -- the limit of values an asset may carry (dirt D29)
-    array_slice(j.tags, 1, 500) as tags,
-    n.external_id,
+    j.description['value'] as description,
+    array_slice(j.tags, 1, j.values_limit) as tags,
+    coalesce(j.external_id, concat('reach:', j.source_key)) as external_id,
     j.id as legacy_id,
     n.legacy_uuid,
     j.class as legacy_class,
     h.house_code,
     j.owner,
     j.categories,
-    n.created_date,
-    n.modified_date,
-    j.synopsis_short,
+    coalesce(j.created_local['value'], j.created_at) as created_date,
+    j.updated_local['value'] as modified_date,
+    j.synopsis_short['value'] as synopsis_short,
     v.title_class,
     j.series_name,
     j.series_code,
@@ -101,7 +101,7 @@ select
     j.release_year,
     i.eidr,
     j.first_air_date,
-    j.rights_notes,
+    j.rights_notes['value'] as rights_notes,
     j.telecine,
     j.pre_validated,
     case when l.title_id is not null then
@@ -114,9 +114,11 @@ select
         )
     end as title_ref,
     gather(
-        n.warnings,
-        warn('description', j.description_raw, j.description['warning']),
-        warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > 500 then 'TOO_MANY_VALUES' end),
+        warn('description', concat('long_text/', j.source_key, '/description'), j.description['warning']),
+        warn('synopsisShort', concat('long_text/', j.source_key, '/synopsisShort'), j.synopsis_short['warning']),
+        warn('rightsNotes', concat('long_text/', j.source_key, '/rightsNotes'), j.rights_notes['warning']),
+        warn('legacyUuid', j.uuid_raw, j.uuid['warning']),
+        warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > j.values_limit then 'TOO_MANY_VALUES' end),
         j.owner_warnings,
         t.warnings,
         h.warnings,

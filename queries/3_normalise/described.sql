@@ -1,107 +1,89 @@
--- The descriptive fields that any type may carry, each in its target form (rulings A01), with what was dropped.
+-- The descriptive fields that any type may carry, side by side, each from its first good source (rulings A01), with what
+-- the sources up to that one had to say. Campaign, audio layout and the end of rights are second sources of other
+-- queries, which tell their warnings themselves.
 -- materialise: parquet
 -- key: source_key
-with valued as (
-    select s.source_key, e.*
-    from subject s
-    join eav e on e.metadata_id = s.metadata_id
+with asked as (
+    select source_key, field, rank, raw, several, value, warning, first_good
+    from text_cell
+    where first_good is null or rank <= first_good
 ),
-parsed as (
+told as (
     select
         source_key,
-        clean_line(series) as series,
-        series as series_raw,
-        clean_line(series_code) as series_code,
-        series_code as series_code_raw,
-        integer_text(season) as season,
-        season as season_raw,
-        clean_line(episode_sequence) as episode_sequence,
-        episode_sequence as episode_sequence_raw,
-        integer_text(episode_sequence) as episode_number,
-        integer_text(episode_run_order) as episode_run_order,
-        date_text(svod_live_date, false) as svod_live_date,
-        svod_live_date as svod_live_date_raw,
-        date_text(svod_kill_date, false) as svod_kill_date,
-        svod_kill_date as svod_kill_date_raw,
-        date_text(air_date, false) as air_date,
-        air_date as air_date_raw,
-        date_text(rights_expire, false) as rights_expire,
-        rights_expire as rights_expire_raw,
-        clean_line(record_oid) as record_oid,
-        record_oid as record_oid_raw,
-        clean_line(location) as location,
-        location as location_raw,
-        integer_text(release_year) as release_year,
-        release_year as release_year_raw,
-        plain_text(rights_notes) as rights_notes,
-        rights_notes as rights_notes_raw,
-        plain_text(short_description) as short_description,
-        short_description as short_description_raw,
-        plain_text(long_description) as long_description,
-        plain_text(summary) as summary,
-        plain_text(usage_notes) as usage_notes,
-        clean_line(campaign) as campaign,
-        clean_line(audio_layout) as audio_layout,
-        boolean_text(telecine) as telecine,
-        telecine as telecine_raw,
-        boolean_text(pre_validated) as pre_validated,
-        pre_validated as pre_validated_raw,
-        license_windows,
-        cast_names,
-        directors,
-        producers,
-        keywords,
-        tags
-    from valued
+        flatten(in_order(named_struct('field', field, 'rank', rank, 'warnings', gather(
+            warn(case field when 'usageNotes' then 'description' else field end, raw, warning),
+            warn(case field when 'usageNotes' then 'description' else field end, raw, case when several then 'MULTI_FOR_SINGLE' end)
+        )))) as warnings
+    from asked
+    where (warning is not null or several) and field not in ('campaign', 'audioLayout', 'rightsExpireDate')
+    group by source_key
+),
+wide as (
+    select
+        source_key,
+        max(value) filter (where field = 'description') as main_text,
+        max(value) filter (where field = 'usageNotes') as usage_notes,
+        max(value) filter (where field = 'synopsisShort') as synopsis_short,
+        max(value) filter (where field = 'seriesName') as series_name,
+        max(value) filter (where field = 'seriesCode') as series_code,
+        max(value) filter (where field = 'seasonNumber') as season_number,
+        max(value) filter (where field = 'episodeNumber') as episode_number,
+        max(value) filter (where field = 'svodLiveDate') as svod_live_date,
+        max(value) filter (where field = 'svodKillDate') as svod_kill_date,
+        max(value) filter (where field = 'firstAirDate') as first_air_date,
+        max(value) filter (where field = 'rightsExpireDate') as rights_expire_date,
+        max(raw) filter (where field = 'rightsExpireDate') as rights_expire_raw,
+        max(warning) filter (where field = 'rightsExpireDate') as rights_expire_warning,
+        max(value) filter (where field = 'legacyRecordId') as legacy_record_id,
+        max(value) filter (where field = 'location') as location,
+        max(value) filter (where field = 'releaseYear') as release_year,
+        max(value) filter (where field = 'rightsNotes') as rights_notes,
+        max(value) filter (where field = 'telecine') as telecine,
+        max(value) filter (where field = 'preValidated') as pre_validated,
+        max(value) filter (where field = 'campaign') as campaign,
+        max(value) filter (where field = 'audioLayout') as audio_layout
+    from asked
+    group by source_key
 )
 select
-    source_key,
-    series['value'] as series_name,
-    series_code['value'] as series_code,
-    try_cast(season['value'] as int) as season_number,
-    coalesce(
-        cast(episode_number['value'] as varchar),
-        episode_sequence['value'],
-        cast(episode_run_order['value'] as varchar)
-    ) as episode_number,
-    svod_live_date['value'] as svod_live_date,
-    svod_kill_date['value'] as svod_kill_date,
-    air_date['value'] as first_air_date,
-    rights_expire['value'] as rights_expire_date,
-    rights_expire['warning'] as rights_expire_warning,
-    rights_expire_raw,
-    record_oid['value'] as legacy_record_id,
-    location['value'] as location,
-    try_cast(release_year['value'] as int) as release_year,
-    rights_notes['value'] as rights_notes,
-    short_description['value'] as short_description,
-    long_description['value'] as long_description,
-    summary['value'] as summary,
-    usage_notes['value'] as usage_notes,
-    campaign['value'] as campaign,
-    audio_layout['value'] as audio_layout,
-    telecine['value'] as telecine,
-    pre_validated['value'] as pre_validated,
-    distinct_folded(license_windows) as license_windows,
-    distinct_folded(split_list(cast_names, 'people')) as cast_names,
-    distinct_folded(split_list(directors, 'people')) as directors,
-    distinct_folded(split_list(producers, 'people')) as producers,
-    split_list(keywords, 'tags') as keywords,
-    split_list(tags, 'tags') as tags,
+    s.source_key,
+    case
+        when w.main_text is null then w.usage_notes
+        when w.usage_notes is null then w.main_text
+        else concat(w.main_text, chr(10), chr(10), w.usage_notes)
+    end as description,
+    w.synopsis_short,
+    w.series_name,
+    w.series_code,
+    try_cast(w.season_number as int) as season_number,
+    w.episode_number,
+    cast(w.svod_live_date as date) as svod_live_date,
+    cast(w.svod_kill_date as date) as svod_kill_date,
+    cast(w.first_air_date as date) as first_air_date,
+    cast(w.rights_expire_date as date) as rights_expire_date,
+    w.rights_expire_raw,
+    w.rights_expire_warning,
+    w.legacy_record_id,
+    w.location,
+    try_cast(w.release_year as int) as release_year,
+    w.rights_notes,
+    cast(w.telecine as boolean) as telecine,
+    cast(w.pre_validated as boolean) as pre_validated,
+    w.campaign,
+    w.audio_layout,
+    l.license_windows,
+    l.cast_names,
+    l.directors,
+    l.producers,
+    l.producer_warnings,
+    l.tags,
     gather(
-        warn('seriesName', series_raw, series['warning']),
-        warn('seriesCode', series_code_raw, series_code['warning']),
-        warn('seasonNumber', season_raw, season['warning']),
-        warn('episodeNumber', episode_sequence_raw, episode_sequence['warning']),
-        warn('svodLiveDate', svod_live_date_raw, svod_live_date['warning']),
-        warn('svodKillDate', svod_kill_date_raw, svod_kill_date['warning']),
-        warn('firstAirDate', air_date_raw, air_date['warning']),
-        warn('legacyRecordId', record_oid_raw, record_oid['warning']),
-        warn('location', location_raw, location['warning']),
-        warn('releaseYear', release_year_raw, release_year['warning']),
-        warn('rightsNotes', rights_notes_raw, rights_notes['warning']),
-        warn('synopsisShort', short_description_raw, short_description['warning']),
-        warn('telecine', telecine_raw, telecine['warning']),
-        warn('preValidated', pre_validated_raw, pre_validated['warning'])
+        t.warnings,
+        l.warnings,
+        warn('svodKillDate', w.svod_kill_date, case when w.svod_kill_date < w.svod_live_date then 'DATE_ORDER' end)
     ) as warnings
-from parsed
+from subject s
+left join wide w on w.source_key = s.source_key
+left join told t on t.source_key = s.source_key
+left join described_lists l on l.source_key = s.source_key

@@ -1,4 +1,5 @@
--- The title of each candidate by the fallback order of the four sources, the others as alternate titles.
+-- The title of each candidate by the fallback order of the four sources, the others as alternate titles (dirt D01 to D05,
+-- D08, D09, rulings A05, A06, A38, A45). Sources up to the first good one tell what was wrong with them.
 -- materialise: parquet
 -- key: source_key
 with raw_titles as (
@@ -6,71 +7,117 @@ with raw_titles as (
     union all
     select s.source_key, 2 as rank, e.title as raw from subject s join eav e on e.metadata_id = s.metadata_id
     union all
-    select s.source_key, 3 as rank, c.title_name as raw
+    select s.source_key, 3 as rank, c.title_name_raw as raw
     from subject s
     join title_link l on l.source_key = s.source_key
     join title_card c on c.title_id = l.title_id
     where s.target in ('project', 'promo')
     union all
-    select source_key, 4 as rank, without_extension(asset_name) as raw from subject
+    select source_key, 4 as rank, asset_name as raw from subject
+),
+repaired as (
+    select
+        r.source_key,
+        r.rank,
+        r.raw,
+        case when s.garbled and r.rank <> 3
+            then repair_mojibake(r.raw) else named_struct('value', r.raw, 'warning', cast(null as varchar)) end as text
+    from raw_titles r
+    join subject s on s.source_key = r.source_key
+    where r.raw is not null
 ),
 cleaned as (
-    select source_key, rank, raw, clean_line(raw) as line
-    from raw_titles
-    where raw is not null
+    select source_key, rank, raw, text['warning'] as repair, clean_title(text['value']) as line
+    from repaired
 ),
 worded as (
     select
         source_key,
         rank,
-        -- `None` in just this spelling is a title (rulings A05)
-        case when btrim(raw) = 'None' then 'None' else line['value'] end as title,
-        line['warning'] as warning
+        raw,
+        nullif(concat_ws(' ', repair, line['warning']), '') as warning,
+        line['value'] as whole,
+        -- only an asset's name is the name of a file
+        case when rank = 4 then without_extension(line['value']) else line['value'] end as title
     from cleaned
 ),
-placed as (
+-- the names by which an asset's file goes (dirt D04)
+files as (
     select
-        source_key,
-        rank,
-        title,
-        warning,
-        row_number() over (partition by source_key order by title is null, rank) as place
-    from worded
+        s.source_key,
+        lower(f.original_name) as file_name,
+        lower(without_extension(f.original_name)) as stem,
+        uuid_text(s.uuid)['value'] as uuid,
+        case when h.valid then h.house_code end as house_code
+    from subject s
+    left join source_file f on f.asset_id = s.asset_id
+    left join house_codes h on h.source_key = s.source_key
+),
+judged as (
+    select
+        w.source_key,
+        w.rank,
+        w.raw,
+        w.warning,
+        w.title,
+        w.title <> w.whole as extended,
+        coalesce(
+            lower(w.title) in (f.file_name, f.stem)
+            or uuid_text(w.title)['value'] = f.uuid
+            or house_code(w.title)['value'] = f.house_code,
+            false
+        ) as file_like,
+        min(case when w.title is not null then w.rank end) over (partition by w.source_key) as first_good
+    from worded w
+    left join files f on f.source_key = w.source_key
 ),
 chosen as (
-    select source_key, title, rank, warning
-    from placed
-    where place = 1
+    select
+        j.source_key,
+        j.title,
+        j.raw,
+        j.file_like,
+        s.shouting and upper(j.title) = j.title and lower(j.title) <> j.title as shouts,
+        truncate_text(j.title, z.title_limit) as short
+    from judged j
+    join subject s on s.source_key = j.source_key
+    cross join settings z
+    where j.rank = j.first_good
 ),
 others as (
-    select p.source_key, in_order(named_struct('rank', p.rank, 'title', p.title)) as titles
-    from placed p
-    join chosen c on c.source_key = p.source_key
-    join subject s on s.source_key = p.source_key
-    where p.title is not null
-        and fold_key(p.title) <> fold_key(c.title)
-        and p.rank <> 3
-        -- an asset name with an extension is a file's name, not a title
-        and (p.rank <> 4 or s.asset_name = without_extension(s.asset_name))
-    group by p.source_key
+    select j.source_key, distinct_folded(in_order(named_struct('rank', j.rank, 'title', j.title))) as titles
+    from judged j
+    join chosen c on c.source_key = j.source_key
+    where j.rank > j.first_good
+        and j.title is not null
+        and lower(j.title) <> lower(c.title)
+        and j.rank <> 3
+        -- an asset's name that is a file's is no title
+        and (j.rank <> 4 or not (j.extended or j.file_like))
+    group by j.source_key
 ),
-placeholders as (
-    select source_key, bool_or(warning = 'PLACEHOLDER_DROPPED') as placeholder
-    from placed
+told as (
+    select
+        source_key,
+        bool_or(warning = 'PLACEHOLDER_DROPPED') as placeholder,
+        flatten(in_order(named_struct('rank', rank, 'warnings', warn('title', raw, warning)))
+            filter (where warning is not null and (first_good is null or rank <= first_good))) as warnings
+    from judged
     group by source_key
-),
-cut as (
-    select source_key, title, truncate_text(title, 255) as short
-    from chosen
 )
 select
     s.source_key,
     c.short['value'] as title,
     case when c.short['warning'] is not null then c.title end as original_title,
-    warn('title', null, case when c.short['warning'] is not null then 'TITLE_TRUNCATED' end) as warnings,
-    distinct_folded(o.titles) as alternate_titles,
-    coalesce(p.placeholder, false) as placeholder
+    o.titles as alternate_titles,
+    coalesce(t.placeholder, false) as placeholder,
+    gather(
+        t.warnings,
+        warn('title', c.raw, case when c.file_like then 'TITLE_LOOKS_LIKE_FILENAME' end),
+        warn('title', c.raw, case when c.shouts then 'SHOUTING_TITLE' end),
+        warn('title', c.raw, case when c.short['warning'] is not null then 'TITLE_TRUNCATED' end)
+    ) as warnings
 from subject s
-left join cut c on c.source_key = s.source_key
+left join chosen c on c.source_key = s.source_key
 left join others o on o.source_key = s.source_key
-left join placeholders p on p.source_key = s.source_key
+left join told t on t.source_key = s.source_key

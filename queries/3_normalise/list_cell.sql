@@ -1,0 +1,117 @@
+-- Every value of a descriptive field for several, one row an item of a cell, in order. Which cells feed which field, and
+-- by what they are parted, is list_field.csv; of ranks the first that has a value counts (dirt D27, D28).
+-- materialise: parquet
+with fields as (
+    select field, cast(rank as int) as rank, row_number() over () as line, cell, kind
+    from list_field
+),
+listed as (
+    select
+        s.source_key,
+        concat('eav.', e.field) as name,
+        row_number() over (partition by s.source_key, e.field order by e."position", e.id) as place,
+        e.value as raw
+    from eav_value e
+    join subject s on s.metadata_id = e.metadata_id
+    where e.multi and e.kind <> 'term'
+),
+arrays as (
+    select concat('Project:', id) as source_key, 'project.tags' as name, tags as items
+    from public.project
+    union all
+    select s.source_key, 'asset.keywords' as name, k.keywords as items
+    from subject s
+    join keywords k on k.asset_id = s.asset_id
+    union all
+    select l.source_key, 'title.cast' as name, t.cast_names as items
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    union all
+    select l.source_key, 'copy.cast' as name, json_names(json_text(m.payload, 'cast')['value']) as items
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    join public.metabase_title_cache m on m.house_code = t.house_code
+),
+cells as (
+    select source_key, name, place, raw from listed
+    union all
+    select source_key, name, unnest(generate_series(1, array_length(items))) as place, unnest(items) as raw
+    from arrays
+    where array_length(items) > 0
+),
+repaired as (
+    select
+        c.source_key,
+        f.field,
+        f.rank,
+        f.line,
+        f.kind,
+        c.place,
+        c.raw,
+        coalesce(s.day_first, false) as day_first,
+        case when s.garbled and c.name like 'eav.%'
+            then repair_mojibake(c.raw) else named_struct('value', c.raw, 'warning', cast(null as varchar)) end as text
+    from cells c
+    join fields f on f.cell = c.name
+    join subject s on s.source_key = c.source_key
+    where c.raw is not null
+),
+parted as (
+    select
+        source_key,
+        field,
+        rank,
+        line,
+        kind,
+        place,
+        raw,
+        day_first,
+        text['warning'] as repair,
+        case kind
+            when 'tags' then coalesce(split_list(make_array(text['value']), 'tags'), make_array(text['value']))
+            when 'people' then coalesce(split_list(make_array(text['value']), 'people'), make_array(text['value']))
+            else make_array(text['value'])
+        end as items
+    from repaired
+),
+exploded as (
+    select
+        source_key,
+        field,
+        rank,
+        line,
+        kind,
+        place,
+        raw,
+        day_first,
+        repair,
+        unnest(generate_series(1, array_length(items))) as item_place,
+        unnest(items) as item
+    from parted
+),
+read as (
+    select
+        source_key,
+        field,
+        rank,
+        line,
+        kind,
+        place,
+        item_place,
+        raw,
+        repair,
+        case when kind <> 'dates' then clean_line(item) end as text,
+        case when kind = 'dates' then date_text(item, day_first) end as day
+    from exploded
+)
+select
+    source_key,
+    field,
+    rank,
+    line,
+    place,
+    item_place,
+    raw,
+    case when kind = 'dates' then cast(day['value'] as varchar) else text['value'] end as value,
+    nullif(concat_ws(' ', repair, case when kind = 'dates' then day['warning'] else text['warning'] end), '') as warning
+from read

@@ -1,0 +1,103 @@
+-- Every source of a descriptive field for one value, in the order in which the first good one counts, and what it reads
+-- as. Which cells feed which field, and how they are read, is text_field.csv. Text of the import that garbled its accents
+-- is repaired first (dirt D38).
+-- materialise: parquet
+with fields as (
+    select field, cast(rank as int) as rank, cell, kind
+    from text_field
+),
+cells as (
+    select s.source_key, 'own.description' as name, s.description as raw, false as several
+    from subject s
+    union all
+    select s.source_key, concat('eav.', e.field) as name, e.value as raw, e.several
+    from eav_cell e
+    join subject s on s.metadata_id = e.metadata_id
+    where not e.lost
+    union all
+    select l.source_key, 'title.synopsis_short' as name, t.synopsis_short_raw as raw, false as several
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    union all
+    select l.source_key, 'copy.synopsis' as name, json_text(m.payload, 'synopsis')['value'] as raw, false as several
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    join public.metabase_title_cache m on m.house_code = t.house_code
+),
+repaired as (
+    select
+        c.source_key,
+        f.field,
+        f.rank,
+        f.kind,
+        c.raw,
+        c.several,
+        coalesce(s.day_first, false) as day_first,
+        case when s.garbled and c.name not like 'title.%' and c.name not like 'copy.%'
+            then repair_mojibake(c.raw) else named_struct('value', c.raw, 'warning', cast(null as varchar)) end as text
+    from cells c
+    join fields f on f.cell = c.name
+    join subject s on s.source_key = c.source_key
+    where c.raw is not null
+        -- two fields that only promos and images carry (rulings A41)
+        and (f.field not in ('telecine', 'preValidated') or s.target in ('promo', 'deliverable_image'))
+),
+read as (
+    select
+        source_key,
+        field,
+        rank,
+        kind,
+        raw,
+        several,
+        text['warning'] as repair,
+        case kind
+            when 'line' then clean_line(text['value'])
+            when 'html' then plain_text(text['value'])
+            when 'episode' then clean_line(text['value'])
+        end as line,
+        case when kind in ('number', 'episode') then integer_text(text['value']) end as number,
+        case when kind = 'date' then date_text(text['value'], day_first) end as day,
+        case when kind = 'boolean' then boolean_text(text['value']) end as truth
+    from repaired
+),
+valued as (
+    select
+        source_key,
+        field,
+        rank,
+        raw,
+        several,
+        repair,
+        case kind
+            when 'number' then cast(number['value'] as varchar)
+            -- a fraction stays as it is written (dirt D54)
+            when 'episode' then coalesce(
+                cast(number['value'] as varchar),
+                case when regexp_like(line['value'], '^[0-9]+[.][0-9]+$') then line['value'] end
+            )
+            when 'date' then cast(day['value'] as varchar)
+            when 'boolean' then cast(truth['value'] as varchar)
+            else line['value']
+        end as value,
+        case kind
+            when 'number' then number['warning']
+            when 'episode' then case
+                when not coalesce(regexp_like(line['value'], '^[0-9]+[.][0-9]+$'), false) then number['warning']
+            end
+            when 'date' then day['warning']
+            when 'boolean' then truth['warning']
+            else line['warning']
+        end as warning
+    from read
+)
+select
+    source_key,
+    field,
+    rank,
+    raw,
+    several,
+    value,
+    nullif(concat_ws(' ', repair, warning), '') as warning,
+    min(case when value is not null then rank end) over (partition by source_key, field) as first_good
+from valued
