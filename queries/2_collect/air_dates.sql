@@ -1,15 +1,31 @@
--- The planned airings of each promo, in order of time.
+-- The planned airings of each promo by time, network and daypart; one whose time is open (D47, D48) comes last, without
+-- it (rulings A46).
 -- materialise: parquet
 -- key: promo_id
 with airings as (
     select
         a.promo_id,
         coalesce(k.canonical, clean_line(a.network)['value']) as network,
-        a.air_at < arrow_cast('2099-12-31T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))') as dated,
-        a.air_at,
-        clean_line(a.daypart)['value'] as daypart
+        a.network as network_raw,
+        clean_line(a.network)['warning'] as network_warning,
+        bounded_instant(a.air_at) as air_at,
+        clean_line(a.daypart) as daypart,
+        a.daypart as daypart_raw
     from public.promo_air_date a
     left join terms_known k on k.vocabulary = 'network' and k.spelling = fold_key(a.network)
+),
+warned as (
+    select
+        promo_id,
+        network,
+        air_at['value'] as air_at,
+        daypart['value'] as daypart,
+        gather(
+            warn('airDates', null, air_at['warning']),
+            warn('airDates', network_raw, network_warning),
+            warn('airDates', daypart_raw, daypart['warning'])
+        ) as warnings
+    from airings
 )
 select
     promo_id,
@@ -17,7 +33,9 @@ select
         'air_at', air_at,
         'network', network,
         'daypart', daypart,
-        'airing', named_struct('network', network, 'at', case when dated then air_at end, 'daypart', daypart)
-    )) as air_dates
-from airings
+        'airing', named_struct('network', network, 'at', air_at, 'daypart', daypart)
+    )) as air_dates,
+    flatten(in_order(named_struct('air_at', air_at, 'network', network, 'daypart', daypart, 'warnings', warnings))
+        filter (where warnings is not null)) as warnings
+from warned
 group by promo_id

@@ -18,8 +18,7 @@ with contents as (
         c.video_codec,
         c.audio_codec,
         c.audio_language,
-        -- pipe, comma and blank forms brought to |A|B_C|
-        concat('|', replace(replace(upper(btrim(c.content_uses)), ',', '|'), ' ', '_'), '|') as uses
+        content_uses(c.content_uses) as uses
     from public.asset_content c
     join current_version v on v.version_id = c.asset_version_id
     where not coalesce(c.deleted, false)
@@ -41,9 +40,9 @@ usable as (
         video_codec,
         audio_codec,
         audio_language,
-        strpos(uses, '|SOURCE|') > 0 as is_source
+        array_has(uses, 'SOURCE') as is_source
     from contents
-    where strpos(uses, '|SOURCE|') > 0 or strpos(uses, '|MEZZANINE|') > 0
+    where array_has(uses, 'SOURCE') or array_has(uses, 'MEZZANINE')
 ),
 ranked as (
     select

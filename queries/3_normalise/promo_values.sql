@@ -16,13 +16,25 @@ with promos as (
         p.length_txt,
         p.length_seconds,
         to_utc(p.air_start, z.zone) as air_start,
-        p.air_end,
+        -- what stands for no date: the beginning of the epoch, here or in UTC, and that of spreadsheets (D52)
+        p.air_start in (
+            arrow_cast('1970-01-01T00:00:00', 'Timestamp(Microsecond, None)'),
+            arrow_cast('1969-12-31T17:00:00', 'Timestamp(Microsecond, None)'),
+            arrow_cast('1899-12-30T00:00:00', 'Timestamp(Microsecond, None)')
+        ) as air_start_zero,
+        bounded_instant(p.air_end) as air_end,
+        p.air_end in (
+            arrow_cast('1970-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))'),
+            arrow_cast('1899-12-30T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')
+        ) as air_end_zero,
         p.script,
         p.notes_html,
         p.isci_code,
         g.name as campaign,
+        e.campaign as described_campaign,
         e.promo_length as described_length,
-        a.air_dates
+        a.air_dates,
+        a.warnings as air_date_warnings
     from candidates c
     cross join settings z
     left join public.promo p on c.class = 'Promo' and p.id = c.id
@@ -48,6 +60,8 @@ parsed as (
         p.editor_initials as editor_raw,
         clean_line(p.campaign) as campaign,
         p.campaign as campaign_raw,
+        clean_line(p.described_campaign) as described_campaign,
+        p.described_campaign as described_campaign_raw,
         clean_text(p.script) as script,
         p.script as script_raw,
         plain_text(p.notes_html) as notes,
@@ -57,28 +71,25 @@ parsed as (
         duration_ms(p.length_txt, 's', v.frame_rate) as length_txt,
         p.length_txt as length_txt_raw,
         cast(case when p.length_seconds > 0 then p.length_seconds * 1000 end as bigint) as length_column_ms,
-        duration_ms(p.described_length, 's', v.frame_rate)['value'] as described_length_ms,
-        p.air_start,
-        p.air_end,
-        p.air_end > arrow_cast('2099-12-30T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))') as air_end_open,
-        p.air_end < arrow_cast('1900-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))') as air_end_unbounded,
-        p.air_dates
+        cast(p.length_seconds as varchar) as length_column_raw,
+        duration_ms(p.described_length, 's', v.frame_rate) as described_length,
+        p.described_length as described_length_raw,
+        case when p.air_start_zero then null else p.air_start['value'] end as air_start,
+        case when p.air_start_zero then 'EPOCH_ZERO' else p.air_start['warning'] end as air_start_warning,
+        case when p.air_end_zero then null else p.air_end['value'] end as air_end,
+        case when p.air_end_zero then 'EPOCH_ZERO' else p.air_end['warning'] end as air_end_warning,
+        -- only the end leaves the period open (rulings A29)
+        p.air_end['open_ended'] as open_ended,
+        p.air_dates,
+        p.air_date_warnings
     from promos p
     left join video v on v.source_key = p.source_key
 ),
-lengths as (
+chosen as (
     select
-        source_key,
-        coalesce(length_txt['value'], length_column_ms, described_length_ms) as length_ms
-    from parsed
-),
-nominal as (
-    select
-        l.source_key,
-        max(cast(s.seconds as int)) as seconds
-    from lengths l
-    join spot_length s on l.length_ms between cast(s.seconds as bigint) * 990 and cast(s.seconds as bigint) * 1010
-    group by l.source_key
+        p.*,
+        coalesce(length_txt['value'], length_column_ms, described_length['value']) as length_ms
+    from parsed p
 ),
 valued as (
     select
@@ -86,26 +97,29 @@ valued as (
         p.asset_found,
         p.asset_class,
         p.subclass_rows,
-        -- a routed asset bears its house code, or its identifier, as promo code (rulings A03)
+        -- a routed asset bears its house code, where it is one, or its identifier as promo code (rulings A03)
         coalesce(
             p.promo_code['value'],
-            case when starts_with(p.source_key, 'AssetMaster:') then coalesce(c.house_code, c.external_id) end
+            case
+                when starts_with(p.source_key, 'AssetMaster:')
+                    then coalesce(case when h.valid then h.house_code end, concat('reach:', p.source_key))
+            end
         ) as promo_code,
-        coalesce(n.seconds, cast(case
+        coalesce(cast(n.seconds as int), cast(case
             -- half to even
-            when l.length_ms % 1000 = 500 then l.length_ms / 1000 + (l.length_ms / 1000) % 2
-            else (l.length_ms + 500) / 1000
+            when p.length_ms % 1000 = 500 then p.length_ms / 1000 + (p.length_ms / 1000) % 2
+            else (p.length_ms + 500) / 1000
         end as int)) as promo_length,
         p.version_label['value'] as version_label,
         p.tagline['value'] as tagline,
         p.editor['value'] as editor,
-        coalesce(p.campaign['value'], d.campaign) as campaign,
+        coalesce(p.campaign['value'], p.described_campaign['value']) as campaign,
         p.script['value'] as script,
         p.notes['value'] as notes,
-        upper(regexp_replace(p.isci_code['value'], '[\s.-]+', '', 'g')) as isci_code,
-        p.air_start['value'] as air_start,
-        case when not p.air_end_open and not p.air_end_unbounded then p.air_end end as air_end,
-        case when p.air_end_open then true end as open_ended,
+        nullif(upper(regexp_replace(p.isci_code['value'], '[\s.-]+', '', 'g')), '') as isci_code,
+        p.air_start,
+        p.air_end,
+        case when p.open_ended then true end as open_ended,
         p.air_dates,
         t.promo_type,
         t.promo_type_stated,
@@ -122,19 +136,39 @@ valued as (
             warn('tagline', p.tagline_raw, p.tagline['warning']),
             warn('editor', p.editor_raw, p.editor['warning']),
             warn('campaign', p.campaign_raw, p.campaign['warning']),
+            warn('campaign', p.described_campaign_raw, case
+                when p.campaign['value'] is null then p.described_campaign['warning']
+            end),
             warn('script', p.script_raw, p.script['warning']),
             warn('notes', p.notes_raw, p.notes['warning']),
             warn('isciCode', p.isci_code_raw, p.isci_code['warning']),
             warn('promoLength', p.length_txt_raw, p.length_txt['warning']),
-            warn('airEnd', null, case when p.air_end_open or p.air_end_unbounded then 'OPEN_ENDED' end),
-            warn('airStart', null, p.air_start['warning']),
+            warn('promoLength', p.described_length_raw, case
+                when coalesce(p.length_txt['value'], p.length_column_ms) is null then p.described_length['warning']
+            end),
+            warn(
+                'promoLength',
+                case
+                    when abs(p.length_column_ms - p.length_ms) * 100 > p.length_ms then p.length_column_raw
+                    else p.described_length_raw
+                end,
+                case
+                    when abs(p.length_column_ms - p.length_ms) * 100 > p.length_ms
+                        or abs(p.described_length['value'] - p.length_ms) * 100 > p.length_ms then 'DURATION_CONFLICT'
+                end
+            ),
+            warn('airStart', null, p.air_start_warning),
+            warn('airEnd', null, p.air_end_warning),
+            warn('airEnd', null, case when p.air_end < p.air_start then 'DATE_ORDER' end),
+            p.air_date_warnings,
             warn('promoType', null, case when starts_with(p.source_key, 'AssetMaster:') then 'PROMO_DERIVED' end)
         ) as warnings
-    from parsed p
-    left join lengths l on l.source_key = p.source_key
-    left join nominal n on n.source_key = p.source_key
+    from chosen p
+    -- within a hundredth of a usual length (D75); no two are that near to each other
+    left join spot_length n
+        on p.length_ms between cast(n.seconds as bigint) * 990 and cast(n.seconds as bigint) * 1010
     left join common c on c.source_key = p.source_key
-    left join described d on d.source_key = p.source_key
+    left join house_codes h on h.source_key = p.source_key
     left join terms t on t.source_key = p.source_key
     left join current_version r on r.asset_id = p.asset_id
 )

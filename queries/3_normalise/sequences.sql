@@ -1,4 +1,5 @@
--- The timelines of each project's member videos, in the order of the members.
+-- The timelines of each project's member videos, in the order of the members; length and timecode by the timeline's own
+-- rate.
 -- materialise: parquet
 -- key: source_key
 with members as (
@@ -13,25 +14,69 @@ timelines as (
         m.owner_key,
         m.place,
         t.id,
-        clean_line(t.name)['value'] as name,
-        frame_rate(t.frame_rate)['value'] as rate,
+        clean_line(t.name) as name,
+        t.name as name_raw,
+        frame_rate(t.frame_rate) as rate,
+        t.frame_rate as rate_raw,
         t.duration_frames,
         t.start_timecode
     from members m
     join candidate_assets a on a.asset_id = m.asset_id
     join public.timeline t on t.id = a.main_timeline_id
+),
+rated as (
+    select
+        t.*,
+        rate['value'] as rate_value,
+        -- frames that are counted in a second
+        concat(
+            (cast(split_part(rate['value'], '/', 1) as bigint) + cast(split_part(rate['value'], '/', 2) as bigint) / 2)
+                / cast(split_part(rate['value'], '/', 2) as bigint),
+            '/1'
+        ) as counted_rate
+    from timelines t
+),
+read as (
+    select
+        owner_key,
+        place,
+        id,
+        name,
+        name_raw,
+        rate,
+        rate_raw,
+        -- a moment in seconds tells the label
+        timecode(start_timecode, case
+            when regexp_like(start_timecode, '^([0-9]+[.]?[0-9]*|PT.*)$') then counted_rate else rate_value
+        end) as start_timecode,
+        start_timecode as start_timecode_raw,
+        case
+            when rate_value is not null then duration_ms(concat(duration_frames, ' frames'), 'ms', rate_value)['value']
+        end as duration
+    from rated
+),
+warned as (
+    select
+        owner_key,
+        place,
+        id,
+        named_struct(
+            'name', name['value'],
+            'durationMs', duration,
+            'frameRate', rate['value'],
+            'startTimecode', start_timecode['value']
+        ) as sequence,
+        gather(
+            warn('sequences', name_raw, name['warning']),
+            warn('sequences', rate_raw, rate['warning']),
+            warn('sequences', start_timecode_raw, start_timecode['warning'])
+        ) as warnings
+    from read
 )
 select
     owner_key as source_key,
-    in_order(named_struct(
-        'place', place,
-        'id', id,
-        'sequence', named_struct(
-            'name', name,
-            'durationMs', duration_ms(concat(duration_frames, ' frames'), 'ms', rate)['value'],
-            'frameRate', rate,
-            'startTimecode', timecode(start_timecode, rate)['value']
-        )
-    )) as sequences
-from timelines
+    in_order(named_struct('place', place, 'id', id, 'sequence', sequence)) as sequences,
+    flatten(in_order(named_struct('place', place, 'id', id, 'warnings', warnings))
+        filter (where warnings is not null)) as warnings
+from warned
 group by owner_key

@@ -1,113 +1,138 @@
--- The technical fields of each promo's video in their target form, typed media data before content text before
--- the subclass row before descriptive values; one row a candidate.
+-- The technical fields of each promo's video in their target form; one row a candidate. Sources stand in the order of
+-- section 10: typed media data, content text, the subclass row, descriptive values. One that says nothing right falls
+-- through and warns; those behind the first good one are compared with it, and the first that differs gives the
+-- field's conflict (rulings A18). Labels (HD) are no size, but the resolution class, whether a size is known or not.
 -- materialise: parquet
 -- key: source_key
-with promos as (
-    select source_key, asset_id, metadata_id
-    from candidates
-    where target = 'promo'
-),
-sources as (
-    select
-        p.source_key,
-        p.asset_id,
-        case when m.width > 0 and m.height > 0 then concat(m.width, 'x', m.height) end as media_size,
-        case when c.width is not null and c.height is not null then concat(c.width, 'x', c.height) end as content_size,
-        v.video_resolution as asset_size,
-        e.video_resolution as described_size,
-        case
-            when m.frame_rate_num > 0 and m.frame_rate_den > 0 then concat(m.frame_rate_num, '/', m.frame_rate_den)
-            else m.frame_rate
-        end as media_rate,
-        c.frame_rate as content_rate,
-        t.frame_rate as timeline_rate,
-        cast(m.dar as varchar) as media_aspect,
-        c.aspect_ratio as content_aspect,
-        v.aspect_ratio as asset_aspect,
-        e.aspect_ratio as described_aspect,
-        m.duration_ms as media_ms,
-        c.duration as content_duration,
-        e.runtime as described_duration,
-        c.start_timecode as content_timecode,
-        v.start_timecode as asset_timecode,
-        m.overall_bitrate,
-        c.bitrate_kbs,
-        v.audio_channel_configuration as audio_layout
-    from promos p
-    left join technical_content c on c.asset_id = p.asset_id
-    left join media m on m.asset_id = p.asset_id
-    left join public.video_asset_master v on v.id = p.asset_id
-    left join candidate_assets a on a.asset_id = p.asset_id
-    left join public.timeline t on t.id = a.main_timeline_id
-    left join eav e on e.metadata_id = p.metadata_id
-),
-rates as (
-    select
-        source_key,
-        coalesce(
-            frame_rate(media_rate)['value'], frame_rate(content_rate)['value'], frame_rate(timeline_rate)['value']
-        ) as rate
-    from sources
-),
-parsed as (
+with parsed as (
     select
         s.source_key,
-        r.rate,
-        s.media_rate,
-        s.content_rate,
-        frame_rate(s.media_rate) as media_rate_read,
-        frame_rate(s.content_rate) as content_rate_read,
+        c.rate,
+        c.aspect,
+        c.warnings as picture_warnings,
         resolution(s.media_size) as media_size,
         resolution(s.content_size) as content_size,
-        resolution(s.asset_size) as asset_size,
+        s.content_size as content_size_raw,
+        resolution_at(s.asset_size, c.aspect) as asset_size,
         s.asset_size as asset_size_raw,
-        resolution(s.described_size) as described_size,
-        aspect_ratio(s.media_aspect) as media_aspect,
-        s.media_aspect as media_aspect_raw,
-        aspect_ratio(s.content_aspect) as content_aspect,
-        aspect_ratio(s.asset_aspect) as asset_aspect,
-        aspect_ratio(s.described_aspect) as described_aspect,
-        case when s.media_ms > 0 then s.media_ms end as media_ms,
-        duration_ms(s.content_duration, 's', r.rate) as content_duration,
-        duration_ms(s.described_duration, 's', r.rate) as described_duration,
-        timecode(s.content_timecode, r.rate) as content_timecode,
+        resolution_at(s.described_size, c.aspect) as described_size,
+        s.described_size as described_size_raw,
+        s.media_ms,
+        duration_ms(s.content_duration, 's', c.rate) as content_duration,
+        s.content_duration as content_duration_raw,
+        duration_ms(s.described_duration, 's', c.rate) as described_duration,
+        s.described_duration as described_duration_raw,
+        -- a moment in seconds tells the label: an hour is 01:00:00:00 at any rate
+        timecode(s.content_timecode, case
+            when regexp_like(s.content_timecode, '^([0-9]+[.]?[0-9]*|PT.*)$') then c.counted_rate else c.rate
+        end) as content_timecode,
         s.content_timecode as content_timecode_raw,
-        timecode(s.asset_timecode, r.rate) as asset_timecode,
+        timecode(s.asset_timecode, case
+            when regexp_like(s.asset_timecode, '^([0-9]+[.]?[0-9]*|PT.*)$') then c.counted_rate else c.rate
+        end) as asset_timecode,
         s.asset_timecode as asset_timecode_raw,
         s.overall_bitrate,
-        integer_text(split_part(s.bitrate_kbs, '.', 1)) as bitrate,
-        clean_line(s.audio_layout) as audio_layout
-    from sources s
-    left join rates r on r.source_key = s.source_key
+        integer_text(split_part(s.bitrate_kbs, '.', 1))['value'] as bitrate,
+        clean_line(s.asset_layout) as asset_layout,
+        s.asset_layout as asset_layout_raw,
+        clean_line(s.described_layout) as described_layout,
+        s.described_layout as described_layout_raw
+    from video_source s
+    join video_rate c on c.source_key = s.source_key
+),
+-- a text that says a thousand times what the report says is in milliseconds
+timed as (
+    select
+        p.*,
+        abs(content_duration['value'] - media_ms * 1000) * 100 <= media_ms * 1000 as content_in_ms,
+        abs(described_duration['value'] - media_ms * 1000) * 100 <= media_ms * 1000 as described_in_ms
+    from parsed p
+),
+lengths as (
+    select
+        t.*,
+        case when content_in_ms then content_duration['value'] / 1000 else content_duration['value'] end as content_ms,
+        case
+            when described_in_ms then described_duration['value'] / 1000 else described_duration['value']
+        end as described_ms
+    from timed t
+),
+chosen as (
+    select
+        l.*,
+        coalesce(
+            media_size['value'], content_size['value'], asset_size['value'], described_size['value']
+        ) as resolution,
+        coalesce(media_ms, content_ms, described_ms) as chosen_ms,
+        coalesce(content_timecode['value'], asset_timecode['value']) as start_timecode
+    from lengths l
 )
 select
     source_key,
     rate as frame_rate,
-    coalesce(media_size['value'], content_size['value'], asset_size['value'], described_size['value']) as resolution,
+    resolution,
     coalesce(media_size['width'], content_size['width'], asset_size['width'], described_size['width']) as width,
     coalesce(media_size['height'], content_size['height'], asset_size['height'], described_size['height']) as height,
-    coalesce(described_size['class'], asset_size['class']) as resolution_class,
-    coalesce(
-        media_aspect['value'], content_aspect['value'], asset_aspect['value'], described_aspect['value']
-    ) as aspect_ratio,
-    coalesce(media_ms, content_duration['value'], described_duration['value']) as duration_ms,
-    coalesce(content_timecode['value'], asset_timecode['value']) as start_timecode,
+    coalesce(asset_size['class'], described_size['class']) as resolution_class,
+    aspect as aspect_ratio,
+    chosen_ms as duration_ms,
+    start_timecode,
     case
         when overall_bitrate > 0 then overall_bitrate / 1000
-        when bitrate['value'] > 100000 then bitrate['value'] / 1000
-        when bitrate['value'] > 0 then bitrate['value']
+        when bitrate > 100000 then bitrate / 1000
+        when bitrate > 0 then bitrate
     end as bitrate_kbps,
-    audio_layout['value'] as audio_layout,
+    coalesce(asset_layout['value'], described_layout['value']) as audio_layout,
     gather(
-        warn('frameRate', media_rate, media_rate_read['warning']),
-        warn('frameRate', content_rate, case when media_rate_read['value'] is null then content_rate_read['warning'] end),
+        picture_warnings,
         warn('resolution', asset_size_raw, case
-            when media_size['value'] is null and content_size['value'] is null then asset_size['warning']
+            when coalesce(media_size['value'], content_size['value']) is null then asset_size['warning']
         end),
-        warn('aspectRatio', media_aspect_raw, media_aspect['warning']),
+        warn('resolution', described_size_raw, case
+            when coalesce(media_size['value'], content_size['value'], asset_size['value']) is null
+                then described_size['warning']
+        end),
+        warn(
+            'resolution',
+            case
+                when content_size['value'] <> resolution then content_size_raw
+                when asset_size['value'] <> resolution then asset_size_raw
+                else described_size_raw
+            end,
+            case
+                when content_size['value'] <> resolution or asset_size['value'] <> resolution
+                    or described_size['value'] <> resolution then 'RESOLUTION_CONFLICT'
+            end
+        ),
+        warn('durationMs', content_duration_raw, case
+            when content_in_ms then 'DURATION_UNIT_FIXED'
+            when media_ms is null then content_duration['warning']
+        end),
+        warn('durationMs', described_duration_raw, case
+            when described_in_ms then 'DURATION_UNIT_FIXED'
+            when coalesce(media_ms, content_ms) is null then described_duration['warning']
+        end),
+        warn(
+            'durationMs',
+            case
+                when abs(content_ms - chosen_ms) * 100 > chosen_ms then content_duration_raw
+                else described_duration_raw
+            end,
+            case
+                when abs(content_ms - chosen_ms) * 100 > chosen_ms
+                    or abs(described_ms - chosen_ms) * 100 > chosen_ms then 'DURATION_CONFLICT'
+            end
+        ),
         warn('startTimecode', content_timecode_raw, content_timecode['warning']),
         warn('startTimecode', asset_timecode_raw, case
             when content_timecode['value'] is null then asset_timecode['warning']
+        end),
+        warn('startTimecode', asset_timecode_raw, case
+            when asset_timecode['value'] <> start_timecode then 'TIMECODE_CONFLICT'
+        end),
+        warn('audioLayout', asset_layout_raw, asset_layout['warning']),
+        warn('audioLayout', described_layout_raw, case
+            when asset_layout['value'] is null then described_layout['warning']
         end)
     ) as warnings
-from parsed
+from chosen

@@ -7,7 +7,7 @@ with mapped as (
         d.disposition,
         d.reason,
         d.details,
-        gather(d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, warn('checksumMd5', f.md5_raw, f.md5_warning), m.warnings, l.warnings) as warnings,
+        gather(d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, x.warnings, warn('checksumMd5', f.md5_raw, f.md5_warning), m.warnings, l.warnings) as warnings,
         -- the asset's name in the target
         c.title as name,
         z.batch,
@@ -46,7 +46,7 @@ with mapped as (
         w.start_timecode as "startTimecode",
         t.video_codec as "videoCodec",
         t.audio_codec as "audioCodec",
-        coalesce(w.audio_layout, e.audio_layout) as "audioLayout",
+        w.audio_layout as "audioLayout",
         w.bitrate_kbps as "bitrateKbps",
         t.file_format as "fileFormat",
         f.file_name as "fileName",
@@ -94,7 +94,7 @@ with mapped as (
     join promo_values v on v.source_key = d.source_key
     left join common c on c.source_key = d.source_key
     left join video w on w.source_key = d.source_key
-    left join described e on e.source_key = d.source_key
+    left join codec_conflicts x on x.source_key = d.source_key
     left join terms t on t.source_key = d.source_key
     left join candidates k on k.source_key = d.source_key
     left join file_values f on f.asset_id = k.asset_id

@@ -13,7 +13,9 @@ mod described;
 mod duplicates;
 mod eav;
 mod entity;
+mod file;
 mod house_code;
+mod identity;
 mod image;
 mod links;
 mod manifest;
@@ -26,6 +28,7 @@ mod term;
 mod title;
 mod title_link;
 mod version;
+mod video;
 mod write;
 
 pub use compare::{Comparison, Difference, compare};
@@ -39,13 +42,18 @@ use super::Library;
 pub fn expected(library: &Library) -> Vec<Sheet> {
     let tables = entity::load(library);
     let mut candidates = entity::candidates(&tables);
+    let registry = identity::Registry::new(&tables, &candidates);
     for candidate in &mut candidates {
+        identity::fill(&tables, &registry, candidate);
         described::fill(&tables, candidate);
         house_code::fill(&tables, candidate);
         owner::fill(&tables, candidate);
         term::fill(&tables, candidate);
         match candidate.sheet.target {
-            "promo" => promo::fill(&tables, candidate),
+            "promo" => {
+                promo::fill(&tables, candidate);
+                file::fill(&tables, candidate);
+            }
             "deliverable_image" => image::fill(&tables, candidate),
             "project" => project::fill(&tables, candidate),
             _ => collection::fill(&tables, candidate),
@@ -56,6 +64,8 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
     }
     duplicates::settle(&tables, &mut candidates);
     links::fill(&tables, &mut candidates);
+    video::sequences(&tables, &mut candidates);
+    image::settle(&mut candidates);
     let mut sheets: Vec<Sheet> = candidates.into_iter().map(|candidate| candidate.sheet).collect();
     sheets.sort_by(|a, b| (a.target, &a.source_key).cmp(&(b.target, &b.source_key)));
     sheets

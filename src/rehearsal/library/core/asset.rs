@@ -3,8 +3,10 @@
 use super::super::Told;
 use super::dice::{Dice, exif, index};
 use super::dirt::code::house_code;
-use super::dirt::date;
+use super::dirt::date::{self, Wanted};
+use super::dirt::file;
 use super::dirt::identity;
+use super::dirt::media::{self as soiled, Soil};
 use super::dirt::term::{picked, term};
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
 use super::media::{Rendition, Video, format_of, image_size, renditions};
@@ -289,7 +291,7 @@ fn category_cache(layout: &Layout, asset: &Asset, names: String) -> Value {
         return text(names);
     }
     let other = keyword::category_name(asset.dice.below(k + 1, keyword::CATEGORIES));
-    Told::kept("D73", format!("|{other}|"), serde_json::Value::Null).into()
+    dirt::category_cache(format!("|{other}|"))
 }
 
 /// The uuid; a duplicate is that of the row before (D30).
@@ -359,23 +361,24 @@ pub fn audio_millis(asset: &Asset) -> u64 {
 fn video(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let dice = asset.dice;
     let video = Video::of(layout, asset);
-    let own = layout.dice(VIDEO, asset.row);
+    let (open, own) = (!asset.is_fixture(), layout.dice(VIDEO, asset.row));
     let contents = asset.current(layout).contents(layout, Kind::Video);
+    let soil = |column| Soil::new(layout, own, dirt::draws(column), open);
     let content =
         |wanted| contents.iter().find(|found| found.1 == wanted).map_or(Value::Null, |found| Value::id(found.0));
     out.extend([
         identity::subclass_id(layout, asset),
         content(Rendition::Source),
-        optional(!dice.chance(1210, 40_000), || label(video.size.ratio)),
-        optional(!dice.chance(1211, 90_000), || text(video.size.text())),
-        label(video.rate.text),
-        text(video.millis.to_string()),
-        text(video.timecode(0)),
+        optional(!dice.chance(1210, 40_000), || soiled::aspect(soil(2), video.size.ratio)),
+        optional(!dice.chance(1211, 90_000), || soiled::resolution(soil(3), video.size)),
+        soiled::rate(soil(4), video.rate),
+        soiled::millis(soil(5), video.length()),
+        soiled::timecode(soil(6), video.count(0), video.rate),
         Value::Bool(video.drop),
         optional(!dice.chance(1212, 60_000), || term(layout, own, dirt::draws(8), "videoScanType", video.scan)),
         term(layout, own, dirt::draws(9), "closedCaptionInfo", vocabulary::CAPTIONS[video.captions]),
-        label(video.audio),
-        label(asset.language(layout)),
+        if open { dirt::text::line(layout, own, dirt::draws(10), video.audio.to_owned()) } else { label(video.audio) },
+        file::language(layout, own, dirt::draws(11), asset.language(layout)),
         content(Rendition::Mezzanine),
         content(Rendition::Proxy),
     ]);
@@ -390,17 +393,23 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let detail = asset.detail.map_or(Value::Null, |detail| {
         picked(layout, own, dirt::draws(6), "endpointImageDetail", vocabulary::DETAILS[detail].0)
     });
+    let (wide, high) = file::sides(layout, own, dirt::draws(1), width, height);
     let captured = asset.dates().0.saturating_sub(86_400 * (1 + dice.below(1220, 300)));
     out.extend([
         identity::subclass_id(layout, asset),
-        int(width),
-        int(height),
-        text(format!("{width}x{height}")),
+        wide,
+        high,
+        file::picture_size(layout, own, dirt::draws(3), width, height),
         optional(!dice.chance(1221, 50_000), || term(layout, own, dirt::draws(4), "colorSpace", color_space(dice))),
         int(1),
         detail,
         text(if dice.chance(1222, 600_000) { "72.0000" } else { "300.0000" }),
-        optional(dice.chance(1223, 700_000), || text(exif(captured))),
+        optional(dice.chance(1223, 700_000), || {
+            if asset.is_fixture() {
+                return Told::clean(exif(captured), date::instant_of_local(captured)).into();
+            }
+            date::text_date(layout, own, dirt::draws(8), captured, Wanted::Instant, asset.source() == 12)
+        }),
         Value::Bool(dice.chance(1224, 100_000)),
         proxy.map_or(Value::Null, |proxy| Value::id(proxy.0)),
     ]);

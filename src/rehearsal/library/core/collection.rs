@@ -1,12 +1,12 @@
 //! Collections and their members.
 
-use super::super::Told;
+use super::super::{Disposition, Told};
 use super::asset::optional;
 use super::dice::{Dice, FIRST_DAY, NOW, index, local};
 use super::dirt::code::owner;
 use super::dirt::draws;
 use super::dirt::term::term;
-use super::layout::{FIRST_ID, Layout, Owner, walk};
+use super::layout::{FIRST_ID, Layout, NOWHERE, Owner, walk};
 use super::{Value, dirt, int, label, text, words};
 
 const TABLE: u32 = 74;
@@ -24,11 +24,10 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(TABLE, row);
     let kind = dirt::out_of_scope_collection(layout, dice)
         .unwrap_or_else(|| term(layout, dice, draws(7), "collectionKind", kind(dice)));
-    let parent = layout.collections[index(row)].0;
     let facts = Facts {
         id: FIRST_ID + row,
         name: dirt::name::title(layout, dice, name(layout, row)),
-        parent: (parent > 0).then(|| FIRST_ID + u64::from(parent) - 1),
+        parent: parent_of(layout, dice, row),
         kind,
         object: layout.object_id(Owner::Collection(row)),
         items: layout.items.count(row),
@@ -40,14 +39,37 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     write(layout, dice, facts, out);
 }
 
+/// The reference to the parent. D24: in 0.1 % to itself, to a child of its own, or to nothing.
+fn parent_of(layout: &Layout, dice: Dice, row: u64) -> Value {
+    let parent = |row: u64| layout.collections.get(index(row)).map_or(0, |place| u64::from(place.0));
+    let k = dirt::draws(4);
+    if dice.chance(k, layout.dirty(1_000)) {
+        let child = if parent(row + 1) == row + 1 { row + 1 } else { row };
+        return match dice.below(k + 1, 3) {
+            0 => dirt::missing(NOWHERE + row),
+            1 => knot(FIRST_ID + row),
+            _ => knot(FIRST_ID + child),
+        };
+    }
+    match parent(row) {
+        0 => Value::Null,
+        parent => Value::id(FIRST_ID + parent - 1),
+    }
+}
+
+/// D24: a reference that closes a circle of parents.
+pub fn knot(parent: u64) -> Value {
+    Told::kept("D24", Value::id(parent), serde_json::Value::Null).disposed(Disposition::Warned).into()
+}
+
 /// What differs between generated collections and fixtures.
 pub struct Facts {
     /// The id.
     pub id: u64,
     /// The name.
     pub name: Value,
-    /// The id of the parent.
-    pub parent: Option<u64>,
+    /// The reference to the parent.
+    pub parent: Value,
     /// `collection_kind`.
     pub kind: Value,
     /// The metadata object's id.
@@ -73,7 +95,7 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         optional(dice.chance(8, 180_000), || {
             dirt::text::body(layout, dice, draws(3), words::sentences(dice, 30, 3), true)
         }),
-        facts.parent.map_or(Value::Null, Value::id),
+        facts.parent,
         owner(layout, dice, draws(5), layout.user(dice, 9)),
         optional(!dice.chance(10, 30_000), || Value::Bool(dice.chance(11, 200_000))),
         facts.kind,
@@ -161,33 +183,86 @@ fn member(layout: &Layout, collection: u64, k: u64) -> Member {
     }
 }
 
+/// The columns of the references of an item, from `asset_id` on.
+const CLASSES: [&str; 5] = ["AssetMaster", "Timeline", "Clip", "Project", "AssetCollection"];
+
+impl Member {
+    /// The place of the column and the id in it.
+    fn target(self) -> (usize, u64) {
+        let (column, row) = match self {
+            Self::Asset(row) => (0, row),
+            Self::Timeline(row) => (1, row),
+            Self::Clip(row) => (2, row),
+            Self::Project(row) => (3, row),
+            Self::Collection(row) => (4, row),
+        };
+        (column, FIRST_ID + row)
+    }
+}
+
 /// A row of `asset_collection_item`.
 pub fn item(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let (collection, k) = layout.items.parent(row);
     let dice = layout.dice(ITEMS, row);
-    let (class, column, target) = match member(layout, collection, k) {
-        Member::Asset(row) => ("AssetMaster", 0, row),
-        Member::Timeline(row) => ("Timeline", 1, row),
-        Member::Clip(row) => ("Clip", 2, row),
-        Member::Project(row) => ("Project", 3, row),
-        Member::Collection(row) => ("AssetCollection", 4, row),
-    };
-    write_item(layout, (FIRST_ID + row, FIRST_ID + collection), class, (column, FIRST_ID + target), k, dice, out);
+    let at = dirt::draws(2);
+    // D31: 1.9 % are the member before them once more, 0.7 % point to nothing.
+    let twice = k > 0 && dice.chance(at, layout.dirty(19_000));
+    let (column, id) = member(layout, collection, if twice { k - 1 } else { k }).target();
+    let mut item = Item::of(column, Value::id(id), k);
+    if dice.chance(at + 1, layout.dirty(7_000)) {
+        item = Item::of(column, dirt::missing(NOWHERE + id), k);
+    } else if dice.chance(at + 2, layout.dirty(3_000)) {
+        item = Item::misfiled(dice.below(at + 3, 3), column, id, k);
+    }
+    // Ties and gaps in the order; the id decides.
+    if dice.chance(at + 4, layout.dirty(20_000)) {
+        item.order = if dice.chance(at + 5, 100_000) { Value::Null } else { Value::id(k / 3) };
+    }
+    write_item(layout, (FIRST_ID + row, FIRST_ID + collection), item, dice, out);
 }
 
-/// The columns of `asset_collection_item`; the target's column counts from `asset_id`.
-pub fn write_item(
-    layout: &Layout,
-    ids: (u64, u64),
-    class: &'static str,
-    target: (usize, u64),
-    order: u64,
-    dice: Dice,
-    out: &mut Vec<Value>,
-) {
-    out.extend([Value::id(ids.0), Value::id(ids.1), label(class)]);
-    out.extend((0..5).map(|column| optional(column == target.0, || Value::id(target.1))));
-    out.extend([Value::id(order), Value::id(layout.user(dice, 0)), text(local(NOW - 1 - dice.below(1, 300_000_000)))]);
+/// What an item of a collection names.
+#[derive(Debug)]
+pub struct Item {
+    /// `member_class`.
+    pub class: Value,
+    /// The columns of references, from `asset_id` on: asset, timeline, clip, project, collection.
+    pub targets: [Value; 5],
+    /// `sort_order`.
+    pub order: Value,
+}
+
+impl Item {
+    /// An item in order: its class is that of the column which is filled.
+    pub fn of(column: usize, id: Value, order: u64) -> Self {
+        let mut targets = [const { Value::Null }; 5];
+        targets[column] = id;
+        Self { class: label(CLASSES[column]), targets, order: Value::id(order) }
+    }
+
+    /// D57: 0 another class than the column's (the column counts), 1 no column filled, 2 two.
+    pub fn misfiled(number: u64, column: usize, id: u64, order: u64) -> Self {
+        let mut item = Self::of(column, Value::id(id), order);
+        let other = (column + 1) % 5;
+        match number {
+            0 => item.class = Told::warned("D57", CLASSES[other], CLASSES[column], "MEMBER_CLASS_MISMATCH").into(),
+            1 => item.targets[column] = misfiled(Value::Null),
+            _ => item.targets[other] = misfiled(Value::id(id)),
+        }
+        item
+    }
+}
+
+fn misfiled(raw: Value) -> Value {
+    Told::kept("D57", raw, serde_json::Value::Null).and("BAD_MEMBERSHIP").disposed(Disposition::Skipped).into()
+}
+
+/// The columns of `asset_collection_item`; `ids` are those of the item and its collection.
+pub fn write_item(layout: &Layout, ids: (u64, u64), item: Item, dice: Dice, out: &mut Vec<Value>) {
+    out.extend([Value::id(ids.0), Value::id(ids.1), item.class]);
+    out.extend(item.targets);
+    let added = local(NOW - 1 - dice.below(1, 300_000_000));
+    out.extend([item.order, Value::id(layout.user(dice, 0)), text(added)]);
 }
 
 #[cfg(test)]

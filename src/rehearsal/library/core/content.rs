@@ -6,8 +6,10 @@ use super::super::{Disposition, Told};
 use super::asset::{Asset, Version, audio_millis, optional};
 use super::dice::{NOW, date, index, instant, local};
 use super::dirt::identity::{self, Versions};
+use super::dirt::media::{self as soiled, Soil};
+use super::dirt::{draws, file};
 use super::layout::{CONTENT, FIRST_ID, Layout};
-use super::media::{Format, Rendition, Video, format_of, image_size, rendition_format};
+use super::media::{Format, Rendition, SIDECAR, Video, format_of, image_size, rendition_format};
 use super::spread::Kind;
 use super::{Value, array, dirt, int, label, text, words};
 
@@ -157,8 +159,13 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
     let video = content.moving().then(|| Video::of(layout, asset));
     let millis = content.millis(layout);
     let stills = content.rendition == Rendition::ThumbnailVideo;
-    let rate = |video: &Video| if stills { "1.0" } else { video.rate.text };
-    let bitrate = millis.map(|millis| (content.bytes(layout) * 8_000 / millis.max(1)).to_string());
+    let soil = |column| Soil::new(layout, dice, dirt::draws(column), !asset.is_fixture());
+    let rate = |video: &Video| if stills { label("1.0") } else { soiled::rate(soil(18), video.rate) };
+    let bits = millis.map(|millis| content.bytes(layout) * 8_000 / millis.max(1));
+    let length = match (&video, millis) {
+        (Some(video), _) => soiled::seconds(soil(14), 0, video.length()),
+        (None, millis) => opt_text(millis.map(|millis| f64::from(millis as f32 / 1000.0).to_string())),
+    };
     let kind = if size.is_some() && millis.is_none() { "Image" } else { asset.kind.label() };
     let sound = millis.is_some() && !stills;
     out.extend([
@@ -167,31 +174,38 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
         Value::id(content.version.id),
         Value::id(asset.id),
         text(content.file_name(layout)),
-        Told::clean(content.rendition.uses(), vec![content.rendition.name()]).into(),
+        soiled::uses(soil(5), content.rendition),
         label(kind),
         int(FIRST_ID + dice.below(2, 200)),
         Value::id(content.id),
         int(content.bytes(layout)),
-        label(format.mime),
-        opt_text(size.map(|size| size.0.to_string())),
-        opt_text(size.map(|size| size.1.to_string())),
-        video.as_ref().map_or(Value::Null, |video| label(video.size.ratio)),
-        opt_text(millis.map(|millis| f64::from(millis as f32 / 1000.0).to_string())),
+        file::mime(layout, dice, draws(10), format),
+        size.map_or(Value::Null, |size| side(size.0)),
+        size.map_or(Value::Null, |size| side(size.1)),
+        video.as_ref().map_or(Value::Null, |video| soiled::aspect(soil(13), video.size.ratio)),
+        length,
         optional(millis.is_some(), || label("0")),
-        video.as_ref().map_or(Value::Null, |video| text(video.timecode(0))),
+        video.as_ref().map_or(Value::Null, |video| soiled::timecode(soil(16), video.count(0), video.rate)),
         video.as_ref().map_or(Value::Null, |video| label(if video.drop { "DROP" } else { "NON_DROP" })),
-        video.as_ref().map_or(Value::Null, |video| label(rate(video))),
+        video.as_ref().map_or(Value::Null, rate),
         video.as_ref().map_or(Value::Null, |video| Value::Bool(video.drop)),
-        opt_text(bitrate),
-        optional(video.is_some(), || label(format.codec)),
-        optional(sound, || label(if asset.kind == Kind::Audio { "PCM" } else { sound_codec(format) })),
+        bits.map_or(Value::Null, |bits| soiled::bitrate(soil(20), bits)),
+        optional(video.is_some(), || soiled::codec(soil(21), format.codec)),
+        optional(sound, || {
+            soiled::codec(soil(22), if asset.kind == Kind::Audio { "PCM" } else { sound_codec(format) })
+        }),
         optional(sound, || label("2")),
-        optional(sound, || label(asset.language(layout))),
+        optional(sound, || file::language(layout, dice, draws(24), asset.language(layout))),
         Value::Bool(false),
         content.media.map_or(Value::Null, Value::id),
         text(local(asset.dates().0)),
         Value::Bool(false),
     ]);
+}
+
+/// A side in pixels, as text.
+fn side(pixels: u64) -> Value {
+    Told::clean(text(pixels.to_string()), pixels).into()
 }
 
 fn sound_codec(format: &Format) -> &'static str {
@@ -201,25 +215,26 @@ fn sound_codec(format: &Format) -> &'static str {
 /// A row of `file_info`: the file of a content, or one that no content has.
 pub fn file(layout: &Layout, id: u64, content: Option<&Content<'_>>, out: &mut Vec<Value>) {
     let dice = layout.dice(46, id.wrapping_sub(FIRST_ID));
-    let (name, format, mime, bytes, at) = match content {
+    let (name, format, bytes, at) = match content {
         Some(content) => {
             let format = content.format(layout);
-            (content.file_name(layout), format.name, format.mime, content.bytes(layout), content.asset.dates().0)
+            (content.file_name(layout), format, content.bytes(layout), content.asset.dates().0)
         }
-        None => {
-            (format!("sidecar_{id}.srt"), "SRT", "application/x-subrip", 2_000 + dice.below(0, 90_000), dice.past(1))
-        }
+        None => (format!("sidecar_{id}.srt"), &SIDECAR, 2_000 + dice.below(0, 90_000), dice.past(1)),
     };
     let tags = dice.chance(10, 200_000).then(|| array(&[words::keyword(dice.below(11, 500)), "checked".to_owned()]));
     out.extend([
         Value::id(id),
         text(dice.uuid(3)),
-        text(name),
-        label(format),
-        label(mime),
-        int(bytes),
+        file::name(layout, dice, draws(2), name),
+        file::format(layout, dice, draws(3), format),
+        file::mime(layout, dice, draws(4), format),
+        file::bytes(layout, dice, draws(5), bytes),
         text(local(at)),
-        optional(!dice.chance(5, 120_000), || text(format!("{:016x}{:016x}", dice.draw(6), dice.draw(7)))),
+        optional(!dice.chance(5, 120_000), || {
+            let hex = format!("{:016x}{:016x}", dice.draw(6), dice.draw(7));
+            file::checksum(layout, dice, draws(7), hex)
+        }),
         optional(dice.chance(8, 300_000), || {
             text(format!("\\x{:016x}{:016x}{:08x}", dice.draw(6), dice.draw(7), dice.draw(9) >> 32))
         }),
@@ -234,14 +249,16 @@ pub fn media(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
     let format = content.format(layout);
     let millis = content.millis(layout);
     let created = content.asset.dates().0;
+    let soil = Soil::new(layout, dice, dirt::draws(4), content.moving() && !content.asset.is_fixture());
+    let measured = millis.filter(|_| !soiled::unmeasured(soil));
     out.extend([
         content.media.map_or(Value::Null, Value::id),
         Value::id(content.id),
-        label(format.report),
+        file::container(layout, dice, draws(2), format),
         optional(format.name == "MXF", || label("OP1a")),
-        millis.map_or(Value::Null, int),
+        measured.map_or(Value::Null, int),
         opt_text(millis.map(|millis| format!("{} s {} ms", millis / 1000, millis % 1000))),
-        millis.map_or(Value::Null, |millis| int(content.bytes(layout) * 8_000 / millis.max(1))),
+        measured.map_or(Value::Null, |millis| int(content.bytes(layout) * 8_000 / millis.max(1))),
         text(format!("UTC {}", local(created))),
         optional(dice.chance(0, 700_000), || text(format!("UTC {}", local(created)))),
         optional(millis.is_some(), || label("Lavf58.76.100")),
@@ -257,19 +274,22 @@ pub fn video_track(layout: &Layout, id: u64, content: &Content<'_>, out: &mut Ve
     let video = Video::of(layout, content.asset);
     let (width, height) = content.size(layout).unwrap_or((0, 0));
     let stills = content.rendition == Rendition::ThumbnailVideo;
-    let fraction = !dice.chance(0, 30_000);
-    let (text_rate, num, den) = if stills { ("1.0", 1, 1) } else { (video.rate.text, video.rate.num, video.rate.den) };
+    let soil = |column| Soil::new(layout, dice, dirt::draws(column), !content.asset.is_fixture());
+    let measured = !soiled::unmeasured(soil(4));
+    let fraction = measured && !dice.chance(0, 30_000);
+    let (num, den) = if stills { (1, 1) } else { (video.rate.num, video.rate.den) };
+    let rate = || if stills { label("1.0") } else { soiled::rate(soil(8), video.rate) };
     let frames = if stills { video.millis / 1000 } else { video.frames };
     out.extend([
         Value::id(id),
         content.media.map_or(Value::Null, Value::id),
         int(0),
-        label(content.format(layout).codec),
-        int(width),
-        int(height),
+        soiled::codec(soil(3), content.format(layout).codec),
+        optional(measured, || int(width)),
+        optional(measured, || int(height)),
         label("1.00000"),
-        label(video.size.dar),
-        label(text_rate),
+        optional(measured, || Told::clean(video.size.dar, video.size.ratio).into()),
+        optional(measured, rate),
         optional(fraction, || int(num)),
         optional(fraction, || int(den)),
         int(frames),
@@ -285,16 +305,17 @@ pub fn video_track(layout: &Layout, id: u64, content: &Content<'_>, out: &mut Ve
 pub fn audio_track(layout: &Layout, id: u64, content: &Content<'_>, order: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(63, id.wrapping_sub(FIRST_ID));
     let codec = if content.asset.kind == Kind::Audio { "PCM" } else { sound_codec(content.format(layout)) };
+    let soil = Soil::new(layout, dice, dirt::draws(3), !content.asset.is_fixture());
     out.extend([
         Value::id(id),
         content.media.map_or(Value::Null, Value::id),
         int(1 + order),
-        label(codec),
+        soiled::codec(soil, codec),
         label("2"),
         label("L R"),
         int(48_000),
         int(if codec == "AAC" { 192_000 } else { 2_304_000 }),
-        label(content.asset.language(layout)),
+        file::language(layout, dice, draws(8), content.asset.language(layout)),
         optional(dice.chance(0, 200_000), || text(format!("Mix {}", order + 1))),
     ]);
 }

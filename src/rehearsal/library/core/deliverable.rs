@@ -1,10 +1,12 @@
 //! Deliverables and deliverable images.
 
+use super::super::Told;
 use super::asset::{Asset, color_space, optional};
-use super::dice::{Dice, NOW, date, index, instant, local};
+use super::dice::{Dice, NOW, index, instant, local};
 use super::dirt::code::house_code;
-use super::dirt::draws;
 use super::dirt::term::term;
+use super::dirt::text::line;
+use super::dirt::{date as moment, draws, file};
 use super::layout::{FIRST_ID, Layout};
 use super::media::{format_of, image_size};
 use super::spread::Kind;
@@ -45,6 +47,8 @@ pub fn write(
     let format = format_of(layout, asset);
     let (created, updated) = asset.dates();
     let approved = dice.chance(0, 700_000);
+    let approved_at = approved.then(|| created + (updated - created) / 2);
+    let folder = format!("images/{}", asset.title.house_code());
     let corner = (dice.below(1, width / 2), dice.below(2, height / 2));
     out.extend([
         Value::id(id),
@@ -54,28 +58,48 @@ pub fn write(
         term(layout, dice, draws(4), "endpointImageDetail", DETAILS[detail].0),
         house_code(layout, dice, draws(5), asset.title.house_code()),
         title,
-        text(format!("{width}x{height}")),
-        ratio.map_or(Value::Null, label),
-        label(format.name),
+        file::picture_size(layout, dice, draws(7), width, height),
+        ratio.map_or(Value::Null, |ratio| file::ratio(layout, dice, draws(8), ratio)),
+        file::format(layout, dice, draws(9), format),
         term(layout, dice, draws(10), "colorSpace", color_space(asset.dice)),
-        label(LANGUAGES[index(dice.zipf(5, LANGUAGES.len() as u64))]),
+        file::language(layout, dice, draws(11), LANGUAGES[index(dice.zipf(5, LANGUAGES.len() as u64))]),
         optional(!dice.chance(6, 80_000), || Value::Bool(approved)),
-        optional(approved, || Value::id(layout.user(dice, 7))),
-        optional(approved, || text(local(created + (updated - created) / 2))),
-        optional(dice.chance(8, 300_000), || text(date(asset.rights_expire()))),
-        optional(dice.chance(9, 600_000), || text(words::sentences(dice, 30, 1))),
-        optional(dice.chance(10, 300_000), || text(format!("({width},{height}),({},{})", corner.0, corner.1))),
-        text(format!("s3://studio-deliverables/images/{}/{id}.{}", asset.title.house_code(), format.extension)),
+        optional(approved, || file::approver(layout, dice, draws(13), layout.user(dice, 7))),
+        approved_at.map_or(Value::Null, |at| moment::naive(layout, dice, draws(14), at)),
+        optional(dice.chance(8, 300_000), || {
+            let day_first = asset.source() == 12;
+            file::expiry(layout, dice, draws(15), asset.rights_expire(), approved_at, day_first)
+        }),
+        optional(dice.chance(9, 600_000), || line(layout, dice, draws(16), words::sentences(dice, 30, 1))),
+        optional(dice.chance(10, 300_000), || crop((width, height), corner)),
+        file::place(layout, dice, draws(18), "studio-deliverables", &folder, &format!("{id}.{}", format.extension)),
         optional(dice.chance(11, 850_000), || {
-            text((12..16).map(|k| format!("{:016x}", dice.draw(k))).collect::<String>())
+            let hex = (12..16).map(|k| format!("{:016x}", dice.draw(k))).collect();
+            file::checksum(layout, dice, draws(19), hex)
         }),
         optional(dice.chance(16, 250_000), || {
             dirt::text::body(layout, dice, draws(20), words::sentences(dice, 40, 3), true)
         }),
         deleted,
-        dirt::date::audit(layout, dice, dirt::draws(22), created),
-        dirt::date::changed(layout, dice, dirt::draws(23), (created, updated)),
+        moment::audit(layout, dice, draws(22), created),
+        changed(layout, dice, (created, updated)),
     ]);
+}
+
+/// When the row was changed; D49: 0.4 % before it was made.
+fn changed(layout: &Layout, dice: Dice, (created, updated): (u64, u64)) -> Value {
+    let k = draws(23);
+    if !dice.is_fixture() && dice.chance(k + 4, layout.dirty(4_000)) {
+        let before = created - 86_400 * (2 + dice.below(k + 5, 300));
+        return Told::warned("D49", local(before), moment::instant_of_local(before), "DATE_ORDER").into();
+    }
+    moment::audit(layout, dice, k, updated)
+}
+
+/// A crop as PostgreSQL writes boxes: the upper right corner, then the lower left one.
+fn crop(high: (u64, u64), low: (u64, u64)) -> Value {
+    let means = serde_json::json!({"x0": low.0, "y0": low.1, "x1": high.0, "y1": high.1});
+    Told::clean(format!("({},{}),({},{})", high.0, high.1, low.0, low.1), means).into()
 }
 
 /// A row of `deliverable`.

@@ -7,6 +7,7 @@ use super::asset::{Asset, Role};
 use super::dice::{Dice, FIRST_DAY, NOW, date, index, local};
 use super::dirt::code::{disagreeing, eidr, house_code};
 use super::dirt::date::Wanted;
+use super::dirt::media::{self as soiled, Soil};
 use super::held::{self, EMPTY, Fact, Held, Ids, finish, position, soil};
 use super::layout::{FIRST_ID, Layout, METADATA, NOWHERE, Owner, walk};
 use super::media::{Video, format_of, image_size};
@@ -418,14 +419,12 @@ pub fn day(moment: u64) -> Value {
 fn technical(layout: &Layout, subject: &Subject, field: u16) -> Value {
     let Some(asset) = subject.asset else { return Value::Null };
     let video = Video::of(layout, &asset);
+    let soil = Soil::new(layout, subject.dice, dirt::draws(u64::from(field)), !asset.is_fixture());
     match field {
         21 => label(video.audio),
-        39 => {
-            let (second, milli) = (video.millis / 1000, video.millis % 1000);
-            text(format!("{:02}:{:02}:{:02}.{milli:03}", second / 3600, second / 60 % 60, second % 60))
-        }
-        41 => text(video.timecode(video.frames * 9 / 10)),
-        43 => text(promo::length_text(video.spot)),
+        39 => soiled::seconds(soil, 3, video.length()),
+        41 => soiled::timecode(soil, video.count(video.frames * 9 / 10), video.rate),
+        43 => soiled::spot(soil, video.spot),
         _ => Value::Null,
     }
 }

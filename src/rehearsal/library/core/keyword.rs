@@ -1,11 +1,12 @@
 //! Keywords with synonyms, categories, and relations between assets.
 
+use super::super::{Disposition, Told};
 use super::asset::{Asset, optional};
 use super::dice::{Dice, FIRST_DAY, index, instant, local};
-use super::layout::{ASSET, FIRST_ID, Layout, walk};
+use super::layout::{ASSET, FIRST_ID, Layout, NOWHERE, walk};
 use super::media::RATES;
 use super::vocabulary::RELATIONS;
-use super::{Value, int, label, text, words};
+use super::{Value, dirt, int, label, text, words};
 
 /// Categories.
 pub const CATEGORIES: u64 = 84;
@@ -98,13 +99,11 @@ fn relation_type(dice: Dice) -> u64 {
     dice.zipf(0, RELATIONS.len() as u64)
 }
 
-/// A row of `asset_relation`. The right side stands at most half of all assets after the left, so no pair is stored
-/// in both directions, none relates an asset to itself, and the rights of one left differ.
+/// A row of `asset_relation`. In a clean library the right side stands at most half of all assets after the left, so no
+/// pair is stored in both directions, none relates an asset to itself, and the rights of one left differ.
 pub fn relation(layout: &Layout, row: u64, out: &mut Vec<Value>) {
-    let (left, k) = layout.relations.parent(row);
+    let (pair, k) = pair(layout, row);
     let dice = layout.dice(79, row);
-    let half = (layout.assets - 1) / 2;
-    let right = (left + 1 + walk(layout.dice(79, left), 1001, k, half)) % layout.assets;
     let rate = dice.pick(1, &[&RATES[0], &RATES[1], &RATES[3]]);
     let start = rate.nominal * (3600 + dice.below(2, 600));
     let range = if dice.chance(3, 700_000) {
@@ -113,15 +112,61 @@ pub fn relation(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     } else {
         format!("({},,)", rate.timecode(start, false))
     };
+    let Pair { left, right, kind } = soiled(layout, row, k, pair);
     out.extend([
         Value::id(FIRST_ID + row),
-        Value::id(FIRST_ID + left),
-        Value::id(FIRST_ID + right),
-        int(1 + relation_type(dice)),
+        left,
+        right,
+        int(1 + kind),
         int(k),
         optional(dice.chance(4, 250_000), || text(range)),
         text(local(dice.past(5))),
     ]);
+}
+
+/// The two sides of a relation and its type's row.
+struct Pair {
+    left: Value,
+    right: Value,
+    kind: u64,
+}
+
+/// The relation of a row in a clean library, and its place among those of its left side.
+fn pair(layout: &Layout, row: u64) -> (Pair, u64) {
+    let (left, k) = layout.relations.parent(row);
+    let half = (layout.assets - 1) / 2;
+    let right = (left + 1 + walk(layout.dice(79, left), 1001, k, half)) % layout.assets;
+    let (left, right) = (Value::id(FIRST_ID + left), Value::id(FIRST_ID + right));
+    (Pair { left, right, kind: relation_type(layout.dice(79, row)) }, k)
+}
+
+/// D31: the other direction of the relation before it, if that is of a symmetric type (22 %), or the same once more
+/// (0.3 %); a right side that is missing (0.9 %) or the left one (0.05 %).
+fn soiled(layout: &Layout, row: u64, k: u64, clean: Pair) -> Pair {
+    let dice = layout.dice(79, row);
+    let at = dirt::draws(2);
+    if k > 0 {
+        let before = pair(layout, row - 1).0;
+        let symmetric = RELATIONS[index(before.kind)].2;
+        if symmetric && dice.chance(at, layout.dirty(220_000)) {
+            return Pair { left: linked(before.right), right: linked(before.left), kind: before.kind };
+        }
+        if dice.chance(at + 1, layout.dirty(3_000)) {
+            return Pair { left: before.left, right: linked(before.right), kind: before.kind };
+        }
+    }
+    if dice.chance(at + 2, layout.dirty(9_000)) {
+        return Pair { right: dirt::missing(NOWHERE + row), ..clean };
+    }
+    if dice.chance(at + 3, layout.dirty(500)) {
+        return Pair { right: linked(clean.left.clone()), ..clean };
+    }
+    clean
+}
+
+/// D31: a reference in order by which another link is repeated, or an asset is linked to itself.
+fn linked(id: Value) -> Value {
+    Told::kept("D31", id, serde_json::Value::Null).disposed(Disposition::Skipped).into()
 }
 
 /// The names of the category rows of an asset, as ids.

@@ -2,6 +2,7 @@
 
 use super::asset::{Asset, Role};
 use super::dice::Dice;
+use super::dirt::media::{Count, Length};
 use super::layout::{ASSET, Layout};
 use super::spread::Kind;
 use super::vocabulary;
@@ -92,6 +93,9 @@ pub const FORMATS: [Format; 9] = [
     format("ZIP", "zip", "application/zip", "ZIP", "ZIP", "pkg", ""),
 ];
 
+/// The format of captions beside a video.
+pub const SIDECAR: Format = format("SRT", "srt", "application/x-subrip", "SubRip", "SubRip", "srt", "SRT");
+
 /// A frame rate: its text, the fraction, the frames counted a second.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -126,6 +130,12 @@ impl Rate {
     /// The timecode of a frame number. Drop frame skips the first two numbers (four at 60) of each minute that is no
     /// tenth (SMPTE 12M).
     pub fn timecode(&self, frame: u64, drop: bool) -> String {
+        let [h, m, s, f] = self.count(frame, drop);
+        format!("{h:02}:{m:02}:{s:02}{}{f:02}", if drop { ';' } else { ':' })
+    }
+
+    /// The hour, minute, second and frame that a frame number is counted as.
+    fn count(&self, frame: u64, drop: bool) -> [u64; 4] {
         let mut number = frame;
         if drop {
             let skip = self.nominal / 15;
@@ -135,9 +145,8 @@ impl Rate {
             let minutes = if rest < self.nominal * 60 { 0 } else { 1 + (rest - self.nominal * 60) / minute };
             number = frame + frame / ten * 9 * skip + minutes * skip;
         }
-        let (second, frames) = (number / self.nominal, number % self.nominal);
-        let mark = if drop { ';' } else { ':' };
-        format!("{:02}:{:02}:{:02}{mark}{frames:02}", second / 3600, second / 60 % 60, second % 60)
+        let second = number / self.nominal;
+        [second / 3600, second / 60 % 60, second % 60, number % self.nominal]
     }
 
     /// The frame that stands at a timecode given as seconds of full numbers (minutes that are tenths only).
@@ -250,6 +259,16 @@ impl Video {
     /// The timecode so many frames after the start.
     pub fn timecode(&self, frames: u64) -> String {
         self.rate.timecode(self.start + frames, self.drop)
+    }
+
+    /// The same as numbers, and whether frame numbers are dropped.
+    pub fn count(&self, frames: u64) -> Count {
+        (self.rate.count(self.start + frames, self.drop), self.drop)
+    }
+
+    /// The length.
+    pub fn length(&self) -> Length {
+        Length { millis: self.millis, frames: self.frames, rate: self.rate }
     }
 }
 

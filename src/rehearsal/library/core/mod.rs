@@ -283,7 +283,7 @@ fn business_row(layout: &Layout, table: &TableSpec, row: u64, out: &mut Vec<Valu
         "project_asset" => project::asset(layout, row, out),
         "promo" => promo::row(layout, row, out),
         "promo_air_date" => promo::air_date(layout, row, out),
-        "promo_campaign" => promo::campaign(row, dice, out),
+        "promo_campaign" => promo::campaign(layout, row, dice, out),
         "deliverable" => deliverable::row(layout, row, dice, out),
         "deliverable_image" => deliverable::image(layout, row, out),
         "deliverable_image_spec" => vocabulary::spec(row, out),

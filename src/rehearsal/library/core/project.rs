@@ -9,7 +9,7 @@ use super::dirt::code::user_named;
 use super::dirt::date::Wanted;
 use super::dirt::draws;
 use super::dirt::term::{lookup, term};
-use super::layout::{FIRST_ID, Layout, Owner, walk};
+use super::layout::{FIRST_ID, Layout, NOWHERE, Owner, walk};
 use super::vocabulary::{PROJECT_STATES, PROJECT_TYPES};
 use super::{Value, array, dirt, int, label, text, words};
 
@@ -163,9 +163,10 @@ pub fn asset(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let (project, k) = layout.project_assets.parent(row);
     let asset = walk(layout.dice(TABLE, project), 1010, k, layout.assets);
     let dice = layout.dice(87, row);
+    let lost = dice.chance(dirt::draws(1), layout.dirty(3_000));
     out.extend([
         Value::id(FIRST_ID + project),
-        Value::id(FIRST_ID + asset),
+        if lost { dirt::missing(NOWHERE + asset) } else { Value::id(FIRST_ID + asset) },
         label(dice.pick(0, &["source", "output", "reference"])),
         int(1 + dice.below(1, 5)),
     ]);

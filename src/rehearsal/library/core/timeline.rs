@@ -1,11 +1,13 @@
 //! Timelines with their assets, clips, markers, and annotations.
 
+use super::super::Told;
 use super::asset::{Asset, optional};
-use super::dice::{index, instant, local};
+use super::dice::{Dice, index, instant, local};
+use super::dirt::media::{self as soiled, Soil};
 use super::layout::{FIRST_ID, Layout, Owner};
 use super::media::Video;
 use super::spread::Kind;
-use super::{Value, int, label, text, words};
+use super::{Value, dirt, int, label, text, words};
 
 /// The video whose timeline a row is: the first rows are main timelines, the others second ones.
 pub fn video_of(layout: &Layout, timeline: u64) -> Asset {
@@ -24,14 +26,15 @@ pub fn write(layout: &Layout, id: u64, asset: &Asset, object: Option<u64>, out: 
     let dice = layout.dice(106, id.wrapping_sub(FIRST_ID));
     let video = Video::of(layout, asset);
     let (created, updated) = asset.dates();
+    let soil = |column| Soil::new(layout, dice, dirt::draws(column), !asset.is_fixture());
     out.extend([
         Value::id(id),
         text(dice.uuid(0)),
-        text(format!("{} timeline", asset.name())),
+        line(layout, asset, dice, dirt::draws(2), format!("{} timeline", asset.name())),
         object.map_or(Value::Null, Value::id),
         int(video.frames),
-        label(video.rate.text),
-        text(video.timecode(0)),
+        soiled::rate(soil(5), video.rate),
+        soiled::timecode(soil(6), video.count(0), video.rate),
         Value::Bool(video.drop),
         text(local(created)),
         text(local(updated)),
@@ -104,17 +107,33 @@ pub fn marker(layout: &Layout, row: u64, out: &mut Vec<Value>) {
 pub fn write_marker(layout: &Layout, id: u64, timeline: u64, asset: &Asset, out: &mut Vec<Value>) {
     let dice = layout.dice(111, id.wrapping_sub(FIRST_ID));
     let video = Video::of(layout, asset);
+    let soil = Soil::new(layout, dice, dirt::draws(3), !asset.is_fixture());
     out.extend([
         Value::id(id),
         Value::id(timeline),
         int(1 + dice.zipf(0, 24)),
-        text(video.timecode(dice.below(1, video.frames))),
-        optional(dice.chance(2, 400_000), || text(format!("00:00:{:02}", dice.below(3, 10)))),
-        optional(dice.chance(4, 900_000), || text(words::sentences(dice, 20, 1))),
+        soiled::moment(soil, video.count(dice.below(1, video.frames)), video.rate),
+        optional(dice.chance(2, 400_000), || seconds_told(dice.below(3, 10))),
+        optional(dice.chance(4, 900_000), || body(layout, asset, dice, dirt::draws(5), words::sentences(dice, 20, 1))),
         optional(dice.chance(5, 300_000), || text(format!("#{:06X}", dice.below(6, 0x0100_0000)))),
         Value::id(layout.user(dice, 7)),
         text(instant(dice.later(8, asset.dates().0))),
     ]);
+}
+
+/// A length of whole seconds below ten, as PostgreSQL prints an interval.
+fn seconds_told(seconds: u64) -> Value {
+    Told::clean(text(format!("00:00:{seconds:02}")), seconds * 1000).into()
+}
+
+/// Text of one line, clean in fixtures.
+fn line(layout: &Layout, asset: &Asset, dice: Dice, k: u64, clean: String) -> Value {
+    if asset.is_fixture() { text(clean) } else { dirt::text::line(layout, dice, k, clean) }
+}
+
+/// Text of many lines, clean in fixtures.
+fn body(layout: &Layout, asset: &Asset, dice: Dice, k: u64, clean: String) -> Value {
+    if asset.is_fixture() { text(clean) } else { dirt::text::body(layout, dice, k, clean, false) }
 }
 
 /// A row of `annotation`: on a clip's video, or on any asset.
@@ -127,7 +146,11 @@ pub fn annotation(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     };
     let at = (asset.kind == Kind::Video).then(|| {
         let video = Video::of(layout, &asset);
-        video.timecode(dice.below(3, video.frames))
+        soiled::moment(
+            Soil::new(layout, dice, dirt::draws(4), true),
+            video.count(dice.below(3, video.frames)),
+            video.rate,
+        )
     });
     let created = dice.later(4, asset.dates().0);
     out.extend([
@@ -135,8 +158,8 @@ pub fn annotation(layout: &Layout, row: u64, out: &mut Vec<Value>) {
         Value::id(asset.id),
         clip.map_or(Value::Null, |clip| Value::id(FIRST_ID + clip)),
         Value::id(layout.user(dice, 5)),
-        at.map_or(Value::Null, text),
-        text(words::sentences(dice, 20, 2)),
+        at.unwrap_or(Value::Null),
+        body(layout, &asset, dice, dirt::draws(5), words::sentences(dice, 20, 2)),
         label(["open", "resolved"][index(dice.below(6, 2))]),
         text(instant(created)),
         text(instant(dice.later(7, created))),

@@ -114,14 +114,8 @@ fn told(raw: String, wanted: Wanted, days: u64, instant: i64) -> Value {
 pub fn audit(layout: &Layout, dice: Dice, k: u64, moment: u64) -> Value {
     if !dice.is_fixture() && dice.chance(k + 2, layout.dirty(2_000)) {
         return match dice.below(k + 3, 4) {
-            0 => {
-                let moment = NOW + DAY * (1 + dice.below(k + 1, 700));
-                Told::warned("D52", local(moment), instant_of_local(moment), "FUTURE_TIMESTAMP").into()
-            }
-            number => {
-                let (raw, seconds) = zero(number);
-                Told::kept("D52", raw, rfc3339(utc_of_local(seconds))).into()
-            }
+            0 => future(1 + dice.below(k + 1, 700)),
+            number => early(number),
         };
     }
     naive(layout, dice, k, moment)
@@ -176,6 +170,18 @@ pub fn change(year: u64, gap: bool) -> Value {
     let year = i64::try_from(year).unwrap_or(2020);
     let seconds = if gap { change_day(year, 3) * 24 * HOUR + 9_000 } else { change_day(year, 11) * 24 * HOUR + 5_400 };
     Told::warned("D51", timestamp_text(seconds * 1_000_000), rfc3339(utc_of_local(seconds)), "DST_AMBIGUOUS").into()
+}
+
+/// D52: a local time so many days after now.
+pub fn future(days: u64) -> Value {
+    let moment = NOW + DAY * days;
+    Told::warned("D52", local(moment), instant_of_local(moment), "FUTURE_TIMESTAMP").into()
+}
+
+/// D52: a beginning of time by number (1 to 3), which is kept.
+pub fn early(number: u64) -> Value {
+    let (raw, seconds) = zero(number);
+    Told::kept("D52", raw, rfc3339(utc_of_local(seconds))).into()
 }
 
 /// D52: a beginning of time (1 to 3) as a local time, and its seconds.

@@ -23,9 +23,14 @@ pub fn uuid(layout: &Layout, dice: Dice, k: u64, clean: String, other: Option<St
         return text(clean);
     }
     match (dice.below(k + 1, 10), other) {
-        (9, Some(other)) => Told::kept("D30", other.clone(), other).into(),
+        (9, Some(other)) => same_uuid(other),
         (number, _) => uuid_form(number.min(8), &clean),
     }
+}
+
+/// D30: the uuid of another row.
+pub fn same_uuid(other: String) -> Value {
+    Told::kept("D30", other.clone(), other).into()
 }
 
 /// D30: a form of a uuid by number: upper case, without dashes, in braces, in upper case in braces; from 6 on

@@ -55,6 +55,19 @@ pub fn lost(id: u64) -> Value {
     Told::kept("D19", Value::id(id), serde_json::Value::Null).disposed(Disposition::Rejected).into()
 }
 
+/// D31: a reference to no row, for which a link is skipped.
+pub fn missing(id: u64) -> Value {
+    Told::kept("D31", Value::id(id), serde_json::Value::Null)
+        .and("LINK_TARGET_MISSING")
+        .disposed(Disposition::Skipped)
+        .into()
+}
+
+/// D73: cached names of categories that are not those of the table.
+pub fn category_cache(names: String) -> Value {
+    Told::kept("D73", names, serde_json::Value::Null).into()
+}
+
 /// D50: the flag and, where a table has it, the time of deletion.
 pub fn deleted(layout: &Layout, dice: Dice, ppm: u64) -> (Value, Value) {
     let at = |after| instant(dice.later(DRAW + 8, after));

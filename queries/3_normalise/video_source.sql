@@ -1,0 +1,40 @@
+-- What each promo's sources say of its video, raw and side by side; one row a candidate.
+-- materialise: parquet
+-- key: source_key
+with promos as (
+    select source_key, asset_id, metadata_id
+    from candidates
+    where target = 'promo'
+)
+select
+    p.source_key,
+    case when m.width > 0 and m.height > 0 then concat(m.width, 'x', m.height) end as media_size,
+    case when c.width is not null and c.height is not null then concat(c.width, 'x', c.height) end as content_size,
+    v.video_resolution as asset_size,
+    e.video_resolution as described_size,
+    case
+        when m.frame_rate_num > 0 and m.frame_rate_den > 0 then concat(m.frame_rate_num, '/', m.frame_rate_den)
+        else m.frame_rate
+    end as media_rate,
+    c.frame_rate as content_rate,
+    t.frame_rate as timeline_rate,
+    cast(m.dar as varchar) as media_aspect,
+    c.aspect_ratio as content_aspect,
+    v.aspect_ratio as asset_aspect,
+    e.aspect_ratio as described_aspect,
+    case when m.duration_ms > 0 then m.duration_ms end as media_ms,
+    c.duration as content_duration,
+    e.runtime as described_duration,
+    c.start_timecode as content_timecode,
+    v.start_timecode as asset_timecode,
+    m.overall_bitrate,
+    c.bitrate_kbs,
+    v.audio_channel_configuration as asset_layout,
+    e.audio_layout as described_layout
+from promos p
+left join technical_content c on c.asset_id = p.asset_id
+left join media m on m.asset_id = p.asset_id
+left join public.video_asset_master v on v.id = p.asset_id
+left join candidate_assets a on a.asset_id = p.asset_id
+left join public.timeline t on t.id = a.main_timeline_id
+left join eav e on e.metadata_id = p.metadata_id

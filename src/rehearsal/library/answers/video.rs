@@ -1,0 +1,363 @@
+//! The technical fields of promos and what stands on their timelines (D60 to D64, D67 to D69).
+//!
+//! Sources in the order of section 10. A source that says nothing right falls through and warns; those behind the
+//! first good one are only compared: the first that differs gives the field's conflict (rulings A18).
+
+use serde_json::{Map, Value as Json, json};
+
+use super::super::Value;
+use super::eav;
+use super::entity::{self, Candidate};
+use super::sheet::Sheet;
+use super::tables::{Row, Tables};
+use super::version::Technical;
+
+/// A frame rate, as numerator and denominator.
+pub type Rate = (u64, u64);
+
+/// What one source says of a field.
+#[derive(Debug, Default)]
+struct Source<'a> {
+    /// The cell behind it, if it is one.
+    cell: Option<&'a Value>,
+    /// What it says, if it says anything.
+    value: Json,
+    /// The code it gives where it is asked.
+    code: Option<&'static str>,
+    /// The code it gives whether it is asked or not.
+    always: Option<&'static str>,
+}
+
+impl<'a> Source<'a> {
+    /// A cell whose meaning is the value.
+    fn of(cell: &'a Value) -> Self {
+        Self { cell: Some(cell), value: cell.means(), code: cell.codes().first().copied(), always: None }
+    }
+
+    /// A value of several cells, which are no text.
+    fn measured(value: Json) -> Self {
+        Self { value, ..Self::default() }
+    }
+
+    /// A cell whose meaning is resolved with the help of other values: the value, and the code where there is none.
+    fn resolved(cell: &'a Value, resolve: impl FnOnce(&Json) -> (Json, Option<&'static str>)) -> Self {
+        let means = cell.means();
+        if means.is_null() {
+            return Self::of(cell);
+        }
+        let (value, code) = resolve(&means);
+        Self { cell: Some(cell), value, code, always: None }
+    }
+}
+
+/// The first value of the sources; `conflict` gives the code for a later one that differs.
+fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], conflict: Conflict<'_>) -> Json {
+    let mut best = Json::Null;
+    let mut differs = false;
+    for source in sources {
+        let raw = source.cell.and_then(Value::text);
+        if let Some(cell) = source.cell {
+            sheet.touch(field, cell);
+        }
+        if let Some(code) = source.always {
+            sheet.warn_of(code, field, raw.clone());
+        }
+        if best.is_null() {
+            if let Some(code) = source.code {
+                sheet.warn_of(code, field, raw);
+            }
+            best = source.value.clone();
+        } else if let Some((code, same)) = conflict
+            && !(differs || source.value.is_null() || same(&best, &source.value))
+        {
+            sheet.warn_of(code, field, raw);
+            differs = true;
+        }
+    }
+    sheet.put(field, best.clone());
+    best
+}
+
+type Conflict<'a> = Option<(&'static str, &'a dyn Fn(&Json, &Json) -> bool)>;
+
+/// A cell of a row that may not be there.
+fn cell<'a>(row: Option<Row<'a>>, column: &str) -> &'a Value {
+    entity::cell(row.as_ref(), column)
+}
+
+fn equal(a: &Json, b: &Json) -> bool {
+    a == b
+}
+
+/// Fills in the technical fields, and gives the frame rate, which others need.
+pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) -> Option<Rate> {
+    let asset = tables.one("video_asset_master", "id", candidate.sheet.asset_id);
+    let timeline = tables.one("timeline", "id", candidate.of_asset("main_timeline_id").number());
+    let described = |property| eav::one(tables, candidate.metadata_id, property);
+    let [resolution, ratio, sound, runtime] = [16, 18, 21, 39].map(described);
+    let (sheet, known) = (&mut candidate.sheet, &candidate.technical);
+    let rate = frame_rate(sheet, known, timeline);
+    let aspect = aspect_ratio(sheet, known, asset, &ratio);
+    size(sheet, known, asset, &resolution, &aspect);
+    length(sheet, known, &runtime, rate);
+    let timecodes = [cell(known.content, "start_timecode"), cell(asset, "start_timecode")]
+        .map(|found| Source::resolved(found, |means| timecode(means, rate)));
+    settle(sheet, "startTimecode", &timecodes, Some(("TIMECODE_CONFLICT", &equal)));
+    codec(sheet, "videoCodec", [cell(known.video, "codec_id"), cell(known.content, "video_codec")]);
+    codec(sheet, "audioCodec", [cell(known.audio, "codec_id"), cell(known.content, "audio_codec")]);
+    sheet.choose("audioLayout", [cell(asset, "audio_channel_configuration"), &sound]);
+    bitrate(sheet, known);
+    markers(tables, candidate, rate);
+    rate
+}
+
+/// D62: the track's fraction, else its text, then the content's, then the timeline's.
+fn frame_rate(sheet: &mut Sheet, known: &Technical<'_>, timeline: Option<Row<'_>>) -> Option<Rate> {
+    let side = |column| cell(known.video, column).number().and_then(|side| u64::try_from(side).ok()).unwrap_or(0);
+    let track = match (side("frame_rate_num"), side("frame_rate_den")) {
+        (0, _) | (_, 0) => Source::of(cell(known.video, "frame_rate")),
+        (num, den) => {
+            let common = greatest_common(num, den);
+            Source::measured(json!(format!("{}/{}", num / common, den / common)))
+        }
+    };
+    let sources = [track, Source::of(cell(known.content, "frame_rate")), Source::of(cell(timeline, "frame_rate"))];
+    rate_of(&settle(sheet, "frameRate", &sources, Some(("FRAME_RATE_CONFLICT", &equal))))
+}
+
+fn greatest_common(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_common(b, a % b) }
+}
+
+/// The rate that `30000/1001` names.
+fn rate_of(text: &Json) -> Option<Rate> {
+    let (num, den) = text.as_str()?.split_once('/')?;
+    Some((num.parse().ok()?, den.parse().ok()?))
+}
+
+/// Frames that are counted in a second.
+fn nominal(rate: Rate) -> u64 {
+    (rate.0 + rate.1 / 2) / rate.1
+}
+
+/// Frame numbers that a drop-frame count skips in a minute.
+fn dropped(rate: Rate) -> u64 {
+    if rate.1 == 1001 && matches!(nominal(rate), 30 | 60) { nominal(rate) / 15 } else { 0 }
+}
+
+fn half_to_even(dividend: u64, divisor: u64) -> u64 {
+    let (whole, twice) = (dividend / divisor, dividend % divisor * 2);
+    whole + u64::from(twice > divisor || (twice == divisor && whole % 2 == 1))
+}
+
+/// D60.
+fn aspect_ratio(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, described: &Value) -> Json {
+    let cells = [cell(known.video, "dar"), cell(known.content, "aspect_ratio"), cell(asset, "aspect_ratio"), described];
+    settle(sheet, "aspectRatio", &cells.map(Source::of), Some(("ASPECT_CONFLICT", &equal)))
+}
+
+/// D61: a label is no size, but the class.
+fn size(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, described: &Value, aspect: &Json) {
+    let pair = |row: Option<Row<'_>>| {
+        let (width, height) = (cell(row, "width").means(), cell(row, "height").means());
+        match (width.as_u64(), height.as_u64()) {
+            (Some(w), Some(h)) if w > 0 && h > 0 => json!({"width": w, "height": h}),
+            _ => Json::Null,
+        }
+    };
+    let stated = cell(asset, "video_resolution");
+    let resolve = |found| Source::resolved(found, |means| pixels(means, aspect));
+    let sources = [
+        Source::measured(pair(known.video)),
+        Source::measured(pair(known.content)),
+        resolve(stated),
+        resolve(described),
+    ];
+    let best = settle(sheet, "resolution", &sources, Some(("RESOLUTION_CONFLICT", &equal)));
+    if let (Some(w), Some(h)) = (best["width"].as_u64(), best["height"].as_u64()) {
+        sheet.put("resolution", format!("{w}x{h}"));
+    }
+    sheet.put("width", best["width"].clone());
+    sheet.put("height", best["height"].clone());
+    let class = [stated, described].map(|found| label(&found.means()));
+    sheet.put("resolutionClass", class.into_iter().find(|class| !class.is_null()).unwrap_or_default());
+}
+
+/// The label that a meaning is: `{"class"}`, or a term of the vocabulary of labels.
+fn label(means: &Json) -> Json {
+    if means.is_string() { means.clone() } else { means["class"].clone() }
+}
+
+fn pixels(means: &Json, aspect: &Json) -> (Json, Option<&'static str>) {
+    match (means["lines"].as_array(), means["width"].is_null()) {
+        (Some(lines), _) if aspect == "16:9" => (json!({"width": lines[0], "height": lines[1]}), None),
+        (None, false) => (means.clone(), None),
+        _ => (Json::Null, Some("RESOLUTION_LABEL_ONLY")),
+    }
+}
+
+/// D63: the report's milliseconds, the content's length, the runtime. A text that says a thousand times what the
+/// report says is in milliseconds; lengths within a hundredth are the same.
+fn length(sheet: &mut Sheet, known: &Technical<'_>, runtime: &Value, rate: Option<Rate>) {
+    let measured = cell(known.media, "duration_ms").means().as_u64().filter(|millis| *millis > 0);
+    let stated = |found| {
+        let mut fixed = false;
+        let source = Source::resolved(found, |means| match (millis(means, rate), measured) {
+            (Some(n), Some(m)) if n.abs_diff(m * 1000) * 100 <= m * 1000 => {
+                fixed = true;
+                (json!(n / 1000), None)
+            }
+            (Some(n), _) => (json!(n), None),
+            (None, _) => (Json::Null, Some("DURATION_INVALID")),
+        });
+        Source { always: fixed.then_some("DURATION_UNIT_FIXED"), ..source }
+    };
+    let sources = [Source::measured(json!(measured)), stated(cell(known.content, "duration")), stated(runtime)];
+    settle(sheet, "durationMs", &sources, Some(("DURATION_CONFLICT", &near)));
+}
+
+/// The first of some lengths, in milliseconds; put as it is, for the caller to round.
+pub fn lengths(sheet: &mut Sheet, field: &'static str, cells: &[Value], rate: Option<Rate>) -> Json {
+    let read = |found| {
+        Source::resolved(found, |means| match millis(means, rate) {
+            Some(millis) => (json!(millis), None),
+            None => (Json::Null, Some("DURATION_INVALID")),
+        })
+    };
+    let sources: Vec<Source<'_>> = cells.iter().map(read).collect();
+    settle(sheet, field, &sources, Some(("DURATION_CONFLICT", &near)))
+}
+
+/// Within a hundredth of the first.
+pub fn near(a: &Json, b: &Json) -> bool {
+    let (a, b) = (a.as_u64().unwrap_or(0), b.as_u64().unwrap_or(0));
+    a.abs_diff(b) * 100 <= a
+}
+
+/// The milliseconds that a length means at a rate.
+pub fn millis(means: &Json, rate: Option<Rate>) -> Option<u64> {
+    if let Some(millis) = means.as_u64() {
+        return Some(millis);
+    }
+    let played = |frames: u64| rate.map(|rate| half_to_even(frames * rate.1 * 1000, rate.0));
+    let frames = means["frames"].as_u64()?;
+    let Some(seconds) = means["seconds"].as_u64() else { return played(frames) };
+    match rate {
+        None => (frames == 0).then_some(seconds * 1000),
+        Some(rate) if frames >= nominal(rate) => None,
+        Some(rate) => played(seconds * nominal(rate) + frames),
+    }
+}
+
+/// D64: the timecode, and the code where it is none or over a day.
+fn timecode(means: &Json, rate: Option<Rate>) -> (Json, Option<&'static str>) {
+    const INVALID: (Json, Option<&str>) = (Json::Null, Some("TIMECODE_INVALID"));
+    let write = |[h, m, s, f]: [u64; 4], mark| json!(format!("{h:02}:{m:02}:{s:02}{mark}{f:02}"));
+    if let Some(millis) = means["millis"].as_u64() {
+        // A moment in seconds tells the label: an hour is 01:00:00:00 at any rate.
+        let base = match rate {
+            Some(rate) => nominal(rate),
+            None if millis % 1000 == 0 => 1,
+            None => return INVALID,
+        };
+        let frames = half_to_even(millis * base, 1000);
+        let second = frames / base;
+        return (write([second / 3600, second / 60 % 60, second % 60, frames % base], ':'), None);
+    }
+    let number = |place: usize| means["count"][place].as_u64().unwrap_or(0);
+    let [h, m, s, f] = [0, 1, 2, 3].map(number);
+    let drop = means["drop"] == true;
+    let skipped = if drop { rate.map_or(2, dropped) } else { 0 };
+    if f >= rate.map_or(100, nominal) || (s == 0 && m % 10 != 0 && f < skipped) {
+        return INVALID;
+    }
+    (write([h, m, s, f], if drop { ';' } else { ':' }), (h > 23).then_some("TIMECODE_OVER_24H"))
+}
+
+/// D67: the report's codec, then the content's.
+fn codec(sheet: &mut Sheet, field: &'static str, cells: [&Value; 2]) {
+    let same = |a: &Json, b: &Json| {
+        let fold = |codec: &Json| codec.as_str().map(str::to_lowercase);
+        fold(a) == fold(b)
+    };
+    settle(sheet, field, &cells.map(Source::of), Some(("CODEC_CONFLICT", &same)));
+}
+
+/// D68 (rulings A41): whole kilobits; a content's number above 100,000 counts bits.
+fn bitrate(sheet: &mut Sheet, known: &Technical<'_>) {
+    let stated = cell(known.content, "bitrate_kbs");
+    let measured = cell(known.media, "overall_bitrate").means().as_u64().filter(|bits| *bits > 0);
+    if measured.is_none() {
+        sheet.touch("bitrateKbps", stated);
+    }
+    let stated = stated.means().as_u64().filter(|number| *number > 0);
+    let kilobits = measured.map(|bits| bits / 1000);
+    let value = kilobits.or(stated.map(|number| if number > 100_000 { number / 1000 } else { number }));
+    sheet.put("bitrateKbps", json!(value));
+}
+
+/// The markers of the main timeline, then the annotations of the asset, by id; a timecode that is none leaves the
+/// marker without one.
+fn markers(tables: &Tables<'_>, candidate: &mut Candidate<'_>, rate: Option<Rate>) {
+    let timeline = candidate.of_asset("main_timeline_id").number();
+    let mut marked = timeline.map_or_else(Vec::new, |id| tables.by("marker", "timeline_id", id));
+    marked.sort_by_key(|row| row.id("id"));
+    let asset = candidate.asset.as_ref().and_then(|asset| asset.id("id"));
+    let mut noted = asset.map_or_else(Vec::new, |id| tables.by("annotation", "asset_id", id));
+    noted.sort_by_key(|row| row.id("id"));
+    let sheet = &mut candidate.sheet;
+    let mut list = Vec::new();
+    for (row, [at, body]) in
+        marked.iter().map(|row| (row, ["time", "text"])).chain(noted.iter().map(|row| (row, ["tc", "body"])))
+    {
+        let at = Source::resolved(row.cell(at), |means| timecode(means, rate));
+        let value = at.value.clone();
+        settle(sheet, "markers", &[at], None);
+        let mut marker = Map::new();
+        marker.insert("timecode".to_owned(), value);
+        marker.insert("text".to_owned(), sheet.read("markers", row.cell(body)));
+        if row.table() == "marker" {
+            marker.insert("durationMs".to_owned(), row.means("duration"));
+        }
+        list.push(Json::from(marker));
+    }
+    sheet.put("markers", list);
+}
+
+/// Sequences of projects: the main timelines of the videos among their members, each once, in the members' order.
+/// Length and timecode are those of the timeline's own rate.
+pub fn sequences(tables: &Tables<'_>, candidates: &mut [Candidate<'_>]) {
+    let assets: std::collections::HashMap<String, i64> =
+        candidates.iter().filter_map(|found| Some((found.sheet.source_key.clone(), found.sheet.asset_id?))).collect();
+    for candidate in candidates.iter_mut().filter(|candidate| candidate.sheet.target == "project") {
+        let members = candidate.sheet.get("members");
+        let mut videos: Vec<i64> = Vec::new();
+        for member in members.as_array().into_iter().flatten() {
+            let key = member["source_key"].as_str().unwrap_or_default();
+            let asset = assets.get(key).copied();
+            videos.extend(asset.filter(|asset| !videos.contains(asset)));
+        }
+        let mut list = Vec::new();
+        for video in videos {
+            let asset = tables.one("asset_master", "id", Some(video));
+            let moving = tables.one("video_asset_master", "id", Some(video)).is_some();
+            let timeline = tables.one("timeline", "id", cell(asset, "main_timeline_id").number());
+            if let (true, Some(timeline)) = (moving, timeline) {
+                list.push(sequence(&mut candidate.sheet, timeline));
+            }
+        }
+        candidate.sheet.put("sequences", list);
+    }
+}
+
+fn sequence(sheet: &mut Sheet, timeline: Row<'_>) -> Json {
+    let name = sheet.read("sequences", timeline.cell("name"));
+    let text = sheet.read("sequences", timeline.cell("frame_rate"));
+    let rate = rate_of(&text);
+    let frames = timeline.means("duration_frames").as_u64();
+    let start = Source::resolved(timeline.cell("start_timecode"), |means| timecode(means, rate));
+    let value = start.value.clone();
+    settle(sheet, "sequences", &[start], None);
+    let length = frames.and_then(|frames| millis(&json!({"frames": frames}), rate));
+    json!({"name": name, "durationMs": length, "frameRate": text, "startTimecode": value})
+}
