@@ -1,4 +1,4 @@
--- The file behind each technical content; one row an asset.
+-- The file behind each technical content; one row an asset. The content's own size stands in for the file's.
 -- materialise: parquet
 -- key: asset_id
 select
@@ -9,7 +9,8 @@ select
     f.extension,
     f.file_format,
     f.mime_type,
-    coalesce(f.file_size, c.file_size) as file_size,
+    f.file_size,
+    c.file_size as content_size,
     f.md5
 from technical_content c
 join public.file_info f on f.id = c.file_id

@@ -2,15 +2,9 @@
 -- materialise: parquet
 -- key: source_key
 with named as (
-    select
-        t.source_key,
-        t.field,
-        t.rank,
-        t.raw,
-        lower(coalesce(k.canonical, clean_line(t.raw)['value'])) as codec
-    from term_source t
-    left join terms_known k on k.vocabulary = t.vocabulary and k.spelling = fold_key(clean_line(t.raw)['value'])
-    where t.field in ('videoCodec', 'audioCodec')
+    select source_key, field, rank, raw, lower(coalesce(canonical, value)) as codec
+    from term_source
+    where field in ('videoCodec', 'audioCodec')
 ),
 conflicts as (
     select b.source_key, b.field, warn(b.field, b.raw, 'CODEC_CONFLICT') as warning

@@ -1,18 +1,27 @@
--- Name, size and checksum of the file behind each asset, where it is the source file.
+-- Name, size and checksum of the file behind each asset, where it is the source file (D70, D72). A size of no bytes or
+-- less is no number of bytes; the content's own size stands in for it.
 -- materialise: view
 -- key: asset_id
+with parsed as (
+    select
+        asset_id,
+        file_name(original_name) as file_name,
+        original_name,
+        file_size,
+        content_size,
+        checksum_text(md5, 32) as md5,
+        md5 as md5_raw
+    from source_file
+    where is_source
+)
 select
     asset_id,
-    btrim(regexp_replace(original_name, '[\r\n]+', '', 'g')) as file_name,
-    case when file_size > 0 then file_size end as file_size,
-    case
-        when regexp_like(lower(btrim(md5)), '^[0-9a-f]{32}$') and lower(btrim(md5)) <> repeat('0', 32)
-            then lower(btrim(md5))
-    end as md5,
-    case
-        when btrim(md5) <> '' and (not regexp_like(lower(btrim(md5)), '^[0-9a-f]{32}$')
-            or lower(btrim(md5)) = repeat('0', 32)) then 'CHECKSUM_INVALID'
-    end as md5_warning,
-    md5 as md5_raw
-from source_file
-where is_source
+    file_name['value'] as file_name,
+    case when file_size > 0 then file_size when content_size > 0 then content_size end as file_size,
+    md5['value'] as md5,
+    gather(
+        warn('fileName', original_name, file_name['warning']),
+        warn('fileSize', cast(file_size as varchar), case when file_size <= 0 then 'INVALID_NUMBER' end)
+    ) as warnings,
+    warn('checksumMd5', md5_raw, md5['warning']) as md5_warnings
+from parsed

@@ -1,5 +1,7 @@
 -- Each deliverable image's own fields in their target form, and the reasons for which it would be rejected, in the
--- order of the closed list.
+-- order of the closed list. A size is looked for in the two columns of the image, its text and the deliverable's text,
+-- a ratio in the deliverable's column and the descriptive field, the end of rights in those two as well. A label
+-- without a size is no error where another source has the size.
 -- materialise: parquet
 -- key: source_key
 with images as (
@@ -10,17 +12,17 @@ with images as (
         c.asset_found,
         c.asset_class,
         c.subclass_rows,
+        coalesce(c.source_id = 12, false) as day_first,
         d.pixel_size,
         d.aspect_ratio,
         d.approved,
         d.approved_by,
-        to_utc(d.approved_at, z.zone) as approved_at,
+        d.approved_at,
         d.rights_expire,
         d.alt_text,
         d.crop,
         d.s3_uri,
         d.checksum,
-        d.updated_at,
         s.width as spec_width,
         s.height as spec_height,
         k.canonical as spec_format,
@@ -29,74 +31,100 @@ with images as (
         i.resolution as asset_size,
         i.capture_date,
         z.zone,
-        case when m.width > 0 and m.height > 0 then concat(m.width, 'x', m.height) end as media_size,
-        e.aspect_ratio as described_aspect
+        a.value as described_ratio,
+        a.lost as ratio_lost,
+        e.rights_expire as described_expire
     from candidates c
     cross join settings z
     left join public.deliverable_image d on c.class = 'DeliverableImage' and d.id = c.id
     left join public.deliverable_image_spec s on s.id = d.spec_id
     left join terms_known k on k.vocabulary = 'fileFormat' and k.spelling = fold_key(s.format)
     left join public.image_asset_master i on i.id = c.asset_id
-    left join media m on m.asset_id = c.asset_id
     left join eav e on e.metadata_id = c.metadata_id
+    left join eav_cell a on a.metadata_id = c.metadata_id and a.field = 'aspect_ratio'
     where c.target = 'deliverable_image'
 ),
-sizes as (
+ratios as (
     select
         source_key,
-        resolution(media_size) as media_size,
-        resolution(case
-            when asset_width > 0 and asset_height > 0 then concat(asset_width, 'x', asset_height)
-        end) as row_size,
-        resolution(asset_size) as asset_size,
-        resolution(pixel_size) as pixel_size,
-        pixel_size as pixel_size_raw
+        aspect_ratio(aspect_ratio) as own,
+        aspect_ratio(case when not ratio_lost then described_ratio end) as described
     from images
-),
-sized as (
-    select
-        source_key,
-        coalesce(media_size['value'], row_size['value'], asset_size['value'], pixel_size['value']) as resolution,
-        coalesce(media_size['width'], row_size['width'], asset_size['width'], pixel_size['width']) as width,
-        coalesce(media_size['height'], row_size['height'], asset_size['height'], pixel_size['height']) as height,
-        coalesce(pixel_size['class'], asset_size['class']) as resolution_class,
-        warn('resolution', pixel_size_raw, case
-            when media_size['value'] is null and row_size['value'] is null then pixel_size['warning']
-        end) as warnings
-    from sizes
 ),
 parsed as (
     select
         i.source_key,
         i.id,
-        i.asset_id,
         i.asset_found,
         i.asset_class,
         i.subclass_rows,
-        aspect_ratio(i.aspect_ratio) as aspect_ratio,
-        i.aspect_ratio as aspect_ratio_raw,
-        aspect_ratio(i.described_aspect) as described_aspect,
+        i.asset_id,
+        i.aspect_ratio as ratio_raw,
+        i.described_ratio as described_ratio_raw,
+        i.ratio_lost,
+        r.own as ratio,
+        r.described as described_ratio,
+        coalesce(r.own['value'], r.described['value']) as stated_ratio,
+        case when i.asset_width > 0 and i.asset_height > 0 then concat(i.asset_width, 'x', i.asset_height) end
+            as sides,
+        case when i.asset_width <= 0 or i.asset_height <= 0 then concat(i.asset_width, 'x', i.asset_height) end
+            as no_sides,
+        i.asset_width,
+        i.asset_height,
+        resolution_at(i.asset_size, coalesce(r.own['value'], r.described['value'])) as asset_size,
+        i.asset_size as asset_size_raw,
+        resolution_at(i.pixel_size, coalesce(r.own['value'], r.described['value'])) as pixel_size,
+        i.pixel_size as pixel_size_raw,
         i.approved,
-        i.approved_at,
-        u.display_name as approver,
         i.approved_by,
-        date_text(i.rights_expire, false) as rights_expire,
+        u.display_name as approver,
+        to_utc(i.approved_at, i.zone) as approved_at,
+        i.approved_at as approved_at_raw,
+        date_text(i.rights_expire, i.day_first) as rights_expire,
         i.rights_expire as rights_expire_raw,
+        date_text(i.described_expire, i.day_first) as described_expire,
+        i.described_expire as described_expire_raw,
         clean_line(i.alt_text) as alt_text,
         i.alt_text as alt_text_raw,
         regexp_match(i.crop, '^\((-?[0-9.eE+-]+),(-?[0-9.eE+-]+)\),\((-?[0-9.eE+-]+),(-?[0-9.eE+-]+)\)$') as corners,
-        regexp_match(btrim(i.s3_uri), '^s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)$') as storage,
-        i.s3_uri,
-        lower(btrim(i.checksum)) as checksum,
+        s3_uri(i.s3_uri) as storage,
+        i.s3_uri as storage_raw,
+        checksum_text(i.checksum, 64) as checksum,
         i.checksum as checksum_raw,
-        i.updated_at,
         i.spec_width,
         i.spec_height,
         i.spec_format,
-        instant_text(i.capture_date, i.zone, false) as capture_date,
+        instant_text(i.capture_date, i.zone, i.day_first) as capture_date,
         i.capture_date as capture_date_raw
     from images i
+    left join ratios r on r.source_key = i.source_key
     left join users u on u.user_id = i.approved_by
+),
+-- A size is known from the first source that has one.
+sized as (
+    select
+        source_key,
+        coalesce(sides, asset_size['value'], pixel_size['value']) as resolution,
+        cast(case when sides is not null then asset_width
+            else coalesce(asset_size['width'], pixel_size['width']) end as int) as width,
+        cast(case when sides is not null then asset_height
+            else coalesce(asset_size['height'], pixel_size['height']) end as int) as height,
+        coalesce(asset_size['class'], pixel_size['class']) as resolution_class,
+        gather(
+            warn('resolution', no_sides, case when no_sides is not null then 'INVALID_RESOLUTION' end),
+            warn('resolution', asset_size_raw, case
+                when sides is null and asset_size['warning'] <> 'RESOLUTION_LABEL_ONLY' then asset_size['warning']
+            end),
+            warn('resolution', pixel_size_raw, case
+                when sides is null and asset_size['value'] is null and pixel_size['warning'] <> 'RESOLUTION_LABEL_ONLY'
+                    then pixel_size['warning']
+            end),
+            warn('resolution', asset_size_raw, case when asset_size['value'] <> sides then 'RESOLUTION_CONFLICT' end),
+            warn('resolution', pixel_size_raw, case
+                when pixel_size['value'] <> coalesce(sides, asset_size['value']) then 'RESOLUTION_CONFLICT'
+            end)
+        ) as warnings
+    from parsed
 ),
 corner_values as (
     select
@@ -108,6 +136,31 @@ corner_values as (
     from parsed
     where corners is not null
 ),
+-- Rights end on the date, or never, by the first of the two sources that says so.
+rights as (
+    select
+        source_key,
+        coalesce(
+            rights_expire['value'],
+            case when rights_expire['open_ended'] is null then described_expire['value'] end
+        ) as expires,
+        case
+            when rights_expire['value'] is not null then rights_expire_raw
+            when rights_expire['open_ended'] is null then described_expire_raw
+        end as expires_raw,
+        coalesce(
+            rights_expire['open_ended'],
+            case when rights_expire['value'] is null then described_expire['open_ended'] end
+        ) as open_ended,
+        gather(
+            warn('rightsExpireDate', rights_expire_raw, rights_expire['warning']),
+            warn('rightsExpireDate', described_expire_raw, case
+                when rights_expire['value'] is null and rights_expire['open_ended'] is null
+                    then described_expire['warning']
+            end)
+        ) as warnings
+    from parsed
+),
 valued as (
     select
         p.source_key,
@@ -115,24 +168,17 @@ valued as (
         p.asset_found,
         p.asset_class,
         p.subclass_rows,
-        p.updated_at,
         z.resolution,
         z.width,
         z.height,
         z.resolution_class,
         -- a computed ratio outside the known ones is absent, without a warning (rulings A43)
-        coalesce(
-            p.aspect_ratio['value'],
-            p.described_aspect['value'],
-            aspect_ratio(concat(z.width, ':', z.height))['value']
-        ) as aspect_ratio,
+        coalesce(p.stated_ratio, aspect_ratio(concat(z.width, ':', z.height))['value']) as aspect_ratio,
         p.approved,
         p.approver as approved_by,
         p.approved_at['value'] as approved_at,
-        coalesce(p.rights_expire['value'], d.rights_expire_date) as expires,
-        coalesce(
-            p.rights_expire['warning'] = 'OPEN_ENDED' or d.rights_expire_warning = 'OPEN_ENDED', false
-        ) as expires_never,
+        g.expires as rights_expire_date,
+        g.open_ended,
         p.alt_text['value'] as alt_text,
         case when k.source_key is not null then
             named_struct(
@@ -142,48 +188,51 @@ valued as (
                 'y1', greatest(k.y1, k.y2)
             )
         end as crop,
-        case when p.storage is not null then named_struct('bucket', p.storage[1], 'key', p.storage[2]) end as storage,
-        case
-            when regexp_like(p.checksum, '^[0-9a-f]{64}$') and p.checksum <> repeat('0', 64) then p.checksum
-        end as checksum,
+        p.storage['value'] as storage,
+        p.checksum['value'] as checksum,
         p.capture_date['value'] as capture_date,
         case when p.spec_width is not null and p.spec_height is not null then
-            p.spec_width = z.width and p.spec_height = z.height
-                and coalesce(p.spec_format = t.file_format, p.spec_format is null)
+            coalesce(p.spec_width = z.width and p.spec_height = z.height and p.spec_format = f.file_format, false)
         end as meets_spec,
         t.endpoint_image_detail,
         t.endpoint_image_detail_stated,
-        t.file_format,
-        t.file_format_stated,
-        t.locale,
+        f.file_format,
+        n.locale,
         c.title,
         c.placeholder,
         c.house_code,
+        c.modified_date,
         r.version_id,
         gather(
             z.warnings,
-            warn('aspectRatio', p.aspect_ratio_raw, p.aspect_ratio['warning']),
-            warn('approvedAt', null, p.approved_at['warning']),
+            f.warnings,
+            n.warnings,
+            g.warnings,
+            warn('rightsExpireDate', g.expires_raw, case
+                when g.expires < cast(p.approved_at['value'] as date) then 'DATE_ORDER'
+            end),
+            warn('aspectRatio', p.ratio_raw, p.ratio['warning']),
+            warn('aspectRatio', p.described_ratio_raw, case
+                when p.ratio['value'] is null and p.ratio_lost then 'PICKLIST_VALUE_MISSING'
+                when p.ratio['value'] is null then p.described_ratio['warning']
+                when p.described_ratio['value'] <> p.ratio['value'] then 'ASPECT_CONFLICT'
+            end),
+            warn('approvedAt', replace(cast(p.approved_at_raw as varchar), 'T', ' '), p.approved_at['warning']),
             warn('approvedBy', cast(p.approved_by as varchar), case
                 when p.approved_by is not null and p.approver is null then 'OWNER_UNRESOLVED'
             end),
-            warn('rightsExpireDate', p.rights_expire_raw, p.rights_expire['warning']),
-            warn('rightsExpireDate', d.rights_expire_raw, case
-                when p.rights_expire['value'] is null then d.rights_expire_warning
-            end),
             warn('altText', p.alt_text_raw, p.alt_text['warning']),
             warn('captureDate', p.capture_date_raw, p.capture_date['warning']),
-            warn('storage', p.s3_uri, case when btrim(p.s3_uri) <> '' and p.storage is null then 'URI_INVALID' end),
-            warn('checksumSha256', p.checksum_raw, case
-                when p.checksum <> '' and (not regexp_like(p.checksum, '^[0-9a-f]{64}$') or p.checksum = repeat('0', 64))
-                    then 'CHECKSUM_INVALID'
-            end)
+            warn('storage', p.storage_raw, p.storage['warning']),
+            warn('checksumSha256', p.checksum_raw, p.checksum['warning'])
         ) as warnings
     from parsed p
     left join sized z on z.source_key = p.source_key
+    left join rights g on g.source_key = p.source_key
     left join corner_values k on k.source_key = p.source_key
+    left join file_formats f on f.source_key = p.source_key
+    left join languages n on n.source_key = p.source_key
     left join common c on c.source_key = p.source_key
-    left join described d on d.source_key = p.source_key
     left join terms t on t.source_key = p.source_key
     left join current_version r on r.asset_id = p.asset_id
 )
@@ -192,8 +241,9 @@ select
     id,
     house_code,
     endpoint_image_detail,
+    file_format,
     locale,
-    updated_at,
+    modified_date,
     resolution,
     width,
     height,
@@ -202,18 +252,15 @@ select
     approved,
     approved_by,
     approved_at,
-    -- dates of the far future stand for no end
-    case when expires < arrow_cast('2099-12-31', 'Date32') then expires end as rights_expire_date,
-    case when expires >= arrow_cast('2099-12-31', 'Date32') or expires_never then true end as open_ended,
+    rights_expire_date,
+    open_ended,
     alt_text,
     crop,
     storage,
     checksum,
     capture_date,
     meets_spec,
-    gather(warnings, warn('rightsExpireDate', cast(expires as varchar), case
-        when expires >= arrow_cast('2099-12-31', 'Date32') then 'OPEN_ENDED'
-    end)) as warnings,
+    warnings,
     array_remove_all(make_array(
         case when not asset_found then 'ORPHAN_ASSET_REF' else '' end,
         case when asset_found and asset_class <> 'Image' then 'WRONG_ASSET_CLASS' else '' end,
@@ -226,10 +273,8 @@ select
             then 'MISSING_MANDATORY:endpointImageDetail' else '' end,
         case when house_code is null then 'MISSING_MANDATORY:houseCode' else '' end,
         case when asset_found and resolution is null then 'MISSING_MANDATORY:resolution' else '' end,
-        case when asset_found and file_format is null and not coalesce(file_format_stated, false)
-            then 'MISSING_MANDATORY:fileFormat' else '' end,
+        case when asset_found and file_format is null then 'MISSING_MANDATORY:fileFormat' else '' end,
         case when endpoint_image_detail is null and endpoint_image_detail_stated
-            then 'VOCAB_UNMAPPED:endpointImageDetail' else '' end,
-        case when file_format is null and file_format_stated then 'VOCAB_UNMAPPED:fileFormat' else '' end
+            then 'VOCAB_UNMAPPED:endpointImageDetail' else '' end
     ), '') as reasons
 from valued

@@ -125,8 +125,7 @@ valued as (
         t.promo_type_stated,
         t.network,
         t.network_stated,
-        t.file_format,
-        t.file_format_stated,
+        y.file_format,
         c.title,
         c.placeholder,
         r.version_id,
@@ -170,6 +169,7 @@ valued as (
     left join common c on c.source_key = p.source_key
     left join house_codes h on h.source_key = p.source_key
     left join terms t on t.source_key = p.source_key
+    left join file_formats y on y.source_key = p.source_key
     left join current_version r on r.asset_id = p.asset_id
 )
 select
@@ -202,10 +202,8 @@ select
         case when network is null and not coalesce(network_stated, false)
             then 'MISSING_MANDATORY:network' else '' end,
         case when promo_length is null then 'MISSING_MANDATORY:promoLength' else '' end,
-        case when asset_found and file_format is null and not coalesce(file_format_stated, false)
-            then 'MISSING_MANDATORY:fileFormat' else '' end,
+        case when asset_found and file_format is null then 'MISSING_MANDATORY:fileFormat' else '' end,
         case when promo_type is null and promo_type_stated then 'VOCAB_UNMAPPED:promoType' else '' end,
-        case when network is null and network_stated then 'VOCAB_UNMAPPED:network' else '' end,
-        case when file_format is null and file_format_stated then 'VOCAB_UNMAPPED:fileFormat' else '' end
+        case when network is null and network_stated then 'VOCAB_UNMAPPED:network' else '' end
     ), '') as reasons
 from valued

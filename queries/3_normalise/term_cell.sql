@@ -17,9 +17,7 @@ images as (
         concat('DeliverableImage:', i.id) as source_key,
         make_array(
             named_struct('name', 'image.endpoint_image_detail', 'raw', i.endpoint_image_detail),
-            named_struct('name', 'image.file_format', 'raw', i.file_format),
             named_struct('name', 'image.color_space', 'raw', i.color_space),
-            named_struct('name', 'image.locale', 'raw', i.locale),
             named_struct('name', 'image.endpoint', 'raw', s.endpoint)
         ) as cells
     from public.deliverable_image i
@@ -61,8 +59,7 @@ videos as (
         c.source_key,
         make_array(
             named_struct('name', 'video.scan_type', 'raw', v.scan_type),
-            named_struct('name', 'video.closed_caption_info', 'raw', v.closed_caption_info),
-            named_struct('name', 'video.language', 'raw', v."language")
+            named_struct('name', 'video.closed_caption_info', 'raw', v.closed_caption_info)
         ) as cells
     from candidates c
     join public.video_asset_master v on v.id = c.asset_id
@@ -82,30 +79,15 @@ technical as (
     select
         d.source_key,
         make_array(
-            named_struct('name', 'media.format', 'raw', m.format),
             named_struct('name', 'media.video_codec', 'raw', m.video_codec),
             named_struct('name', 'media.audio_codec', 'raw', m.audio_codec),
             named_struct('name', 'media.scan_type', 'raw', m.scan_type),
-            named_struct('name', 'media.audio_language', 'raw', m.audio_language),
-            named_struct('name', 'content.mime_type', 'raw', c.mime_type),
             named_struct('name', 'content.video_codec', 'raw', c.video_codec),
-            named_struct('name', 'content.audio_codec', 'raw', c.audio_codec),
-            named_struct('name', 'content.audio_language', 'raw', c.audio_language)
+            named_struct('name', 'content.audio_codec', 'raw', c.audio_codec)
         ) as cells
     from candidates d
     join technical_content c on c.asset_id = d.asset_id
     left join media m on m.asset_id = d.asset_id
-),
-files as (
-    select
-        d.source_key,
-        make_array(
-            named_struct('name', 'file.file_format', 'raw', f.file_format),
-            named_struct('name', 'file.mime_type', 'raw', f.mime_type),
-            named_struct('name', 'file.extension', 'raw', f.extension)
-        ) as cells
-    from candidates d
-    join source_file f on f.asset_id = d.asset_id
 ),
 titles as (
     select
@@ -144,8 +126,6 @@ cells as (
     select source_key, unnest(cells) as cell from pictures
     union all
     select source_key, unnest(cells) as cell from technical
-    union all
-    select source_key, unnest(cells) as cell from files
     union all
     select source_key, unnest(cells) as cell from titles
     union all

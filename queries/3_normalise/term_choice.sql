@@ -17,32 +17,12 @@ with judged as (
         case
             when c.canonical is not null then c.canonical
             when n.canonical is not null then n.canonical
-            when c.vocabulary = 'language' then language_tag(c.value)['value']
-            -- open lists: an unknown format or codec is kept
+            -- open lists: an unknown codec is kept
             when c.vocabulary in ('videoCodec', 'audioCodec') then c.value
-            when c.vocabulary = 'fileFormat' and c.rank >= 4 then upper(ltrim(c.value, '.'))
-        end as term,
-        c.canonical is null and c.vocabulary = 'fileFormat' as unlisted_format
+        end as term
     from term_source c
     left join terms_near n on n.vocabulary = c.vocabulary and n.spelling = c.spelling
     where not c.many
-),
--- an unlisted format stands only where no source names a listed one
-ranked as (
-    select
-        source_key,
-        field,
-        rank,
-        raw,
-        value,
-        lost,
-        line_warning,
-        fuzzy,
-        term,
-        unlisted_format,
-        unknown_code,
-        case when term is not null then rank + case when unlisted_format then 100 else 0 end end as standing
-    from judged
 ),
 compared as (
     select
@@ -55,11 +35,9 @@ compared as (
         line_warning,
         fuzzy,
         term,
-        unlisted_format,
         unknown_code,
-        standing,
-        min(standing) over (partition by source_key, field) as best
-    from ranked
+        min(case when term is not null then rank end) over (partition by source_key, field) as best
+    from judged
 ),
 warned as (
     select
@@ -68,16 +46,13 @@ warned as (
         rank,
         lost,
         warn(field, raw, case
-            when standing = best and unlisted_format then 'FORMAT_UNKNOWN'
-            when standing = best then concat_ws(' ', line_warning, case when fuzzy then 'VOCAB_FUZZY' end)
-            when best is not null and rank >= best % 100 then null
+            when rank = best then concat_ws(' ', line_warning, case when fuzzy then 'VOCAB_FUZZY' end)
+            when rank > best then null
             when lost then 'PICKLIST_VALUE_MISSING'
             when value is null then line_warning
-            -- `und` says that no language is stated
-            when unknown_code = 'LANGUAGE_UNKNOWN' and fold_key(value) = 'und' then null
             when term is null then concat_ws(' ', line_warning, unknown_code)
         end) as warnings,
-        case when standing = best then term end as term,
+        case when rank = best then term end as term,
         value
     from compared
 )

@@ -1,6 +1,7 @@
 //! The one integration-test binary: real servers on loopback, none of them shared between tests. What belongs where:
 //!
 //! - `against`: two databases side by side: what differs is found, and little is read twice
+//! - `answers`: the migration against the answer key, cell by cell, on libraries of several kinds
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
 //! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
 //! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
@@ -34,6 +35,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod against;
+mod answers;
 mod architecture;
 mod cli;
 mod cluster;

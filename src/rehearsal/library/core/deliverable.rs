@@ -82,18 +82,8 @@ pub fn write(
         }),
         deleted,
         moment::audit(layout, dice, draws(22), created),
-        changed(layout, dice, (created, updated)),
+        moment::changed(layout, dice, draws(23), (created, updated)),
     ]);
-}
-
-/// When the row was changed; D49: 0.4 % before it was made.
-fn changed(layout: &Layout, dice: Dice, (created, updated): (u64, u64)) -> Value {
-    let k = draws(23);
-    if !dice.is_fixture() && dice.chance(k + 4, layout.dirty(4_000)) {
-        let before = created - 86_400 * (2 + dice.below(k + 5, 300));
-        return Told::warned("D49", local(before), moment::instant_of_local(before), "DATE_ORDER").into();
-    }
-    moment::audit(layout, dice, k, updated)
 }
 
 /// A crop as PostgreSQL writes boxes: the upper right corner, then the lower left one.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::super::LibraryOptions;
+use super::super::{ColumnType, LibraryOptions};
 use super::*;
 
 /// A layout without a library around it.
@@ -47,6 +47,26 @@ fn every_table_has_its_columns_at_the_smallest_scales() {
         for table in TABLES {
             let expected = library.rows(table) as usize;
             assert!(rows(&library, table).len() >= expected, "{table} at {scale}");
+        }
+    }
+}
+
+/// PostgreSQL refuses a text that is longer than its column, and a NUL in any.
+#[test]
+fn texts_fit_their_columns() {
+    let library = library(0.0003, 3.0);
+    for table in TABLES {
+        let spec = library.table(table).unwrap();
+        for row in rows(&library, table) {
+            for column in spec.columns.iter().filter(|column| !column.generated) {
+                let text = row[column.name].text().unwrap_or_default();
+                let most = match column.kind {
+                    ColumnType::Varchar(most) | ColumnType::Char(most) => most,
+                    _ => usize::MAX,
+                };
+                assert!(text.chars().count() <= most, "{table}.{}: {text:?}", column.name);
+                assert!(!text.contains('\0'), "{table}.{}: {text:?}", column.name);
+            }
         }
     }
 }

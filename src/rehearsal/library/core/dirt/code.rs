@@ -46,9 +46,14 @@ pub fn house_code_form(form: u64, code: String) -> Value {
 
 /// D25 (0.6 %): the house code of another title in one of the three fields for house codes. Draw `k`.
 pub fn disagreeing(layout: &Layout, dice: Dice, k: u64, title: u64) -> Option<Value> {
-    let other = format!("HC{}", 100_000 + title + 1);
     let drawn = !dice.is_fixture() && dice.chance(k, layout.dirty(6_000));
-    drawn.then(|| Told::kept("D25", other.clone(), other).into())
+    drawn.then(|| disagreeing_form(title))
+}
+
+/// The house code of the title behind one.
+pub fn disagreeing_form(title: u64) -> Value {
+    let other = format!("HC{}", 100_000 + title + 1);
+    Told::kept("D25", other.clone(), other).into()
 }
 
 /// D15 (10 %): an EIDR as URL, in lower case, with blanks, or with a wrong check character, in one of the
@@ -104,7 +109,7 @@ pub fn user_named(layout: &Layout, dice: Dice, k: u64, row: u64) -> Value {
 }
 
 /// A text that names the user of a row: 0 the user name, 1 the e-mail, 2 the display name, 3 the user name in upper
-/// case, others a person that is no user.
+/// case, 4 a person that is no user, others the display name of two users (fixtures 187 and 188).
 pub fn user_form(form: u64, row: u64) -> Value {
     let id = Value::id(FIRST_ID + row).means();
     let name = user::name(row);
@@ -113,7 +118,8 @@ pub fn user_form(form: u64, row: u64) -> Value {
         1 => Told::normalised("D21", user::email(row), id).into(),
         2 => Told::normalised("D21", words::person(row), id).into(),
         3 => Told::normalised("D21", name.to_uppercase(), id).into(),
-        _ => Told::dropped("D21", format!("former.user{row}"), "OWNER_UNRESOLVED").into(),
+        4 => Told::dropped("D21", format!("former.user{row}"), "OWNER_UNRESOLVED").into(),
+        _ => Told::dropped("D21", words::person(4000), "OWNER_UNRESOLVED").into(),
     }
 }
 

@@ -214,6 +214,25 @@ pub fn spelled(vocabulary: &'static str, canonical: &'static str, raw: &str) -> 
     found.map_or_else(|| label(canonical), |spelling| spelling.told().into())
 }
 
+/// The first spelling of a vocabulary that has this code.
+pub fn spelled_otherwise(vocabulary: &'static str, code: &'static str) -> Value {
+    let found = SPELLINGS.iter().find(|spelling| spelling.vocabulary == vocabulary && spelling.code == Some(code));
+    found.map_or(Value::Null, |spelling| spelling.told().into())
+}
+
+/// The id of the picklist value that holds this spelling of a term; NULL where there is none.
+pub fn picked_as(list: &'static str, canonical: &'static str, raw: &str) -> Value {
+    let is =
+        |spelling: &Spelling| spelling.vocabulary == list && spelling.canonical == canonical && spelling.raw == raw;
+    let found = (0..).zip(SPELLINGS.iter()).find(|(_, spelling)| is(spelling));
+    found.map_or(Value::Null, |(place, _): (u64, _)| Value::id(FIXTURE_ROWS + place))
+}
+
+/// D20: a reference to a picklist value that is lost.
+pub fn lost(number: u64) -> Value {
+    Told::dropped("D20", Value::id(NOWHERE + number), "PICKLIST_VALUE_MISSING").into()
+}
+
 /// D33: the id of the picklist value that a property value points to, whose row holds one of the term's spellings.
 pub fn picked(layout: &Layout, dice: Dice, k: u64, list: &'static str, canonical: &'static str) -> Value {
     match soiled(layout, dice, k, list, canonical) {

@@ -1,0 +1,91 @@
+-- The file format of each promo and image: the first listed one in the order media report, MIME types, the image's own
+-- column, the file's column, extension, descriptive field (D66, rulings A25). Sources before it that are not listed
+-- warn; where none is listed the first stands in upper case, of a MIME type the part behind the slash. Listed ones that
+-- differ are a conflict.
+-- materialise: parquet
+-- key: source_key
+with candidate as (
+    select source_key, class, id, asset_id, metadata_id
+    from candidates
+    where target in ('promo', 'deliverable_image')
+),
+technical as (
+    select c.source_key, m.format, t.mime_type
+    from candidate c
+    join technical_content t on t.asset_id = c.asset_id
+    left join media m on m.asset_id = c.asset_id
+),
+files as (
+    select c.source_key, f.mime_type, f.file_format, f.extension
+    from candidate c
+    join source_file f on f.asset_id = c.asset_id
+),
+sources as (
+    select source_key, 1 as rank, format as raw from technical
+    union all select source_key, 2, mime_type from files
+    union all select source_key, 3, mime_type from technical
+    union all select c.source_key, 4, d.file_format
+        from candidate c
+        join public.deliverable_image d on c.class = 'DeliverableImage' and d.id = c.id
+    union all select source_key, 5, file_format from files
+    union all select source_key, 6, extension from files
+    union all select c.source_key, 7, e.asset_format
+        from candidate c
+        join eav e on e.metadata_id = c.metadata_id
+),
+cleaned as (
+    select source_key, rank, raw, clean_line(raw)['value'] as line
+    from sources
+    where raw is not null
+),
+judged as (
+    select
+        c.source_key,
+        c.rank,
+        c.raw,
+        k.canonical as listed,
+        upper(ltrim(regexp_replace(c.line, '^.*/', ''), '.')) as unlisted,
+        min(case when k.canonical is not null then c.rank end) over (partition by c.source_key) as best,
+        min(c.rank) over (partition by c.source_key) as first_rank
+    from cleaned c
+    left join terms_known k on k.vocabulary = 'fileFormat' and k.spelling = fold_key(c.line)
+    where c.line is not null
+),
+chosen as (
+    select
+        source_key,
+        rank,
+        raw,
+        listed,
+        best,
+        max(case when rank = best then listed end) over (partition by source_key) as best_listed,
+        case when rank = coalesce(best, first_rank) then coalesce(listed, unlisted) end as file_format
+    from judged
+),
+warned as (
+    select
+        source_key,
+        rank,
+        file_format,
+        case when listed <> best_listed then rank end as other,
+        case when rank < best or best is null then warn('fileFormat', raw, 'FORMAT_UNKNOWN') end as unknown,
+        raw
+    from chosen
+),
+conflicts as (
+    select source_key, rank, file_format, unknown, raw, other, min(other) over (partition by source_key) as first_other
+    from warned
+)
+select
+    source_key,
+    max(file_format) as file_format,
+    gather(
+        flatten(in_order(named_struct('rank', rank, 'warnings', unknown)) filter (where unknown is not null)),
+        warn(
+            'fileFormat',
+            max(raw) filter (where rank = first_other),
+            case when max(first_other) is not null then 'FORMAT_CONFLICT' end
+        )
+    ) as warnings
+from conflicts
+group by source_key

@@ -1,0 +1,73 @@
+-- The language of each promo and the locale of each image: the first source that names one as a BCP 47 tag (D65,
+-- rulings A39); those before it that name none warn, but `und`, which says that none is stated.
+-- materialise: parquet
+-- key: source_key
+with candidate as (
+    select source_key, target, class, id, asset_id, metadata_id
+    from candidates
+    where target in ('promo', 'deliverable_image')
+),
+promos as (
+    select c.source_key, m.audio_language, t.audio_language as content_language, v.language, e.value as described,
+        e.lost
+    from candidate c
+    left join technical_content t on t.asset_id = c.asset_id
+    left join media m on m.asset_id = c.asset_id
+    left join public.video_asset_master v on v.id = c.asset_id
+    left join eav_cell e on e.metadata_id = c.metadata_id and e.field = 'language'
+    where c.target = 'promo'
+),
+sources as (
+    select source_key, 'language' as field, 1 as rank, audio_language as raw, false as lost from promos
+    union all select source_key, 'language', 2, content_language, false from promos
+    union all select source_key, 'language', 3, language, false from promos
+    union all select source_key, 'language', 4, described, lost from promos
+    union all select c.source_key, 'locale', 1, d.locale, false
+        from candidate c
+        join public.deliverable_image d on c.class = 'DeliverableImage' and d.id = c.id
+),
+read as (
+    select
+        s.source_key,
+        s.field,
+        s.rank,
+        s.raw,
+        k.canonical,
+        -- a reference to a picklist's value that is missing (D20)
+        language_tag(case when not s.lost then s.raw end) as tag,
+        case when s.lost then 'PICKLIST_VALUE_MISSING' end as lost
+    from sources s
+    left join terms_known k on not s.lost and k.vocabulary = 'language' and k.spelling = fold_key(s.raw)
+    where s.raw is not null
+),
+judged as (
+    select source_key, field, rank, raw, coalesce(canonical, tag['value']) as tag, coalesce(lost, tag['warning']) as warning
+    from read
+),
+chosen as (
+    select
+        source_key,
+        field,
+        rank,
+        raw,
+        tag,
+        warning,
+        min(case when tag is not null then rank end) over (partition by source_key, field) as best
+    from judged
+),
+warned as (
+    select
+        source_key,
+        field,
+        rank,
+        case when rank = best then tag end as tag,
+        case when tag is null and (best is null or rank < best) then warn(field, raw, warning) end as warnings
+    from chosen
+)
+select
+    source_key,
+    max(tag) filter (where field = 'language') as language,
+    max(tag) filter (where field = 'locale') as locale,
+    flatten(in_order(named_struct('rank', rank, 'warnings', warnings)) filter (where warnings is not null)) as warnings
+from warned
+group by source_key
