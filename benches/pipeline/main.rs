@@ -15,6 +15,7 @@
 //! | `decode/{wide,eav}` | a captured `COPY`: cut into tuples; into Arrow; checksum off the wire; checksum of the batches | bytes on the wire |
 //! | `encode/{wide,eav}` | batches into a part file (checksum, BLAKE3, disk); Parquet alone in memory, with and without zstd | bytes in Arrow |
 //! | `extract` | all tables over 1 and 2 connections: raw `COPY`; decoded and dropped; into `raw/`, by each reader of the build | bytes on the wire |
+//! | `functions` | SQL functions over texts in their one form and in others | rows |
 //! | `map` | opening a run; each query of `4_map` over its inputs; its dataset read back | rows |
 //! | `load` | assets into a local Flex without any, 1 and 32 at a time | assets |
 //! | `pipeline` | the whole job into an empty folder and an empty Flex | rows in the source |
@@ -24,6 +25,7 @@
 mod decode;
 mod encode;
 mod extract;
+mod functions;
 mod load;
 mod map;
 mod prepared;
@@ -46,6 +48,7 @@ fn main() {
     decode::bench(&mut criterion, &captured);
     encode::bench(&mut criterion, &prepared, &captured);
     extract::bench(&mut criterion, &prepared);
+    functions::bench(&mut criterion);
     map::bench(&mut criterion, &prepared);
     load::bench(&mut criterion, &prepared);
     whole::bench(&mut criterion, &prepared);

@@ -8,7 +8,7 @@ with mapped as (
         d.reason,
         d.details,
         gather(
-            d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, x.warnings, f.warnings, f.md5_warnings, y.warnings,
+            d.warnings, c.warnings, t.warnings, v.warnings, w.warnings, x.warnings, f.warnings, f.md5_warnings, g.warnings,
             n.warnings, m.warnings, l.warnings
         ) as warnings,
         -- the asset's name in the target
@@ -51,7 +51,7 @@ with mapped as (
         t.audio_codec as "audioCodec",
         w.audio_layout as "audioLayout",
         w.bitrate_kbps as "bitrateKbps",
-        y.file_format as "fileFormat",
+        g.file_format as "fileFormat",
         f.file_name as "fileName",
         f.file_size as "fileSize",
         f.md5 as "checksumMd5",
@@ -101,7 +101,7 @@ with mapped as (
     left join terms t on t.source_key = d.source_key
     left join candidates k on k.source_key = d.source_key
     left join file_values f on f.asset_id = k.asset_id
-    left join file_formats y on y.source_key = d.source_key
+    left join file_formats g on g.source_key = d.source_key
     left join languages n on n.source_key = d.source_key
     left join markers m on m.source_key = d.source_key
     left join links l on l.source_key = d.source_key

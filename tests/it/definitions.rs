@@ -130,7 +130,7 @@ async fn what_does_not_fit_is_told_before_a_table_is_read() {
     place.write("4_map/collection.sql", COLLECTION);
     let settings = fs::read_to_string(place.project().join("migration.toml")).unwrap();
     for (new, line) in [
-        ("\"assetType_Film\"", "definition assetType_Film: the target `dev` has none of this name"),
+        ("\"assetType_Film\"", "the target `dev` has none of the definitions that queries feed"),
         (
             "\"assetType_Collection\"\nopen = [\"kind\"]",
             "definitions.collection.open: assetType_Collection has no field kind",
@@ -246,8 +246,11 @@ async fn pulled_definitions_stand_in_for_the_target() {
         "{}",
         done.stderr
     );
-    fs::remove_file(&file).unwrap();
-    place.run("transform -q --run one").await.code(0);
+    // Without files, what the target had when it was asked; with some files, all are wanted.
+    fs::rename(&folder, place.project().join("aside")).unwrap();
+    assert_eq!(place.json("transform -q --run one").await["remarks"], json!([lacks]));
+    place.run(&format!("transform -q --run one --definitions {}/aside", place.project().display())).await.code(2);
+    fs::rename(place.project().join("aside"), &folder).unwrap();
     fs::write(&file, "{").unwrap();
     let done = place.run("transform -q --run one").await.code(2);
     assert!(done.stderr.contains("assetType_Collection.json"), "{}", done.stderr);

@@ -73,6 +73,9 @@ mod time;
 mod timecode;
 mod warning;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use datafusion::execution::FunctionRegistry;

@@ -159,7 +159,7 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
     let video = content.moving().then(|| Video::of(layout, asset));
     let millis = content.millis(layout);
     let stills = content.rendition == Rendition::ThumbnailVideo;
-    let soil = |column| Soil::new(layout, dice, dirt::draws(column), !asset.is_fixture());
+    let soil = |column| Soil::new(layout, dice, draws(column), !asset.is_fixture());
     let rate = |video: &Video| if stills { label("1.0") } else { soiled::rate(soil(18), video.rate) };
     let bits = millis.map(|millis| content.bytes(layout) * 8_000 / millis.max(1));
     let length = match (&video, millis) {
@@ -249,7 +249,7 @@ pub fn media(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
     let format = content.format(layout);
     let millis = content.millis(layout);
     let created = content.asset.dates().0;
-    let soil = Soil::new(layout, dice, dirt::draws(4), content.moving() && !content.asset.is_fixture());
+    let soil = Soil::new(layout, dice, draws(4), content.moving() && !content.asset.is_fixture());
     let measured = millis.filter(|_| !soiled::unmeasured(soil));
     out.extend([
         content.media.map_or(Value::Null, Value::id),
@@ -274,7 +274,7 @@ pub fn video_track(layout: &Layout, id: u64, content: &Content<'_>, out: &mut Ve
     let video = Video::of(layout, content.asset);
     let (width, height) = content.size(layout).unwrap_or((0, 0));
     let stills = content.rendition == Rendition::ThumbnailVideo;
-    let soil = |column| Soil::new(layout, dice, dirt::draws(column), !content.asset.is_fixture());
+    let soil = |column| Soil::new(layout, dice, draws(column), !content.asset.is_fixture());
     let measured = !soiled::unmeasured(soil(4));
     let fraction = measured && !dice.chance(0, 30_000);
     let (num, den) = if stills { (1, 1) } else { (video.rate.num, video.rate.den) };
@@ -305,7 +305,7 @@ pub fn video_track(layout: &Layout, id: u64, content: &Content<'_>, out: &mut Ve
 pub fn audio_track(layout: &Layout, id: u64, content: &Content<'_>, order: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(63, id.wrapping_sub(FIRST_ID));
     let codec = if content.asset.kind == Kind::Audio { "PCM" } else { sound_codec(content.format(layout)) };
-    let soil = Soil::new(layout, dice, dirt::draws(3), !content.asset.is_fixture());
+    let soil = Soil::new(layout, dice, draws(3), !content.asset.is_fixture());
     out.extend([
         Value::id(id),
         content.media.map_or(Value::Null, Value::id),
