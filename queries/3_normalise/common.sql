@@ -7,7 +7,6 @@ with texts as (
         s.target,
         s.class,
         s.id,
-        s.asset_place,
         s.status,
         s.external_id,
         s.other_external_id,
@@ -75,7 +74,7 @@ select
     array_slice(j.tags, 1, j.values_limit) as tags,
     coalesce(j.external_id, concat('reach:', j.source_key)) as external_id,
     j.id as legacy_id,
-    j.uuid['value'] as legacy_uuid,
+    n.legacy_uuid,
     j.class as legacy_class,
     h.house_code,
     j.owner,
@@ -128,6 +127,7 @@ select
         i.warnings
     ) as warnings
 from joined j
+left join identities n on n.source_key = j.source_key
 left join titles t on t.source_key = j.source_key
 left join house_codes h on h.source_key = j.source_key
 left join terms v on v.source_key = j.source_key
