@@ -43,6 +43,6 @@ select
     -- what is said of producers is for projects to tell
     flatten(in_order(named_struct('field', field, 'warnings', warnings))
         filter (where warnings is not null and field <> 'producers')) as warnings,
-    first_value(warnings) filter (where field = 'producers') as producer_warnings
+    first_value(warnings order by field) filter (where field = 'producers') as producer_warnings
 from gathered
 group by source_key
