@@ -8,6 +8,7 @@ mod steps;
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::SchemaRef;
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -17,16 +18,18 @@ pub use self::rehearse::{Rehearsal, RehearseOptions, credential};
 pub use self::runs::{begin_run, existing_run, latest_run, unfinished_run};
 pub use self::steps::Step;
 use crate::config::{Config, TargetConfig};
-use crate::dataflow::Source;
+use crate::dataflow::{Source, TableMeta, TableName};
 use crate::error::{Error, Result};
 use crate::extract::{self, ExtractReport};
 use crate::flex::FlexClient;
 use crate::load::{Load, LoadReport, PlanReport};
 use crate::reconcile::{self, ReconcileReport};
 use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
-use crate::source::{Discovery, PostgresSource};
+use crate::source::{Discovery, PostgresSource, exceptions_schema};
 use crate::staging::RunFolder;
-use crate::transform::{Definitions, PlannedQuery, Transform, TransformConfig, TransformOutlook, TransformReport};
+use crate::transform::{
+    Definitions, PlannedQuery, Transform, TransformConfig, TransformOutlook, TransformReport, exceptions_table,
+};
 use crate::verify::{self, VerifyReport};
 
 /// The step after which a run is finished.
@@ -152,7 +155,7 @@ impl Pipeline {
     /// [`Error::Preflight`] with all problems of all queries.
     pub async fn check_queries(&self) -> Result<Vec<PlannedQuery>> {
         let tables = self.source().await?.tables().await?;
-        let schemas: Vec<_> = tables.into_iter().map(|meta| (meta.table, meta.arrow)).collect();
+        let schemas = readable(tables);
         let mut config = self.config.transform.clone();
         config.now.get_or_insert_with(|| ANY_MOMENT.to_owned());
         Transform::open(&config)?.check(&schemas).await
@@ -307,6 +310,12 @@ impl Pipeline {
             ..RunReport::default()
         })
     }
+}
+
+/// What queries may read: the tables, and the values that their types cannot hold.
+fn readable(tables: Vec<TableMeta>) -> Vec<(TableName, SchemaRef)> {
+    let schemas = tables.into_iter().map(|meta| (meta.table, meta.arrow));
+    schemas.chain([(exceptions_table(), exceptions_schema())]).collect()
 }
 
 /// The place a URL names, without who signs in there.

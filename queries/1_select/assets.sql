@@ -1,4 +1,5 @@
--- One row an asset with its class (a subclass row outranks the declared type) and whether it was deleted.
+-- One row an asset with its class and whether it was deleted. A subclass row outranks the declared type (dirt D16); of
+-- two subclass rows the declared one counts, else the first by name (D18).
 -- materialise: parquet
 -- key: asset_id
 with subclass_rows as (
@@ -12,10 +13,17 @@ with subclass_rows as (
     union all
     select id, 'Other' as class from public.other_asset_master
 ),
+declared as (
+    select id, cast("assetType" as varchar) as class from public.asset_master
+),
 subclass as (
-    select id, min(class) as class, count(*) as classes
-    from subclass_rows
-    group by id
+    select
+        r.id,
+        coalesce(max(case when r.class = d.class then r.class end), min(r.class)) as class,
+        count(*) as classes
+    from subclass_rows r
+    join declared d on d.id = r.id
+    group by r.id
 ),
 deletion as (
     select
@@ -29,8 +37,8 @@ deletion as (
 )
 select
     m.id as asset_id,
-    coalesce(s.class, m."assetType") as class,
-    m."assetType" as declared_class,
+    coalesce(s.class, c.class) as class,
+    c.class as declared_class,
     coalesce(s.classes, 0) as subclass_rows,
     d.flagged or d.dated as deleted,
     d.dated and not d.flagged as deletion_conflict,
@@ -39,5 +47,6 @@ select
     m.current_version_id,
     m.main_timeline_id
 from public.asset_master m
+join declared c on c.id = m.id
 join deletion d on d.id = m.id
 left join subclass s on s.id = m.id

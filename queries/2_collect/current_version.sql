@@ -1,4 +1,5 @@
--- The version of each candidate's asset that counts: live, flagged as current, highest number, highest id.
+-- The version of each candidate's asset that counts: live, flagged as current, highest number, highest id; and whether
+-- its flags or the asset's own pointer disagree with that (dirt D22, rulings A31).
 -- materialise: parquet
 -- key: asset_id
 with versions as (
@@ -15,9 +16,14 @@ ranked as (
     select
         asset_id,
         id,
+        count(*) filter (where flagged) over (partition by asset_id) as flags,
         row_number() over (partition by asset_id order by flagged desc, version_number desc, id desc) as place
     from versions
 )
-select asset_id, id as version_id
-from ranked
-where place = 1
+select
+    r.asset_id,
+    r.id as version_id,
+    r.flags <> 1 or coalesce(a.current_version_id <> r.id, false) as conflict
+from ranked r
+join candidate_assets a on a.asset_id = r.asset_id
+where r.place = 1

@@ -15,6 +15,7 @@ items as (
         i.clip_id,
         i.project_id,
         i.child_collection_id,
+        i.member_class,
         case when i.asset_id is null then 0 else 1 end + case when i.timeline_id is null then 0 else 1 end
             + case when i.clip_id is null then 0 else 1 end + case when i.project_id is null then 0 else 1 end
             + case when i.child_collection_id is null then 0 else 1 end as filled
@@ -36,7 +37,8 @@ item_links as (
             else 'AssetCollection'
         end as target_class,
         coalesce(asset_id, timeline_id, clip_id, project_id, child_collection_id) as target_id,
-        cast(null as varchar) as relation
+        cast(null as varchar) as relation,
+        member_class as stated_class
     from items
 ),
 project_links as (
@@ -47,7 +49,8 @@ project_links as (
         p.asset_id as place,
         'AssetMaster' as target_class,
         p.asset_id as target_id,
-        cast(null as varchar) as relation
+        cast(null as varchar) as relation,
+        cast(null as varchar) as stated_class
     from public.project_asset p
     join owners o on o.target = 'project' and o.id = p.project_id
 ),
@@ -70,7 +73,8 @@ relation_links as (
         coalesce(cast(r."order" as bigint), 9223372036854775807) as place,
         'AssetMaster' as target_class,
         r.to_asset_id as target_id,
-        r.forward_name as relation
+        r.forward_name as relation,
+        cast(null as varchar) as stated_class
     from relations r
     join owners o on o.target in ('promo', 'deliverable_image') and o.asset_id = r.from_asset_id
 ),
@@ -82,7 +86,8 @@ parents as (
         cast(0 as bigint) as place,
         'AssetCollection' as target_class,
         c.parent_id as target_id,
-        cast(null as varchar) as relation
+        cast(null as varchar) as relation,
+        cast(null as varchar) as stated_class
     from public.asset_collection c
     join owners o on o.target = 'collection' and o.id = c.id
     where c.parent_id is not null
@@ -95,17 +100,18 @@ covers as (
         cast(0 as bigint) as place,
         'AssetMaster' as target_class,
         c.cover_asset_id as target_id,
-        cast(null as varchar) as relation
+        cast(null as varchar) as relation,
+        cast(null as varchar) as stated_class
     from public.asset_collection c
     join owners o on o.target = 'collection' and o.id = c.id
     where c.cover_asset_id is not null
 )
-select owner_key, field, link_id, place, target_class, target_id, relation from item_links
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from item_links
 union all
-select owner_key, field, link_id, place, target_class, target_id, relation from project_links
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from project_links
 union all
-select owner_key, field, link_id, place, target_class, target_id, relation from relation_links
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from relation_links
 union all
-select owner_key, field, link_id, place, target_class, target_id, relation from parents
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from parents
 union all
-select owner_key, field, link_id, place, target_class, target_id, relation from covers
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from covers

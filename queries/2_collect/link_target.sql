@@ -13,6 +13,7 @@ select
     l.link_id,
     l.place,
     l.relation,
+    l.stated_class,
     l.target_class,
     l.target_id,
     coalesce(a.class, l.target_class) as counted_class,

@@ -5,12 +5,11 @@ with recursive tree as (
     select
         s.source_key,
         replace(s.title, '/', '\/') as name,
-        min(l.target_key) as parent_key
+        p.parent_key
     from common s
     join dispositions d on d.source_key = s.source_key
-    left join links_judged l on l.owner_key = s.source_key and l.field = 'parent' and l.linked
+    left join collection_parents p on p.source_key = s.source_key
     where s.target = 'collection' and d.disposition = 'load'
-    group by s.source_key, s.title
 ),
 walks as (
     select source_key, name as path, parent_key, 1 as depth
@@ -19,7 +18,7 @@ walks as (
     select w.source_key, concat(t.name, ' / ', w.path) as path, t.parent_key, w.depth + 1 as depth
     from walks w
     join tree t on t.source_key = w.parent_key
-    where w.depth < 200
+    where w.depth < 500
 ),
 ranked as (
     select source_key, path, row_number() over (partition by source_key order by depth desc) as place

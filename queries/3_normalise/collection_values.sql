@@ -6,11 +6,9 @@ with collections as (
     select
         concat('AssetCollection:', id) as source_key,
         coalesce(private, false) as private,
-        upper(btrim(color)) as color,
+        color_code(color) as color,
         color as color_raw,
-        expires_at,
-        expires_at > arrow_cast('2099-12-30T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))') as expires_open,
-        expires_at < arrow_cast('1900-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))') as expires_unbounded,
+        bounded_instant(expires_at) as expires_at,
         clean_line(repository_path) as repository_path,
         repository_path as repository_path_raw
     from public.asset_collection
@@ -19,21 +17,18 @@ valued as (
     select
         l.source_key,
         l.private,
-        case
-            when regexp_like(l.color, '^#[0-9A-F]{6}$') then l.color
-            when regexp_like(l.color, '^#[0-9A-F]{3}$') then concat(
-                '#', substr(l.color, 2, 1), substr(l.color, 2, 1), substr(l.color, 3, 1), substr(l.color, 3, 1),
-                substr(l.color, 4, 1), substr(l.color, 4, 1))
-        end as color,
-        case when not l.expires_open and not l.expires_unbounded then l.expires_at end as expires_at,
-        case when l.expires_open then true end as open_ended,
+        l.color['value'] as color,
+        l.expires_at['value'] as expires_at,
+        -- only what has no end says so, not what has no beginning (rulings A29)
+        case when l.expires_at['open_ended'] then true end as open_ended,
         l.repository_path['value'] as repository_path,
         t.collection_kind,
         t.collection_kind_stated,
         c.title,
         c.placeholder,
         gather(
-            warn('expiresAt', null, case when l.expires_open or l.expires_unbounded then 'OPEN_ENDED' end),
+            warn('color', l.color_raw, l.color['warning']),
+            warn('expiresAt', null, l.expires_at['warning']),
             warn('repositoryPath', l.repository_path_raw, l.repository_path['warning'])
         ) as warnings
     from collections l

@@ -7,18 +7,9 @@ with texts as (
         s.target,
         s.class,
         s.id,
-        s.asset_place,
         s.status,
-        s.external_id,
-        s.other_external_id,
-        uuid_text(s.uuid) as uuid,
-        s.uuid as uuid_raw,
-        to_utc(s.created_local, z.zone) as created_local,
-        s.created_at,
-        to_utc(s.updated_local, z.zone) as updated_local,
         g.categories
     from subject s
-    cross join settings z
     left join categories g on g.asset_id = s.asset_id
 ),
 joined as (
@@ -27,14 +18,6 @@ joined as (
         x.target,
         x.class,
         x.id,
-        x.uuid,
-        x.uuid_raw,
-        x.created_local,
-        x.created_at,
-        x.updated_local,
-        case
-            when x.asset_place = 1 then coalesce(nullif(btrim(x.external_id), ''), nullif(btrim(x.other_external_id), ''))
-        end as external_id,
         truncate_bytes(d.description, z.text_limit) as description,
         truncate_bytes(d.synopsis_short, z.text_limit) as synopsis_short,
         truncate_bytes(d.rights_notes, z.text_limit) as rights_notes,
@@ -73,15 +56,15 @@ select
     t.placeholder,
     j.description['value'] as description,
     array_slice(j.tags, 1, j.values_limit) as tags,
-    coalesce(j.external_id, concat('reach:', j.source_key)) as external_id,
+    n.external_id,
     j.id as legacy_id,
-    j.uuid['value'] as legacy_uuid,
+    n.legacy_uuid,
     j.class as legacy_class,
     h.house_code,
     j.owner,
     j.categories,
-    coalesce(j.created_local['value'], j.created_at) as created_date,
-    j.updated_local['value'] as modified_date,
+    n.created_date,
+    n.modified_date,
     j.synopsis_short['value'] as synopsis_short,
     v.title_class,
     j.series_name,
@@ -115,10 +98,10 @@ select
         )
     end as title_ref,
     gather(
+        n.warnings,
         warn('description', concat('long_text/', j.source_key, '/description'), j.description['warning']),
         warn('synopsisShort', concat('long_text/', j.source_key, '/synopsisShort'), j.synopsis_short['warning']),
         warn('rightsNotes', concat('long_text/', j.source_key, '/rightsNotes'), j.rights_notes['warning']),
-        warn('legacyUuid', j.uuid_raw, j.uuid['warning']),
         warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > j.values_limit then 'TOO_MANY_VALUES' end),
         j.owner_warnings,
         t.warnings,
@@ -128,6 +111,7 @@ select
         i.warnings
     ) as warnings
 from joined j
+left join identities n on n.source_key = j.source_key
 left join titles t on t.source_key = j.source_key
 left join house_codes h on h.source_key = j.source_key
 left join terms v on v.source_key = j.source_key

@@ -1,26 +1,24 @@
--- The verdict on every candidate: out of scope, rejected for the first of its reasons (the others as details), else
--- loaded. Duplicates are settled among the rows that are otherwise valid.
+-- The verdict on every candidate: out of scope, rejected for the first of its reasons (the others as details), merged
+-- with the row it is a duplicate of, else loaded. Duplicates are settled among the rows that are otherwise valid; their
+-- details hold the winner's source key.
 -- materialise: parquet
 -- key: source_key
-with verdicts as (
-    select source_key, reasons from promo_values
-    union all
-    select source_key, reasons from image_values
-    union all
-    select source_key, reasons from project_values
-    union all
-    select source_key, reasons from collection_values
-),
-judged as (
+with judged as (
     select
         c.source_key,
         c.target,
         c.out_of_scope,
         c.deletion_conflict,
+        c.asset_found and c.declared_class <> c.asset_class as type_mismatch,
+        r.conflict as version_conflict,
         v.reasons[1] as first_reason,
-        array_to_string(array_pop_front(v.reasons), '; ') as other_reasons
+        array_to_string(array_pop_front(v.reasons), '; ') as other_reasons,
+        d.winner_key,
+        d.merged
     from candidates c
     left join verdicts v on v.source_key = c.source_key
+    left join duplicates d on d.source_key = c.source_key
+    left join current_version r on r.asset_id = c.asset_id
 )
 select
     source_key,
@@ -28,14 +26,29 @@ select
     case
         when out_of_scope is not null then 'out_of_scope'
         when first_reason is not null then 'reject'
+        when merged then 'merged'
+        when winner_key is not null then 'reject'
         else 'load'
     end as disposition,
     case
         when out_of_scope is not null then out_of_scope
         when first_reason is not null then split_part(first_reason, ':', 1)
+        when merged then 'DUPLICATE_MERGED'
+        when winner_key is not null then 'DUPLICATE_EXTERNAL_ID'
     end as reason,
-    case when out_of_scope is null then
-        nullif(concat_ws('; ', nullif(split_part(first_reason, ':', 2), ''), nullif(other_reasons, '')), '')
+    case
+        when out_of_scope is not null then null
+        when first_reason is not null then
+            nullif(concat_ws('; ', nullif(split_part(first_reason, ':', 2), ''), nullif(other_reasons, '')), '')
+        else winner_key
     end as details,
-    warn('', null, case when deletion_conflict then 'DELETED_FLAG_CONFLICT' end) as warnings
+    -- the candidate that stands for this one in the target
+    case when out_of_scope is null and first_reason is null and (merged or winner_key is null)
+        then coalesce(winner_key, source_key)
+    end as loaded_key,
+    gather(
+        warn('', null, case when deletion_conflict then 'DELETED_FLAG_CONFLICT' end),
+        warn('', null, case when type_mismatch then 'TYPE_MISMATCH' end),
+        warn('', null, case when version_conflict then 'CURRENT_VERSION_CONFLICT' end)
+    ) as warnings
 from judged

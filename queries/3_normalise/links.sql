@@ -1,5 +1,6 @@
 -- The links of each candidate as its lists, in order; with the counts of a collection's members by source class
--- (distinct targets, migrated or not) and the number of memberships that lead to no member (rulings A22).
+-- (distinct targets, migrated or not) and the number of memberships that lead to no member (rulings A22). One warning
+-- a skipped link.
 -- materialise: parquet
 -- key: source_key
 with lists as (
@@ -17,29 +18,43 @@ with lists as (
             'target_key', target_key,
             'related', named_struct('asset', named_struct('source_key', target_key), 'relation', relation)
         )) filter (where linked and field = 'relatedAssets') as related_assets,
-        min(target_key) filter (where linked and field = 'parent') as parent,
         min(target_key) filter (where linked and field = 'coverAsset') as cover_asset,
-        count(*) filter (where linked and field = 'members') as member_count,
+        count(*) filter (where linked and field = 'members') as member_count
+    from links_judged
+    group by owner_key
+),
+stored as (
+    select
+        owner_key,
+        field,
+        link_id,
+        min(place) as place,
+        min(target_class) as target_class,
+        min(target_id) as target_id,
+        min(stated_class) as stated_class,
+        min(warning) as warning,
+        max(case when found then counted_class end) as counted_class,
+        bool_or(coalesce(linked, false)) as linked
+    from links_judged
+    group by owner_key, field, link_id
+),
+warned as (
+    select
+        owner_key,
         flatten(in_order(named_struct(
             'field', field,
             'place', place,
             'link_id', link_id,
-            'target_key', target_key,
-            'warnings', warn(field, concat(target_class, '.', target_id), warning)
-        )) filter (where warning is not null)) as warnings
-    from links_judged
+            'warnings', gather(
+                warn(field, concat(target_class, '.', target_id), warning),
+                warn(field, stated_class, case
+                    when target_class <> 'none' and stated_class <> target_class then 'MEMBER_CLASS_MISMATCH'
+                end)
+            )
+        ))) as warnings
+    from stored
+    where warning is not null or stated_class <> target_class
     group by owner_key
-),
-memberships as (
-    select
-        owner_key,
-        link_id,
-        max(case when found then counted_class end) as counted_class,
-        max(target_id) as target_id,
-        bool_or(coalesce(linked, false)) as linked
-    from links_judged
-    where field = 'members'
-    group by owner_key, link_id
 ),
 summaries as (
     select
@@ -52,14 +67,14 @@ summaries as (
             when counted_class not in ('Video', 'Image', 'Document', 'Clip') then concat(counted_class, target_id)
         end) as int) as other,
         cast(count(*) filter (where not linked) as int) as skipped
-    from memberships
+    from stored
+    where field = 'members'
     group by owner_key
 )
 select
     l.owner_key as source_key,
     l.members,
     l.related_assets,
-    l.parent,
     l.cover_asset,
     cast(l.member_count as int) as member_count,
     s.videos,
@@ -68,6 +83,7 @@ select
     s.clips,
     s.other,
     s.skipped,
-    l.warnings
+    w.warnings
 from lists l
 left join summaries s on s.owner_key = l.owner_key
+left join warned w on w.owner_key = l.owner_key

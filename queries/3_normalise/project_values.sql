@@ -2,39 +2,74 @@
 -- the closed list.
 -- materialise: parquet
 -- key: source_key
-with projects as (
+with no_numbers as (
+    -- what a decimal cannot hold stands beside the raw table
+    select try_cast("key" as bigint) as id, "text" as amount
+    from raw._exceptions
+    where "table" = 'public.project' and "column" = 'budget_amount'
+),
+projects as (
     select
         concat('Project:', p.id) as source_key,
+        clean_line(p.project_code) as project_code,
         -- variants of one spelling: full width, case, blanks and underscores (rulings A44)
-        regexp_replace(upper(clean_line(p.project_code)['value']), '[\s_]+', '-', 'g') as project_code,
+        regexp_replace(upper(fold_key(p.project_code)), '[\s_]+', '-', 'g') as plain_code,
         p.project_code as project_code_raw,
         clean_line(p.producer) as producer,
         p.producer as producer_raw,
         clean_line(p.department) as department,
         p.department as department_raw,
-        p.budget_amount,
+        coalesce(cast(p.budget_amount as varchar), n.amount) as budget_raw,
+        e.budget as described_budget_raw,
         date_text(p.start_date, false) as start_date,
         p.start_date as start_date_raw,
-        cast(p.due_date as date) as due_date,
-        p.due_date >= arrow_cast('2099-12-31T00:00:00', 'Timestamp(Microsecond, None)') as due_date_open,
-        p.air_date,
+        p.due_date,
+        to_utc(p.due_date, z.zone) as due_instant,
+        bounded_date(p.air_date) as air_date,
         coalesce(p.locked, false) or p.checked_out_by is not null as locked
     from public.project p
+    cross join settings z
+    left join no_numbers n on n.id = p.id
+    left join eav e on e.metadata_id = p.metadata_id
+),
+read as (
+    select
+        j.source_key,
+        j.project_code['value'] as stated_code,
+        case when regexp_like(j.plain_code, '^P-[0-9]{4}-[0-9]{4}$') then j.plain_code end as regular_code,
+        j.project_code_raw,
+        j.producer,
+        j.producer_raw,
+        d.producers,
+        j.department,
+        j.department_raw,
+        decimal_text(j.budget_raw) as budget,
+        j.budget_raw,
+        decimal_text(j.described_budget_raw) as described_budget,
+        j.described_budget_raw,
+        j.start_date,
+        j.start_date_raw,
+        -- a day as it is written; beginnings of time stand for none (dirt D52)
+        case when j.due_instant['value'] is not null then cast(j.due_date as date) end as due_date,
+        j.due_instant['warning'] as due_warning,
+        j.air_date['value'] as air_date,
+        j.air_date['warning'] as air_warning,
+        j.locked
+    from projects j
+    left join described d on d.source_key = j.source_key
 ),
 valued as (
     select
-        j.source_key,
-        j.project_code,
-        coalesce(j.producer['value'], d.producers[1]) as producer,
-        j.department['value'] as department,
-        j.budget_amount,
-        j.start_date['value'] as start_date,
-        case when not j.due_date_open then j.due_date end as due_date,
-        case
-            when j.air_date > arrow_cast('1900-01-01', 'Date32') and j.air_date < arrow_cast('2099-12-31', 'Date32')
-                then j.air_date
-        end as air_date,
-        j.locked,
+        r.source_key,
+        coalesce(r.regular_code, r.stated_code) as project_code,
+        coalesce(r.producer['value'], r.producers[1]) as producer,
+        r.department['value'] as department,
+        -- never through a double: up to 15 digits before the point and 20 behind it (rulings A49)
+        cast(coalesce(r.budget['value'], r.described_budget['value']) as decimal(35, 20)) as budget_amount,
+        nullif(nullif(r.start_date['value'], e.unix), e.sheet) as start_date,
+        nullif(nullif(nullif(r.due_date, e.unix), e.sheet), e.unix_local) as due_date,
+        nullif(nullif(r.air_date, e.unix), e.sheet) as air_date,
+        r.locked,
         t.project_type,
         t.project_type_stated,
         t.project_status,
@@ -42,21 +77,31 @@ valued as (
         c.title,
         c.placeholder,
         gather(
-            warn('projectCode', j.project_code_raw, case
-                when j.project_code <> '' and not regexp_like(j.project_code, '^P-[0-9]{4}-[0-9]{4}$')
-                    then 'PROJECT_CODE_FORMAT'
+            warn('projectCode', r.project_code_raw, case
+                when r.stated_code is not null and r.regular_code is null then 'PROJECT_CODE_FORMAT'
             end),
-            warn('producer', j.producer_raw, j.producer['warning']),
-            warn('department', j.department_raw, j.department['warning']),
-            warn('startDate', j.start_date_raw, j.start_date['warning']),
-            warn('budgetAmount', cast(j.budget_amount as varchar), case
-                when j.budget_amount < 0 then 'NEGATIVE_AMOUNT'
+            warn('producer', r.producer_raw, r.producer['warning']),
+            warn('department', r.department_raw, r.department['warning']),
+            warn('startDate', r.start_date_raw, r.start_date['warning']),
+            warn('startDate', r.start_date_raw, case when r.start_date['value'] in (e.unix, e.sheet) then 'EPOCH_ZERO' end),
+            warn('dueDate', null, r.due_warning),
+            warn('dueDate', null, case when r.due_date in (e.unix, e.sheet, e.unix_local) then 'EPOCH_ZERO' end),
+            warn('airDate', null, r.air_warning),
+            warn('airDate', null, case when r.air_date in (e.unix, e.sheet) then 'EPOCH_ZERO' end),
+            warn('budgetAmount', r.budget_raw, r.budget['warning']),
+            warn('budgetAmount', r.described_budget_raw, case
+                when r.budget['value'] is null then r.described_budget['warning']
             end)
         ) as warnings
-    from projects j
-    left join common c on c.source_key = j.source_key
-    left join described d on d.source_key = j.source_key
-    left join terms t on t.source_key = j.source_key
+    from read r
+    cross join (
+        select
+            arrow_cast('1970-01-01', 'Date32') as unix,
+            arrow_cast('1969-12-31', 'Date32') as unix_local,
+            arrow_cast('1899-12-30', 'Date32') as sheet
+    ) e
+    left join common c on c.source_key = r.source_key
+    left join terms t on t.source_key = r.source_key
 )
 select
     source_key,

@@ -7,7 +7,7 @@ with mapped as (
         d.disposition,
         d.reason,
         d.details,
-        gather(d.warnings, c.warnings, t.warnings, v.warnings, l.warnings) as warnings,
+        gather(d.warnings, c.warnings, t.warnings, v.warnings, l.warnings, a.warnings) as warnings,
         -- the asset's name in the target
         c.title as name,
         z.batch,
@@ -28,7 +28,7 @@ with mapped as (
         y.items as "legacyValues",
         t.collection_kind as "collectionKind",
         v.private,
-        case when l.parent is not null then named_struct('source_key', l.parent) end as parent,
+        case when a.parent_key is not null then named_struct('source_key', a.parent_key) end as parent,
         p.path,
         coalesce(l.member_count, 0) as "itemCount",
         l.members,
@@ -65,6 +65,7 @@ with mapped as (
     left join common c on c.source_key = d.source_key
     left join terms t on t.source_key = d.source_key
     left join collection_path p on p.source_key = d.source_key
+    left join collection_parents a on a.source_key = d.source_key
     left join links l on l.source_key = d.source_key
     left join legacy_values y on y.source_key = d.source_key
     where d.target = 'collection'

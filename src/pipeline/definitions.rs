@@ -46,7 +46,7 @@ impl Pipeline {
         let raw = RawTables::new(&self.run).tables().await?;
         let is_run = !raw.is_empty();
         let tables = if is_run { raw } else { self.source().await?.tables().await? };
-        let schemas: Vec<_> = tables.into_iter().map(|meta| (meta.table, meta.arrow)).collect();
+        let schemas = super::readable(tables);
         let run = is_run.then_some(&self.run);
         let report = transform.coverage(&schemas, run, &self.config.key_value_tables).await?;
         if is_run {

@@ -55,6 +55,7 @@ pub use self::balance::{Balance, Counts};
 pub use self::definition::Definitions;
 use self::graph::Graph;
 use self::mapping::MappingTable;
+pub use self::opened::exceptions_table;
 pub use self::planning::PlannedQuery;
 pub use self::query::{Level, Mapping, Materialise, Project, Query, REJECTED};
 pub use self::report::{CheckReport, DocumentsReport, Making, QueryReport, REPORT_FILE, TransformReport};

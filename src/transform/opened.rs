@@ -15,6 +15,11 @@ use crate::staging::{Dataset, Manifest, Moments, RunFolder, SnapshotNote};
 /// Datasets opened at the same time.
 const OPENED_AT_ONCE: usize = 16;
 
+/// The name by which queries read the values that the types of raw tables cannot hold.
+pub fn exceptions_table() -> TableName {
+    TableName::new("raw", "_exceptions")
+}
+
 /// A session with the tables of a run, and what is known of those tables.
 pub(super) struct OpenRun<'a> {
     pub(super) transform: &'a Transform,
@@ -36,7 +41,7 @@ pub(super) struct Known {
 }
 
 impl<'a> OpenRun<'a> {
-    /// A session that knows the raw tables and the mappings.
+    /// A session that knows the raw tables, the values their types cannot hold (`raw._exceptions`) and the mappings.
     ///
     /// # Errors
     /// When a manifest cannot be read or a file of a table is missing.
@@ -55,6 +60,14 @@ impl<'a> OpenRun<'a> {
             open.moments.extend(manifest.snapshot.map(|snapshot| (snapshot, table.clone())));
             open.raw.push(table);
         }
+        let exceptions = run.exceptions();
+        if let Some(manifest) = exceptions.manifest().await? {
+            let table = exceptions_table();
+            let provider = tables::provider(&exceptions, &manifest).await?;
+            tables::register_source(&open.context, &table, provider)?;
+            open.note(&table.to_string(), &manifest);
+            open.raw.push(table);
+        }
         tables::register_mappings(&open.context, &transform.mappings)?;
         for mapping in transform.mappings.iter() {
             let known = Known { rows: mapping.rows.num_rows() as u64, content: mapping.hash.clone() };
@@ -66,6 +79,11 @@ impl<'a> OpenRun<'a> {
     /// What is known of a table, mapping or dataset.
     pub(super) fn known(&self, name: &str) -> Option<&Known> {
         self.known.get(name)
+    }
+
+    /// The rows of a table that is no query's.
+    pub(super) fn raw_dataset(&self, table: &TableName) -> Dataset {
+        if *table == exceptions_table() { self.run.exceptions() } else { self.run.raw(table) }
     }
 
     /// Enters what a manifest says of a table's content.
@@ -151,7 +169,7 @@ impl<'a> OpenRun<'a> {
         self.transform.sources(query).iter().all(|source| self.known.contains_key(&source.to_string()))
     }
 
-    /// Everything the run holds: datasets, `rejected`, `raw._exceptions`, views.
+    /// Everything the run holds: datasets, `rejected`, views.
     ///
     /// # Errors
     /// When a manifest cannot be read or a file is missing.
@@ -159,11 +177,6 @@ impl<'a> OpenRun<'a> {
         for (dataset, manifest) in self.run.query_datasets().await? {
             self.register(dataset.name(), &dataset, &manifest).await?;
             self.note(dataset.name(), &manifest);
-        }
-        let exceptions = self.run.exceptions();
-        if let Some(manifest) = exceptions.manifest().await? {
-            let provider = tables::provider(&exceptions, &manifest).await?;
-            tables::register_source(&self.context, &TableName::new("raw", "_exceptions"), provider)?;
         }
         let transform = self.transform;
         for query in transform.graph.order(&transform.project).filter(|query| !query.is_kept()) {

@@ -202,7 +202,7 @@ impl Work<'_> {
             .flat_map(|query| transform.sources(query))
             .filter_map(|input| if let Input::Table(table) = input { Some(table) } else { None })
             .collect();
-        let datasets: Vec<Dataset> = read.iter().map(|table| self.open.run.raw(table)).collect();
+        let datasets: Vec<Dataset> = read.iter().map(|table| self.open.raw_dataset(table)).collect();
         let at_once = transform.config.threads.max(1);
         futures::stream::iter(datasets).map(require_intact).buffered(at_once).try_collect().await
     }

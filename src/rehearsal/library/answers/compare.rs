@@ -122,6 +122,9 @@ fn row_of(comparison: &mut Comparison, sheet: &Sheet, row: &Map<String, Json>) {
     let get = |name: &str| row.get(name).cloned().unwrap_or(Json::Null);
     comparison.cell(sheet, "disposition", &Json::from(sheet.disposition()), &get("disposition"));
     comparison.cell(sheet, "reason", &Json::from(sheet.reason()), &get("reason"));
+    if let Some(winner) = sheet.winner() {
+        comparison.cell(sheet, "details", &Json::from(winner), &get("details"));
+    }
     if sheet.disposition() != "load" || get("disposition") != "load" {
         return;
     }

@@ -95,6 +95,18 @@ impl Sheet {
         }
     }
 
+    /// The source key of the row that it is a duplicate of, if that is why it is not loaded.
+    pub fn winner(&self) -> Option<&str> {
+        match self.disposition() {
+            "merged" => self.merged_into.as_deref(),
+            "reject" => {
+                let first = self.reasons.first().filter(|reason| reason.1 == "DUPLICATE_EXTERNAL_ID");
+                first.and_then(|reason| reason.2.as_deref())
+            }
+            _ => None,
+        }
+    }
+
     /// Sets a field; null leaves it absent.
     pub fn put(&mut self, field: &'static str, value: impl Into<Json>) {
         let value = value.into();

@@ -34,7 +34,7 @@ pub fn same_uuid(other: String) -> Value {
 }
 
 /// D30: a form of a uuid by number: upper case, without dashes, in braces, in upper case in braces; from 6 on
-/// malformed: a character short, a letter that is no digit, nothing. Braces leave no room for dashes (rulings A27).
+/// malformed: a character short, a letter that is no digit; 8 is blank. Braces leave no room for dashes (rulings A27).
 pub fn uuid_form(number: u64, clean: &str) -> Value {
     let bare = clean.replace('-', "");
     let raw = match number {
@@ -44,7 +44,8 @@ pub fn uuid_form(number: u64, clean: &str) -> Value {
         5 => format!("{{{}}}", bare.to_uppercase()),
         6 => clean.chars().take(35).collect(),
         7 => clean.replacen(|digit: char| digit.is_ascii_hexdigit(), "g", 1),
-        _ => String::new(),
+        // Blanks are no uuid and no mistake (D07).
+        _ => return Told::normalised("D30", "", Json::Null).into(),
     };
     if number < 6 {
         Told::normalised("D30", raw, clean).into()

@@ -1,0 +1,70 @@
+-- The losers among duplicates: merged where they are equal to the winner in every mapped field, else rejected (dirt
+-- D11, rulings A28). Identifiers and dates of the row itself are no part of that, nor are references, which follow.
+-- materialise: parquet
+-- key: source_key
+with promo_digests as (
+    select
+        g.source_key,
+        row_digest(
+            c.title, c.original_title, c.alternate_titles, c.description, c.tags, c.house_code, c.owner, c.categories,
+            c.synopsis_short, c.title_class, c.series_name, c.series_code, c.season_number, c.episode_number,
+            c.territories, c.svod_live_date, c.svod_kill_date, c.license_windows, c.legacy_record_id, c.location,
+            c.cast_names, c.genres, c.directors, c.studio, c.rating, c.release_year, c.eidr, c.first_air_date,
+            c.rights_notes, c.telecine, c.pre_validated, c.title_ref,
+            v.promo_code, v.campaign, v.version_label, v.tagline, v.editor, v.promo_length, v.air_start, v.air_end,
+            v.open_ended, v.air_dates, v.script, v.notes, v.isci_code,
+            w.duration_ms, w.resolution, w.width, w.height, w.resolution_class, w.aspect_ratio, w.frame_rate,
+            w.start_timecode, w.audio_layout, w.bitrate_kbps,
+            t.promo_type, t.network, t.scan_type, t.video_codec, t.audio_codec, t.file_format, t.language,
+            t.caption_status, t.approval_status, t.status,
+            f.file_name, f.file_size, f.md5, m.markers, y.items
+        ) as digest
+    from duplicate_groups g
+    join candidates k on k.source_key = g.source_key
+    left join common c on c.source_key = g.source_key
+    left join promo_values v on v.source_key = g.source_key
+    left join video w on w.source_key = g.source_key
+    left join terms t on t.source_key = g.source_key
+    left join file_values f on f.asset_id = k.asset_id
+    left join markers m on m.source_key = g.source_key
+    left join legacy_values y on y.source_key = g.source_key
+    where g.target = 'promo'
+),
+image_digests as (
+    select
+        g.source_key,
+        row_digest(
+            c.title, c.original_title, c.alternate_titles, c.description, c.tags, c.house_code, c.owner, c.categories,
+            c.synopsis_short, c.title_class, c.series_name, c.series_code, c.season_number, c.episode_number,
+            c.territories, c.svod_live_date, c.svod_kill_date, c.license_windows, c.legacy_record_id, c.location,
+            c.cast_names, c.genres, c.directors, c.studio, c.rating, c.release_year, c.eidr, c.first_air_date,
+            c.rights_notes, c.telecine, c.pre_validated, c.title_ref,
+            v.resolution, v.width, v.height, v.resolution_class, v.aspect_ratio, v.approved, v.approved_by,
+            v.approved_at, v.rights_expire_date, v.open_ended, v.alt_text, v.crop, v.storage, v.checksum,
+            v.capture_date, v.meets_spec,
+            t.endpoint_image_detail, t.endpoint, t.file_format, t.color_space, t.locale, t.status,
+            f.file_name, f.file_size, y.items
+        ) as digest
+    from duplicate_groups g
+    join candidates k on k.source_key = g.source_key
+    left join common c on c.source_key = g.source_key
+    left join image_values v on v.source_key = g.source_key
+    left join terms t on t.source_key = g.source_key
+    left join file_values f on f.asset_id = k.asset_id
+    left join legacy_values y on y.source_key = g.source_key
+    where g.target = 'deliverable_image'
+),
+digests as (
+    select source_key, digest from promo_digests
+    union all
+    select source_key, digest from image_digests
+)
+select
+    g.source_key,
+    g.winner_key,
+    coalesce(l.digest = w.digest and n.target = g.target, false) as merged
+from duplicate_groups g
+left join duplicate_groups n on n.source_key = g.winner_key
+left join digests l on l.source_key = g.source_key
+left join digests w on w.source_key = g.winner_key
+where g.place > 1

@@ -1,0 +1,69 @@
+-- Who each candidate is: external id, uuid, when it was made and changed (dirt D10 to D13, D30, D49, D51, D52, rulings
+-- A02, A24, A27). Of several rows with one uuid the lowest id keeps it. Dates of a row itself are kept whatever they are.
+-- materialise: parquet
+-- key: source_key
+with uuids as (
+    select 'AssetMaster' as class, id, uuid_text(uuid)['value'] as uuid from public.asset_master
+    union all
+    select 'Project' as class, id, uuid_text(uuid)['value'] as uuid from public.project
+    union all
+    select 'AssetCollection' as class, id, uuid_text(uuid)['value'] as uuid from public.asset_collection
+),
+keepers as (
+    select class, uuid, min(id) as id
+    from uuids
+    where uuid is not null
+    group by class, uuid
+),
+subjects as (
+    select
+        s.source_key,
+        -- the row that bears the uuid
+        case when s.class in ('Project', 'AssetCollection') then s.class else 'AssetMaster' end as bearer_class,
+        case when s.class in ('Project', 'AssetCollection') then s.id else s.asset_id end as bearer_id,
+        s.uuid as uuid_raw,
+        uuid_text(s.uuid) as uuid,
+        case when s.asset_place = 1 then
+            coalesce(
+                nullif(regexp_replace(s.external_id, '^[\s\x{200B}\x{2060}\x{FEFF}]+|[\s\x{200B}\x{2060}\x{FEFF}]+$', '', 'g'), ''),
+                nullif(regexp_replace(s.other_external_id, '^[\s\x{200B}\x{2060}\x{FEFF}]+|[\s\x{200B}\x{2060}\x{FEFF}]+$', '', 'g'), '')
+            )
+        end as stated_id,
+        to_utc(s.created_local, z.zone) as created_local,
+        s.created_at,
+        to_utc(s.updated_local, z.zone) as updated_local
+    from subject s
+    cross join settings z
+),
+dated as (
+    select
+        u.source_key,
+        u.stated_id,
+        u.uuid,
+        u.uuid_raw,
+        k.id = u.bearer_id as keeps_uuid,
+        coalesce(u.created_local['value'], u.created_at) as created_date,
+        u.created_local['warning'] as created_warning,
+        u.updated_local['value'] as modified_date,
+        u.updated_local['warning'] as modified_warning,
+        arrow_cast(now(), 'Timestamp(Microsecond, Some("UTC"))') as present
+    from subjects u
+    left join keepers k on k.class = u.bearer_class and k.uuid = u.uuid['value']
+)
+select
+    source_key,
+    coalesce(stated_id, concat('reach:', source_key)) as external_id,
+    -- what duplicates are found by; an id made of the source key has none
+    fold_key(stated_id) as duplicate_key,
+    case when keeps_uuid then uuid['value'] end as legacy_uuid,
+    created_date,
+    modified_date,
+    gather(
+        warn('legacyUuid', uuid_raw, coalesce(uuid['warning'], case when not keeps_uuid then 'UUID_INVALID' end)),
+        warn('createdDate', null, created_warning),
+        warn('createdDate', null, case when created_date > present then 'FUTURE_TIMESTAMP' end),
+        warn('modifiedDate', null, modified_warning),
+        warn('modifiedDate', null, case when modified_date > present then 'FUTURE_TIMESTAMP' end),
+        warn('modifiedDate', null, case when modified_date < created_date then 'DATE_ORDER' end)
+    ) as warnings
+from dated
