@@ -55,17 +55,21 @@ fn missing(layout: &Layout, dice: Dice) -> Option<Value> {
     if dice.is_fixture() {
         return None;
     }
-    let nothing = |dirt, raw: Value| Told::kept(dirt, raw, Json::Null).disposed(Disposition::Rejected);
     if dice.chance(DRAW, layout.dirty(8_000)) {
-        return Some(nothing("D01", Value::Null).into());
+        return Some(nothing("D01", Value::Null));
     }
     if dice.chance(DRAW + 1, layout.dirty(6_000)) {
-        return Some(nothing("D02", label(dice.pick(DRAW + 2, &BLANKS))).into());
+        return Some(nothing("D02", label(dice.pick(DRAW + 2, &BLANKS))));
     }
     if dice.chance(DRAW + 3, layout.dirty(7_000)) {
         return Some(placeholder(dice.pick(DRAW + 4, &PLACEHOLDERS)).into());
     }
     None
+}
+
+/// D01, D02: no title at all, without a word.
+pub fn nothing(dirt: &'static str, raw: Value) -> Value {
+    Told::kept(dirt, raw, Json::Null).disposed(Disposition::Rejected).into()
 }
 
 /// D03: a word for nothing in place of a title.
