@@ -35,14 +35,14 @@ gathered as (
 )
 select
     source_key,
-    first_value(items) filter (where field = 'tags') as tags,
-    first_value(items) filter (where field = 'cast') as cast_names,
-    first_value(items) filter (where field = 'directors') as directors,
-    first_value(items) filter (where field = 'producers') as producers,
-    first_value(items) filter (where field = 'licenseWindows') as license_windows,
+    first_value(items order by field) filter (where field = 'tags') as tags,
+    first_value(items order by field) filter (where field = 'cast') as cast_names,
+    first_value(items order by field) filter (where field = 'directors') as directors,
+    first_value(items order by field) filter (where field = 'producers') as producers,
+    first_value(items order by field) filter (where field = 'licenseWindows') as license_windows,
     -- what is said of producers is for projects to tell
     flatten(in_order(named_struct('field', field, 'warnings', warnings))
         filter (where warnings is not null and field <> 'producers')) as warnings,
-    first_value(warnings) filter (where field = 'producers') as producer_warnings
+    first_value(warnings order by field) filter (where field = 'producers') as producer_warnings
 from gathered
 group by source_key
