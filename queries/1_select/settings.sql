@@ -8,12 +8,12 @@ given as (
     select
         max(value) filter (where name = 'batch') as batch,
         max(value) filter (where name = 'zone') as zone,
-        max(cast(value as bigint)) filter (where name = 'title_limit') as title_limit,
-        max(cast(value as bigint)) filter (where name = 'text_limit') as text_limit,
-        max(cast(value as bigint)) filter (where name = 'values_limit') as values_limit,
-        max(cast(value as int)) filter (where name = 'garbled_source') as garbled_source,
-        max(cast(value as int)) filter (where name = 'day_first_source') as day_first_source,
-        max(cast(value as int)) filter (where name = 'shouting_source') as shouting_source
+        max(try_cast(value as bigint)) filter (where name = 'title_limit') as title_limit,
+        max(try_cast(value as bigint)) filter (where name = 'text_limit') as text_limit,
+        max(try_cast(value as bigint)) filter (where name = 'values_limit') as values_limit,
+        max(try_cast(value as int)) filter (where name = 'garbled_source') as garbled_source,
+        max(try_cast(value as int)) filter (where name = 'day_first_source') as day_first_source,
+        max(try_cast(value as int)) filter (where name = 'shouting_source') as shouting_source
     from setting
 )
 select

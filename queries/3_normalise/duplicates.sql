@@ -15,7 +15,7 @@ with promo_digests as (
             v.open_ended, v.air_dates, v.script, v.notes, v.isci_code,
             w.duration_ms, w.resolution, w.width, w.height, w.resolution_class, w.aspect_ratio, w.frame_rate,
             w.start_timecode, w.audio_layout, w.bitrate_kbps,
-            t.promo_type, t.network, t.scan_type, t.video_codec, t.audio_codec, t.file_format, t.language,
+            t.promo_type, t.network, t.scan_type, t.video_codec, t.audio_codec, v.file_format, n.language,
             t.caption_status, t.approval_status, t.status,
             f.file_name, f.file_size, f.md5, m.markers, y.items
         ) as digest
@@ -26,6 +26,7 @@ with promo_digests as (
     left join video w on w.source_key = g.source_key
     left join terms t on t.source_key = g.source_key
     left join file_values f on f.asset_id = k.asset_id
+    left join languages n on n.source_key = g.source_key
     left join markers m on m.source_key = g.source_key
     left join legacy_values y on y.source_key = g.source_key
     where g.target = 'promo'
@@ -42,7 +43,7 @@ image_digests as (
             v.resolution, v.width, v.height, v.resolution_class, v.aspect_ratio, v.approved, v.approved_by,
             v.approved_at, v.rights_expire_date, v.open_ended, v.alt_text, v.crop, v.storage, v.checksum,
             v.capture_date, v.meets_spec,
-            t.endpoint_image_detail, t.endpoint, t.file_format, t.color_space, t.locale, t.status,
+            t.endpoint_image_detail, t.endpoint, v.file_format, t.color_space, v.locale, t.status,
             f.file_name, f.file_size, y.items
         ) as digest
     from duplicate_groups g
