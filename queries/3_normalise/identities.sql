@@ -31,6 +31,8 @@ subjects as (
         end as stated_id,
         to_utc(s.created_local, z.zone) as created_local,
         s.created_at,
+        s.created_local as local_created,
+        s.updated_local as local_updated,
         to_utc(s.updated_local, z.zone) as updated_local
     from subject s
     cross join settings z
@@ -43,8 +45,10 @@ dated as (
         u.uuid_raw,
         k.id = u.bearer_id as keeps_uuid,
         coalesce(u.created_local['value'], u.created_at) as created_date,
+        coalesce(to_char(u.local_created, '%Y-%m-%d %H:%M:%S'), to_char(u.created_at, '%Y-%m-%d %H:%M:%S+00')) as created_raw,
         u.created_local['warning'] as created_warning,
         u.updated_local['value'] as modified_date,
+        to_char(u.local_updated, '%Y-%m-%d %H:%M:%S') as modified_raw,
         u.updated_local['warning'] as modified_warning,
         arrow_cast(now(), 'Timestamp(Microsecond, Some("UTC"))') as present
     from subjects u
@@ -60,10 +64,10 @@ select
     modified_date,
     gather(
         warn('legacyUuid', uuid_raw, coalesce(uuid['warning'], case when not keeps_uuid then 'UUID_INVALID' end)),
-        warn('createdDate', null, created_warning),
-        warn('createdDate', null, case when created_date > present then 'FUTURE_TIMESTAMP' end),
-        warn('modifiedDate', null, modified_warning),
-        warn('modifiedDate', null, case when modified_date > present then 'FUTURE_TIMESTAMP' end),
-        warn('modifiedDate', null, case when modified_date < created_date then 'DATE_ORDER' end)
+        warn('createdDate', created_raw, created_warning),
+        warn('createdDate', created_raw, case when created_date > present then 'FUTURE_TIMESTAMP' end),
+        warn('modifiedDate', modified_raw, modified_warning),
+        warn('modifiedDate', modified_raw, case when modified_date > present then 'FUTURE_TIMESTAMP' end),
+        warn('modifiedDate', modified_raw, case when modified_date < created_date then 'DATE_ORDER' end)
     ) as warnings
 from dated

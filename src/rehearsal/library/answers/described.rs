@@ -35,9 +35,6 @@ const TAGS: usize = 500;
 pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let object = candidate.metadata_id;
     title::fill(tables, candidate);
-    candidate.sheet.put("legacyId", candidate.id());
-    candidate.sheet.put("legacyClass", candidate.class);
-    dates(candidate);
     for (field, properties) in FIELDS {
         first(&mut candidate.sheet, tables, object, field, properties);
     }
@@ -73,18 +70,6 @@ fn first(sheet: &mut Sheet, tables: &Tables<'_>, object: Option<i64>, field: &'s
             return;
         }
     }
-}
-
-/// When the row of the candidate's own type was made, and it or its asset changed (rulings A24).
-fn dates(candidate: &mut Candidate<'_>) {
-    let (created, modified) = match candidate.class {
-        "Promo" => (candidate.own("date_created"), candidate.of_asset("date_updated")),
-        "DeliverableImage" => (candidate.own("created_at"), candidate.own("updated_at")),
-        "AssetMaster" => (candidate.of_asset("date_created"), candidate.of_asset("date_updated")),
-        _ => (candidate.own("date_created"), candidate.own("date_updated")),
-    };
-    candidate.sheet.choose("createdDate", [created]);
-    candidate.sheet.choose("modifiedDate", [modified]);
 }
 
 /// D49: the end of a period before its beginning. Both are kept.

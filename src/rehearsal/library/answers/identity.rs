@@ -101,18 +101,12 @@ fn dates(candidate: &mut Candidate<'_>) {
         _ => (candidate.own("date_created"), candidate.own("date_updated")),
     };
     let sheet = &mut candidate.sheet;
-    for (field, cell) in [("createdDate", created), ("modifiedDate", modified)] {
-        sheet.touch(field, cell);
-        for code in cell.codes() {
-            sheet.warn(code, field);
-        }
-        sheet.put(field, cell.means());
-    }
+    let found = (sheet.choose("createdDate", [created]), sheet.choose("modifiedDate", [modified]));
     // Instants of one form are in the order of their texts.
-    if let (Json::String(created), Json::String(modified)) = (created.means(), modified.means())
-        && modified < created
+    if let (Json::String(created), Json::String(changed)) = found
+        && changed < created
     {
-        sheet.warn("DATE_ORDER", "modifiedDate");
+        sheet.warn_of("DATE_ORDER", "modifiedDate", modified.text());
     }
 }
 
