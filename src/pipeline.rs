@@ -170,7 +170,8 @@ impl Pipeline {
             cause: Some(cause.into()),
         })?;
         let definitions = self.definitions.get_or_try_init(|| self.live_definitions()).await?;
-        Transform::open(&self.config.transform)?.with_definitions(definitions.clone()).require_fit(planned)
+        Transform::open(&self.config.transform)?.with_definitions(definitions.clone()).require_fit(planned)?;
+        self.keep_definitions(definitions).await
     }
 
     /// `queries/` into datasets, documents and rejected rows; only the queries of `select`, if any are named. What would
@@ -184,9 +185,11 @@ impl Pipeline {
             let definitions: BTreeMap<String, String> =
                 self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect();
             let known = self.known_definitions().await?;
-            let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known);
+            let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known.clone());
             let transform = if again { transform.again() } else { transform };
-            transform.run(&self.run, &definitions, select, progress, &self.cancel).await
+            let report = transform.run(&self.run, &definitions, select, progress, &self.cancel).await?;
+            self.keep_definitions(&known).await?;
+            Ok(report)
         })
         .await
     }
@@ -196,7 +199,8 @@ impl Pipeline {
     /// # Errors
     /// When a query cannot be planned.
     pub async fn transform_outlook(&self, select: &[String], again: bool) -> Result<TransformOutlook> {
-        let transform = Transform::open(&self.transform_config().await?)?;
+        let known = self.known_definitions().await?;
+        let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known);
         let transform = if again { transform.again() } else { transform };
         transform.outlook(&self.run, select).await
     }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A metadata definition of a target.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Definition {
     /// The server's id; 0 for a definition from a file, which serves to check and not to load.
     pub id: i64,

@@ -1,25 +1,35 @@
-//! The definitions that queries feed: from the target, or from the files that `telecine flex pull` wrote.
+//! The definitions that queries feed: from the target, from the files that `telecine flex pull` wrote, or as the run's
+//! target had them when it was last asked.
 
 use super::{ANY_MOMENT, Pipeline};
-use crate::config::Config;
 use crate::dataflow::Source;
 use crate::error::{Error, Result};
 use crate::flex::{Definition, FlexClient, pulled};
-use crate::load::Binding;
 use crate::staging::RawTables;
 use crate::transform::coverage::{COVERAGE_FILE, CoverageReport};
 use crate::transform::{Definitions, Transform};
 
+/// The file of a run that holds the definitions it was checked against.
+const DEFINITIONS_FILE: &str = "definitions.json";
+
 impl Pipeline {
-    /// The definitions that rows are held to: those of the target once it was asked or where it was named, else those in
-    /// files. None at all where there are no files.
+    /// The definitions that rows are held to: those of the target where one is named or was asked before, else those in
+    /// files, else those that the run was checked against. None at all where there are none of these.
     ///
     /// # Errors
     /// As [`Pipeline::live_definitions`]; when a file is unusable, or some definitions have one and others do not.
     pub(super) async fn known_definitions(&self) -> Result<Definitions> {
-        let known = self.definitions.get_or_try_init(async || match self.target {
-            Some(_) => self.live_definitions().await,
-            None => pulled_definitions(&self.config),
+        let known = self.definitions.get_or_try_init(async || {
+            if self.target.is_some() {
+                return self.live_definitions().await;
+            }
+            let folder = &self.config.definitions;
+            let files = self.bound(|name| pulled::read(folder, name), &format!("the folder {}", folder.display()))?;
+            if !files.is_empty() {
+                return Ok(files);
+            }
+            let kept: Vec<Definition> = self.run.get_json(DEFINITIONS_FILE).await?.unwrap_or_default();
+            self.bound(|name| Ok(kept.iter().find(|kept| kept.name == name).cloned()), "the run")
         });
         Ok(known.await?.clone())
     }
@@ -28,7 +38,7 @@ impl Pipeline {
     /// otherwise the source's tables are looked at.
     ///
     /// # Errors
-    /// As [`Transform::coverage`] and [`Pipeline::known_definitions`]; when there are neither raw tables nor a source.
+    /// As [`Transform::coverage`] and [`Pipeline::transform`]; when there are neither raw tables nor a source.
     pub async fn coverage(&self) -> Result<CoverageReport> {
         let mut config = self.transform_config().await?;
         config.now.get_or_insert_with(|| ANY_MOMENT.to_owned());
@@ -54,37 +64,46 @@ impl Pipeline {
         let client = FlexClient::new(&target.flex)?;
         let mut found = Vec::new();
         for binding in &self.config.bindings {
-            found.push((binding, client.definition(&binding.definition).await?));
+            found.extend(client.definition(&binding.definition).await?);
         }
-        bound(found, &format!("the target `{}`", target.load.target))
-    }
-}
-
-fn pulled_definitions(config: &Config) -> Result<Definitions> {
-    let folder = &config.definitions;
-    let mut found = Vec::new();
-    for binding in &config.bindings {
-        found.push((binding, pulled::read(folder, &binding.definition)?));
-    }
-    if found.iter().all(|(_, definition)| definition.is_none()) {
-        return Ok(Definitions::new());
-    }
-    bound(found, &format!("the folder {}", folder.display()))
-}
-
-fn bound(found: Vec<(&Binding, Option<Definition>)>, place: &str) -> Result<Definitions> {
-    let mut problems = Vec::new();
-    let mut definitions = Definitions::new();
-    for (binding, definition) in found {
-        let Some(mut definition) = definition else {
-            problems.push(format!("definition {}: {place} has none of this name", binding.definition));
-            continue;
-        };
-        if !definition.enabled {
-            problems.push(format!("definition {}: not enabled in {place}", binding.definition));
+        let place = format!("the target `{}`", target.load.target);
+        let of = |name: &str| Ok(found.iter().find(|definition| definition.name == name).cloned());
+        let definitions = self.bound(of, &place)?;
+        if definitions.is_empty() && !self.config.bindings.is_empty() {
+            return Err(Error::preflight(format!("{place} has none of the definitions that queries feed")));
         }
-        problems.extend(binding.open(&mut definition));
-        definitions.insert(binding.query.clone(), definition);
+        Ok(definitions)
     }
-    if problems.is_empty() { Ok(definitions) } else { Err(Error::preflight(problems.join("\n  "))) }
+
+    /// Keeps what the run was checked against.
+    ///
+    /// # Errors
+    /// When the run cannot be written to.
+    pub(super) async fn keep_definitions(&self, definitions: &Definitions) -> Result<()> {
+        if definitions.is_empty() {
+            return Ok(());
+        }
+        self.run.put_json(DEFINITIONS_FILE, &definitions.values().collect::<Vec<_>>()).await
+    }
+
+    /// The definitions of all bindings, their open lists marked; none where `place` has none of them.
+    fn bound(&self, of: impl Fn(&str) -> Result<Option<Definition>>, place: &str) -> Result<Definitions> {
+        let (mut definitions, mut missing, mut problems) = (Definitions::new(), Vec::new(), Vec::new());
+        for binding in &self.config.bindings {
+            let Some(mut definition) = of(&binding.definition)? else {
+                missing.push(format!("definition {}: {place} has none of this name", binding.definition));
+                continue;
+            };
+            if !definition.enabled {
+                problems.push(format!("definition {}: not enabled in {place}", binding.definition));
+            }
+            problems.extend(binding.open(&mut definition));
+            definitions.insert(binding.query.clone(), definition);
+        }
+        if definitions.is_empty() {
+            return Ok(definitions);
+        }
+        problems.extend(missing);
+        if problems.is_empty() { Ok(definitions) } else { Err(Error::preflight(problems.join("\n  "))) }
+    }
 }

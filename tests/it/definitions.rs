@@ -130,7 +130,7 @@ async fn what_does_not_fit_is_told_before_a_table_is_read() {
     place.write("4_map/collection.sql", COLLECTION);
     let settings = fs::read_to_string(place.project().join("migration.toml")).unwrap();
     for (new, line) in [
-        ("\"assetType_Film\"", "definition assetType_Film: the target `dev` has none of this name"),
+        ("\"assetType_Film\"", "the target `dev` has none of the definitions that queries feed"),
         (
             "\"assetType_Collection\"\nopen = [\"kind\"]",
             "definitions.collection.open: assetType_Collection has no field kind",
@@ -230,6 +230,15 @@ async fn pulled_definitions_stand_in_for_the_target() {
         let report = place.json(line).await;
         assert_eq!((&report["balance"]["rejected"], report["remarks"].as_array()), (&violations, None), "{line}");
     }
+    // Nothing has changed: nothing runs. Another definition is told as the cause.
+    let would = place.run("transform -q --run one --dry-run").await.code(0).stdout;
+    assert!(!would.contains("run  ") && !would.contains("definition"), "{would}");
+    let longer = text.replacen("\"maxLength\": 255", "\"maxLength\": 300", 1);
+    assert_ne!(longer, text);
+    fs::write(&file, longer).unwrap();
+    let would = place.run("transform -q --run one --dry-run").await.code(0).stdout;
+    assert!(would.contains("definition assetType_Collection changed"), "{would}");
+    fs::write(&file, &text).unwrap();
     // A list that is open lets values through and says what the target lacks.
     let settings = fs::read_to_string(place.project().join("migration.toml")).unwrap();
     let open = settings.replace("\"assetType_Collection\"", "\"assetType_Collection\"\nopen = [\"collectionKind\"]");
@@ -246,8 +255,11 @@ async fn pulled_definitions_stand_in_for_the_target() {
         "{}",
         done.stderr
     );
-    fs::remove_file(&file).unwrap();
-    place.run("transform -q --run one").await.code(0);
+    // Without files, what the target had when it was asked; with some files, all are wanted.
+    fs::rename(&folder, place.project().join("aside")).unwrap();
+    assert_eq!(place.json("transform -q --run one").await["remarks"], json!([lacks]));
+    place.run(&format!("transform -q --run one --definitions {}/aside", place.project().display())).await.code(2);
+    fs::rename(place.project().join("aside"), &folder).unwrap();
     fs::write(&file, "{").unwrap();
     let done = place.run("transform -q --run one").await.code(2);
     assert!(done.stderr.contains("assetType_Collection.json"), "{}", done.stderr);

@@ -90,7 +90,7 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
     let before = facts.id.checked_sub(FIRST_ID + 1).map(|row| layout.dice(TABLE, row).uuid(6));
     out.extend([
         Value::id(facts.id),
-        dirt::identity::uuid(layout, dice, dirt::draws(1), dice.uuid(6), before),
+        dirt::identity::uuid(layout, dice, draws(1), dice.uuid(6), before),
         facts.name,
         optional(dice.chance(8, 180_000), || {
             dirt::text::body(layout, dice, draws(3), words::sentences(dice, 30, 3), true)
@@ -106,7 +106,7 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         optional(dice.chance(14, 350_000), || facts.cover.map_or(Value::Null, Value::id)),
         optional(dice.chance(15, 300_000), || color(layout, dice)),
         Value::Bool(false),
-        dirt::date::audit(layout, dice, dirt::draws(15), created),
+        dirt::date::audit(layout, dice, draws(15), created),
         dirt::date::changed(layout, dice, dirt::draws(16), (created, dice.later(17, created))),
         expires_at(layout, dice),
     ]);
