@@ -202,7 +202,8 @@ impl Pipeline {
     /// # Errors
     /// When a query cannot be planned.
     pub async fn transform_outlook(&self, select: &[String], again: bool) -> Result<TransformOutlook> {
-        let transform = Transform::open(&self.transform_config().await?)?;
+        let known = self.known_definitions().await?;
+        let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known);
         let transform = if again { transform.again() } else { transform };
         transform.outlook(&self.run, select).await
     }
