@@ -15,8 +15,6 @@ use super::date::Wanted;
 
 /// Forms of a size as text.
 pub const SIZE_FORMS: u64 = 15;
-/// Forms of a format.
-pub const FORMAT_FORMS: u64 = 15;
 
 /// Whether a cell is dirty: of a fixture never by chance.
 fn soiled(layout: &Layout, dice: Dice, k: u64, ppm: u64) -> bool {
