@@ -258,7 +258,7 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         identity::declared_type(layout, asset),
         if file_like { dirt::name::title(layout, dice, name) } else { dirt::name::of_asset(layout, dice, asset, name) },
         optional(dice.chance(1034, 340_000), || {
-            let style = dirt::text::Style { lines: true, html: true, title: false };
+            let style = dirt::text::Style { lines: true, html: true, ..dirt::text::Style::default() };
             dirt::text::from(layout, dice, dirt::draws(4), Some(asset.source()), words::sentences(dice, 1100, 6), style)
         }),
         identity::external_id(layout, asset),

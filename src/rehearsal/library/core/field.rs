@@ -282,7 +282,8 @@ fn written(layout: &Layout, subject: &Subject, slot: &Slot, clean: Value) -> Val
         }
         5 | 6 | 9 | 10 | 27 | 29 | 31 | 33 | 35 | 45 => {
             // A placeholder among several values is no value, and no warning either.
-            let style = dirt::text::Style { title: field.multiple, ..dirt::text::Style::default() };
+            let several = field.multiple;
+            let style = dirt::text::Style { title: several, item: several, ..dirt::text::Style::default() };
             dirt::text::from(layout, dice, k, subject.source(), clean.text().unwrap_or_default(), style)
         }
         _ => clean,
@@ -473,6 +474,6 @@ fn body(layout: &Layout, subject: &Subject, slot: &Slot) -> Value {
     if matches!(slot.field.id, 3 | 46) && !dice.is_fixture() && dice.chance(draws + 13, layout.dirty(200)) {
         return dirt::text::long(&clean, dice.pick(draws + 14, &[70_000, 300_000, 1 << 20])).into();
     }
-    let style = dirt::text::Style { lines: true, html: true, title: false };
+    let style = dirt::text::Style { lines: true, html: true, ..dirt::text::Style::default() };
     dirt::text::from(layout, dice, draws, subject.source(), clean, style)
 }

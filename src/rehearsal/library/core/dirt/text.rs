@@ -58,6 +58,8 @@ pub struct Style {
     pub html: bool,
     /// A title, which is never blank or a placeholder here ([`super::name`] sees to these).
     pub title: bool,
+    /// One of several values, which holds no separator.
+    pub item: bool,
 }
 
 /// Text of one line: placeholders (D03), blanks (D06, D07), Unicode (D35 to D39), look-alikes of code (D43, D44).
@@ -67,7 +69,7 @@ pub fn line(layout: &Layout, dice: Dice, k: u64, clean: String) -> Value {
 
 /// Text of many lines: as [`line`], with HTML (D40) where `html` says so.
 pub fn body(layout: &Layout, dice: Dice, k: u64, clean: String, html: bool) -> Value {
-    from(layout, dice, k, None, clean, Style { lines: true, html, title: false })
+    from(layout, dice, k, None, clean, Style { lines: true, html, ..Style::default() })
 }
 
 /// Text of an asset from a source, by id: that of source 7 may be mojibake (D38). Takes draws `k` to `k + 12`.
@@ -97,7 +99,7 @@ pub fn from(layout: &Layout, dice: Dice, k: u64, source: Option<u64>, clean: Str
     } else if hit(8, 4_000) {
         control(choice, &clean, style)
     } else if hit(9, 700) {
-        literal(choice, &clean)
+        literal(choice, &clean, style)
     } else {
         return text(clean);
     };
@@ -165,8 +167,9 @@ fn control(choice: u64, clean: &str, style: Style) -> Told {
 }
 
 /// D43, D44: what looks like code.
-fn literal(choice: u64, clean: &str) -> Told {
+fn literal(choice: u64, clean: &str, style: Style) -> Told {
     let number = index(choice % LITERAL.len() as u64);
+    let number = if style.item && LITERAL[number].contains(';') { 0 } else { number };
     kept(if number < 5 { "D43" } else { "D44" }, format!("{clean} {}", LITERAL[number]))
 }
 
@@ -239,7 +242,7 @@ mod tests {
     #[test]
     fn a_clean_library_has_clean_text() {
         let layout = layout(0.0001, 0.0);
-        let style = Style { lines: true, html: true, title: false };
+        let style = Style { lines: true, html: true, ..Style::default() };
         for row in 0..2000 {
             assert_eq!(from(&layout, layout.dice(1, row), 0, Some(7), "Text".to_owned(), style), text("Text"));
         }
@@ -250,7 +253,7 @@ mod tests {
         let layout = layout(0.0001, 1.0);
         let mut found = std::collections::BTreeMap::<&str, u32>::new();
         for row in 0..200_000 {
-            let style = Style { lines: row % 2 == 0, html: row % 2 == 0, title: false };
+            let style = Style { lines: row % 2 == 0, html: row % 2 == 0, ..Style::default() };
             let value = from(&layout, layout.dice(1, row), 0, Some(1 + row % 38), "Clean text".to_owned(), style);
             *found.entry(told(&value).map_or("", |told| told.dirt.unwrap_or(""))).or_default() += 1;
         }
