@@ -2,7 +2,7 @@
 -- by what they are parted, is list_field.csv; of ranks the first that has a value counts (dirt D27, D28).
 -- materialise: parquet
 with fields as (
-    select field, cast(rank as int) as rank, row_number() over (order by field, rank, cell) as line, cell, kind
+    select field, cast(rank as int) as rank, cast(line as int) as line, cell, kind
     from list_field
 ),
 listed as (

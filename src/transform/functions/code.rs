@@ -108,9 +108,10 @@ fn check_character(text: &str) -> Option<char> {
     char::from_digit((37 - product) % 36, 36).map(|check| check.to_ascii_uppercase())
 }
 
-/// Lower case with hyphens, from any of the usual forms (dirt D30).
+/// Lower case with hyphens, from any of the usual forms, in braces without hyphens too (dirt D30, rulings A27).
 fn uuid(text: &str) -> Outcome<Text<'_>> {
-    match Uuid::try_parse(text) {
+    let bare = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    match Uuid::try_parse(bare) {
         Ok(uuid) => {
             let mut buffer = Uuid::encode_buffer();
             let canonical: &str = uuid.hyphenated().encode_lower(&mut buffer);
@@ -189,6 +190,7 @@ mod tests {
             "9F2C1A34-5B6D-4E7F-8A9B-0C1D2E3F4A5B",
             "9f2c1a345b6d4e7f8a9b0c1d2e3f4a5b",
             "{9f2c1a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b}",
+            "{9F2C1A345B6D4E7F8A9B0C1D2E3F4A5B}",
             "urn:uuid:9f2c1a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b",
         ] {
             assert_eq!(uuid(raw), Outcome::of(canonical.into()), "{raw}");

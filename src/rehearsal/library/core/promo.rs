@@ -87,7 +87,7 @@ pub fn write(
         optional(dice.chance(11, 750_000), || isci(dice, air.open && layout.dirt > 0.0, id)),
         term(layout, dice, draws(20), "closedCaptionInfo", CAPTIONS[video.captions]),
         deleted,
-        dirt::date::made(layout, dice, dirt::draws(22), created),
+        dirt::date::made(layout, dice, draws(22), created),
     ]);
 }
 
