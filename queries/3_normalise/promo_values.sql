@@ -187,7 +187,6 @@ select
     air_end,
     open_ended,
     air_dates,
-    file_format,
     warnings,
     array_remove_all(make_array(
         case when not asset_found then 'ORPHAN_ASSET_REF' else '' end,

@@ -55,6 +55,11 @@ pub fn lost(id: u64) -> Value {
     Told::kept("D19", Value::id(id), serde_json::Value::Null).disposed(Disposition::Rejected).into()
 }
 
+/// D19: no reference where there must be one (rulings A48).
+pub fn no_asset() -> Value {
+    Told::kept("D19", Value::Null, serde_json::Value::Null).disposed(Disposition::Rejected).into()
+}
+
 /// D31: a reference to no row, for which a link is skipped.
 pub fn missing(id: u64) -> Value {
     Told::kept("D31", Value::id(id), serde_json::Value::Null)
