@@ -24,7 +24,7 @@ fn stray(layout: &Layout, row: u64) -> Option<Value> {
     if dirt::orphan(layout, dice, 6_000) {
         return Some(dirt::lost(dirt::nowhere(dice)));
     }
-    identity::wrong_class(layout, dice).map(|image| identity::misplaced(image))
+    identity::wrong_class(layout, dice).map(identity::misplaced)
 }
 
 /// Whether a promo does not stand on its video (D19, D23).
