@@ -1,6 +1,5 @@
 -- What is lost of values that a field could not take, kept beside the record: unknown values of optional vocabulary
--- fields, dates that are none or only part of one (legacyValues). Values that are put aside for another reason
--- (rulings A47) come with their own.
+-- fields, dates that are none or only part of one, producers behind the first (rulings A47).
 -- materialise: parquet
 -- key: source_key
 with noted as (
@@ -19,7 +18,23 @@ with noted as (
 required as (
     select distinct target, field from term_field where required = 'true'
 ),
+producers as (
+    select
+        c.source_key,
+        v.producer as chosen,
+        unnest(d.producers) as producer,
+        unnest(generate_series(1, array_length(d.producers))) as place
+    from public.project p
+    join candidates c on c.class = 'Project' and c.id = p.id
+    join project_values v on v.source_key = c.source_key
+    join described d on d.source_key = c.source_key
+    where clean_line(p.producer)['value'] is null and array_length(d.producers) > 1
+),
 lost as (
+    select source_key, 'producer' as field, producer as value, 'NOT_FIRST' as reason
+    from producers
+    where place > 1
+    union all
     select distinct
         n.source_key,
         n.warning['field'] as field,

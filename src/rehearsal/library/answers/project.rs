@@ -1,5 +1,7 @@
 //! Projects.
 
+use std::collections::HashSet;
+
 use serde_json::Value as Json;
 
 use super::eav;
@@ -46,7 +48,17 @@ fn producer(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     if !means.is_null() {
         return;
     }
-    for cell in eav::many(tables, candidate.metadata_id, PRODUCERS) {
+    let cells = eav::many(tables, candidate.metadata_id, PRODUCERS);
+    let mut seen = HashSet::new();
+    let names = cells.iter().flat_map(|cell| match cell.means() {
+        Json::Array(names) => names,
+        name => vec![name],
+    });
+    let names: Vec<String> = names.filter_map(|name| name.as_str().map(ToOwned::to_owned)).collect();
+    for name in names.into_iter().filter(|name| seen.insert(name.to_lowercase())).skip(1) {
+        candidate.sheet.put_aside.insert(("producer".to_owned(), name, "NOT_FIRST".to_owned()));
+    }
+    for cell in cells {
         let first = match candidate.sheet.read("producer", &cell) {
             Json::Array(names) => names.into_iter().next().unwrap_or(Json::Null),
             name => name,
