@@ -28,7 +28,7 @@ use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
 use crate::source::{Discovery, PostgresSource, exceptions_schema};
 use crate::staging::RunFolder;
 use crate::transform::{
-    Definitions, PlannedQuery, Transform, TransformConfig, TransformOutlook, TransformReport, exceptions_table,
+    Definitions, PlannedQuery, Trace, Transform, TransformConfig, TransformOutlook, TransformReport, exceptions_table,
 };
 use crate::verify::{self, VerifyReport};
 
@@ -185,8 +185,7 @@ impl Pipeline {
     /// When a query cannot be planned or does not fit its definition or run, a check finds rows, or the balance does not close.
     pub async fn transform(&self, select: &[String], again: bool) -> Result<Step<TransformReport>> {
         self.step("transform", async |progress| {
-            let definitions: BTreeMap<String, String> =
-                self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect();
+            let definitions = self.definitions();
             let known = self.known_definitions().await?;
             let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known.clone());
             let transform = if again { transform.again() } else { transform };
@@ -202,9 +201,23 @@ impl Pipeline {
     /// # Errors
     /// When a query cannot be planned.
     pub async fn transform_outlook(&self, select: &[String], again: bool) -> Result<TransformOutlook> {
-        let transform = Transform::open(&self.transform_config().await?)?;
+        let known = self.known_definitions().await?;
+        let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known);
         let transform = if again { transform.again() } else { transform };
         transform.outlook(&self.run, select).await
+    }
+
+    /// One asset's way from the source's rows to its document.
+    ///
+    /// # Errors
+    /// When the run has no mapped row of the key, or a dataset cannot be read.
+    pub async fn trace(&self, key: &str) -> Result<Trace> {
+        Transform::open(&self.transform_config().await?)?.trace(&self.run, &self.definitions(), key).await
+    }
+
+    /// The definition that each query feeds.
+    fn definitions(&self) -> BTreeMap<String, String> {
+        self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect()
     }
 
     /// What the target lacks. With `requests`, the exact requests of the first pass are written there.

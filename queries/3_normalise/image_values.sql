@@ -12,7 +12,7 @@ with images as (
         c.asset_found,
         c.asset_class,
         c.subclass_rows,
-        coalesce(c.source_id = 12, false) as day_first,
+        coalesce(c.source_id = z.day_first_source, false) as day_first,
         d.pixel_size,
         d.aspect_ratio,
         d.approved,

@@ -28,7 +28,7 @@ with mapped as (
         c.categories,
         c.created_date as "createdDate",
         c.modified_date as "modifiedDate",
-        y.items as "legacyValues",
+        q.items as "legacyValues",
         v.promo_code as "promoCode",
         c.house_code as "houseNumber",
         t.promo_type as "promoType",
@@ -105,7 +105,7 @@ with mapped as (
     left join languages n on n.source_key = d.source_key
     left join markers m on m.source_key = d.source_key
     left join links l on l.source_key = d.source_key
-    left join legacy_values y on y.source_key = d.source_key
+    left join legacy_values q on q.source_key = d.source_key
     where d.target = 'promo'
 )
 select

@@ -87,6 +87,8 @@ pub enum Verb {
     Coverage(CoverageArgs),
     /// SQL over a run's datasets and raw tables.
     Sql(Sql),
+    /// One asset's way: the rows of the source, what each field was made of, its warnings, its document.
+    Trace(TraceArgs),
     /// The report of a run again.
     Report(RunId),
     /// The local Flex, and single requests to a target.
@@ -294,6 +296,16 @@ pub struct LoadArgs {
 pub struct Sql {
     /// One statement; queries by name, raw tables as schema.table.
     pub statement: String,
+    /// The run.
+    #[command(flatten)]
+    pub run: RunId,
+}
+
+/// `telecine trace`.
+#[derive(Debug, Clone, Args)]
+pub struct TraceArgs {
+    /// The asset's source key, such as Promo:1234.
+    pub key: String,
     /// The run.
     #[command(flatten)]
     pub run: RunId,

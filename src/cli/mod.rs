@@ -4,6 +4,7 @@ mod args;
 mod coverage;
 mod output;
 mod rows;
+mod trace;
 mod verbs;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ pub async fn run(cli: Cli, surroundings: &Surroundings) -> Result<()> {
         Verb::Reconcile(args) => session.reconcile(args).await,
         Verb::Coverage(args) => session.coverage(args).await,
         Verb::Sql(args) => session.sql(args).await,
+        Verb::Trace(args) => session.trace(args).await,
         Verb::Report(args) => session.report(args).await,
         Verb::Flex(verb) => session.flex(verb).await,
         Verb::Library(verb) => session.library(verb).await,

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::args::{
     CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare, LibraryShape,
-    LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs,
+    LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TraceArgs,
     TransformArgs, Verify, put,
 };
 use super::{Surroundings, output, rows};
@@ -250,6 +250,11 @@ impl Session {
         let transform = Transform::open(&pipeline.transform_config().await?)?;
         let rows = transform.sql(pipeline.folder(), &args.statement).await?;
         rows::print(rows, self.global.output).await
+    }
+
+    pub(super) async fn trace(&self, args: TraceArgs) -> Result<()> {
+        let pipeline = self.existing(self.flags(), &args.run).await?;
+        self.print(&pipeline.trace(&args.key).await?)
     }
 
     pub(super) async fn report(&self, args: RunId) -> Result<()> {

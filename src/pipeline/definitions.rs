@@ -38,7 +38,7 @@ impl Pipeline {
     /// otherwise the source's tables are looked at.
     ///
     /// # Errors
-    /// As [`Transform::coverage`] and [`Pipeline::known_definitions`]; when there are neither raw tables nor a source.
+    /// As [`Transform::coverage`] and [`Pipeline::transform`]; when there are neither raw tables nor a source.
     pub async fn coverage(&self) -> Result<CoverageReport> {
         let mut config = self.transform_config().await?;
         config.now.get_or_insert_with(|| ANY_MOMENT.to_owned());

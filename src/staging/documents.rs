@@ -125,6 +125,15 @@ impl Documents {
         Ok((count.await.map_err(failed)? == documents).then_some(found.rows))
     }
 
+    /// The document of one asset; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn read(&self, source_key: &str) -> Result<Option<Value>> {
+        let place = self.own_folder().join(format!("{}.json", safe_name(source_key, true)));
+        object::read_json(&self.area, &place).await
+    }
+
     async fn withdraw(&self) -> Result<()> {
         let place = self.manifest_path();
         match self.area.store().delete(&place).await {

@@ -355,7 +355,7 @@ async fn looks(sql: &impl AsyncFn(&str, &str) -> Done) {
     let odd = "select source_key, 'a,\"b\"' as q, make_array(1, null) as l, cast(null as int) as n, \
                concat('x', chr(27), '[2J', chr(8238)) as t from collection order by \"legacyId\" limit 1";
     let csv = sql(odd, "csv").await.code(0).stdout;
-    assert_eq!(csv, "source_key,q,l,n,t\nCollection:1,\"a,\"\"b\"\"\",\"[1,null]\",,x\u{1b}[2J\u{202e}\n");
+    assert_eq!(csv, "source_key,q,l,n,t\nFilm:1,\"a,\"\"b\"\"\",\"[1,null]\",,x\u{1b}[2J\u{202e}\n");
     has(&sql(odd, "table").await.code(0).stdout, &["x\\u{1b}[2J\\u{202e}"]);
     let plan = sql("explain select count(*) from public.film where id > 5", "table").await.code(0).stdout;
     has(&plan, &["logical_plan\n  Projection: ", "\nphysical_plan\n  ", "DataSourceExec: "]);

@@ -230,6 +230,15 @@ async fn pulled_definitions_stand_in_for_the_target() {
         let report = place.json(line).await;
         assert_eq!((&report["balance"]["rejected"], report["remarks"].as_array()), (&violations, None), "{line}");
     }
+    // Nothing has changed: nothing runs. Another definition is told as the cause.
+    let would = place.run("transform -q --run one --dry-run").await.code(0).stdout;
+    assert!(!would.contains("run  ") && !would.contains("definition"), "{would}");
+    let longer = text.replacen("\"maxLength\": 255", "\"maxLength\": 300", 1);
+    assert_ne!(longer, text);
+    fs::write(&file, longer).unwrap();
+    let would = place.run("transform -q --run one --dry-run").await.code(0).stdout;
+    assert!(would.contains("definition assetType_Collection changed"), "{would}");
+    fs::write(&file, &text).unwrap();
     // A list that is open lets values through and says what the target lacks.
     let settings = fs::read_to_string(place.project().join("migration.toml")).unwrap();
     let open = settings.replace("\"assetType_Collection\"", "\"assetType_Collection\"\nopen = [\"collectionKind\"]");

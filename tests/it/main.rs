@@ -15,6 +15,7 @@
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
+//! - `memory`: `queries/` over a rehearsal: threads and memory change no row, too little of it ends cleanly
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
 //! - `reconcile`: reading Flex back
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
@@ -53,6 +54,7 @@ mod kills;
 mod library;
 mod load;
 mod mapped;
+mod memory;
 mod migration;
 mod outside;
 mod proxy;

@@ -1,7 +1,8 @@
 //! Project folders with SQL over real Parquet: plans, runs, checks, balance; `reuse`: what is kept and what is made
-//! again.
+//! again; `trace`: the way of one asset.
 
 mod reuse;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -507,6 +508,27 @@ async fn used_up_memory_names_the_query_and_the_setting() {
     assert_eq!(error.exit_code(), 1);
     bench.config.memory = 256 << 20;
     bench.run().await.unwrap();
+}
+
+/// Groups and a sort that do not fit go by way of the disk, at one thread and at two, and nothing of it stays there.
+#[tokio::test]
+async fn what_does_not_fit_goes_to_disk_and_changes_no_row() {
+    let grouped = "select concat(a.v, '-', b.v) as t, count(*) as n, min(b.v) as v from (select unnest(range(0, 1500)) as v) a \
+        cross join (select unnest(range(0, 200)) as v) b group by concat(a.v, '-', b.v)";
+    let ranked = "select t, v, row_number() over (partition by v order by t) as place from grouped";
+    let mut contents = Vec::new();
+    for (threads, memory) in [(2, 512 << 20), (1, 24 << 20), (2, 24 << 20)] {
+        let mut bench = Bench::new(&[("1_select/grouped.sql", grouped), ("2_collect/ranked.sql", ranked)]);
+        let spill = bench.path().join("spill");
+        fs::create_dir(&spill).unwrap();
+        (bench.config.threads, bench.config.memory, bench.config.spill) = (threads, memory, Some(spill.clone()));
+        let report = bench.run().await.unwrap();
+        let spilled: u64 = report.queries.iter().map(|query| query.spilled).sum();
+        assert_eq!(spilled > 0, memory < 512 << 20, "{spilled} bytes at {threads} threads");
+        contents.push(report.queries.into_iter().map(|query| query.checksum).collect::<Vec<_>>());
+        assert_eq!(crate::support::files(&spill), Vec::<String>::new());
+    }
+    assert_eq!((&contents[0], &contents[0]), (&contents[1], &contents[2]));
 }
 
 #[tokio::test]

@@ -117,3 +117,17 @@ fn airings(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     list.sort_by(|a, b| a.0.cmp(&b.0));
     candidate.sheet.put("airDates", list.into_iter().map(|entry| entry.1).collect::<Vec<Json>>());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spots_are_nominal_within_a_hundredth() {
+        for (millis, expected) in
+            [(30_000, 30), (30_030, 30), (30_300, 30), (14_851, 15), (36_500, 36), (37_500, 38), (37_400, 37), (250, 0)]
+        {
+            assert_eq!(seconds(millis), expected, "{millis}");
+        }
+    }
+}

@@ -361,3 +361,59 @@ fn sequence(sheet: &mut Sheet, timeline: Row<'_>) -> Json {
     let length = frames.and_then(|frames| millis(&json!({"frames": frames}), rate));
     json!({"name": name, "durationMs": length, "frameRate": text, "startTimecode": value})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NTSC: Option<Rate> = Some((30_000, 1001));
+    const DOUBLE: Option<Rate> = Some((60_000, 1001));
+    const FILM: Option<Rate> = Some((24, 1));
+
+    #[test]
+    fn lengths_at_a_rate() {
+        let clock = |seconds: u64, frames: u64| json!({"seconds": seconds, "frames": frames, "drop": false});
+        for (means, rate, expected) in [
+            (json!(30_030), None, Some(30_030)),
+            (json!({"frames": 4195}), NTSC, Some(139_973)),
+            (json!({"frames": 4195}), None, None),
+            (clock(30, 15), NTSC, Some(30_530)),
+            (clock(30, 0), None, Some(30_000)),
+            (clock(30, 1), None, None),
+            (clock(30, 24), FILM, None),
+        ] {
+            assert_eq!(millis(&means, rate), expected, "{means}");
+        }
+        assert!(near(&json!(30_000), &json!(30_300)) && !near(&json!(30_000), &json!(30_301)));
+    }
+
+    #[test]
+    fn timecodes_at_a_rate() {
+        let count = |count: [u64; 4], drop: bool| json!({"count": count, "drop": drop});
+        let invalid = Some("TIMECODE_INVALID");
+        for (means, rate, expected, code) in [
+            (count([1, 0, 0, 2], true), NTSC, json!("01:00:00;02"), None),
+            (count([0, 1, 0, 0], true), NTSC, Json::Null, invalid),
+            (count([0, 10, 0, 0], true), NTSC, json!("00:10:00;00"), None),
+            (count([0, 1, 0, 3], true), NTSC, json!("00:01:00;03"), None),
+            (count([0, 1, 0, 3], true), DOUBLE, Json::Null, invalid),
+            (count([0, 59, 50, 24], false), FILM, Json::Null, invalid),
+            (count([25, 0, 0, 0], false), NTSC, json!("25:00:00:00"), Some("TIMECODE_OVER_24H")),
+            (json!({"millis": 3_600_000}), NTSC, json!("01:00:00:00"), None),
+            (json!({"millis": 3_723_167}), FILM, json!("01:02:03:04"), None),
+            (json!({"millis": 500}), None, Json::Null, invalid),
+        ] {
+            assert_eq!(timecode(&means, rate), (expected, code), "{means} at {rate:?}");
+        }
+    }
+
+    #[test]
+    fn lines_are_a_size_at_16_9() {
+        let lines = json!({"lines": [1920, 1080]});
+        let only = (Json::Null, Some("RESOLUTION_LABEL_ONLY"));
+        assert_eq!(pixels(&lines, &json!("16:9")), (json!({"width": 1920, "height": 1080}), None));
+        assert_eq!(pixels(&lines, &json!("4:3")), only);
+        assert_eq!(pixels(&json!("HD"), &json!("16:9")), only);
+        assert_eq!(label(&json!({"class": "UHD"})), "UHD");
+    }
+}

@@ -42,7 +42,7 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
 /// The reference to the parent. D24: in 0.1 % to itself, to a child of its own, or to nothing.
 fn parent_of(layout: &Layout, dice: Dice, row: u64) -> Value {
     let parent = |row: u64| layout.collections.get(index(row)).map_or(0, |place| u64::from(place.0));
-    let k = dirt::draws(4);
+    let k = draws(4);
     if dice.chance(k, layout.dirty(1_000)) {
         let child = if parent(row + 1) == row + 1 { row + 1 } else { row };
         return match dice.below(k + 1, 3) {
@@ -107,21 +107,21 @@ pub fn write(layout: &Layout, dice: Dice, facts: Facts, out: &mut Vec<Value>) {
         optional(dice.chance(15, 300_000), || color(layout, dice)),
         Value::Bool(false),
         dirt::date::audit(layout, dice, draws(15), created),
-        dirt::date::changed(layout, dice, dirt::draws(16), (created, dice.later(17, created))),
+        dirt::date::changed(layout, dice, draws(16), (created, dice.later(17, created))),
         expires_at(layout, dice),
     ]);
 }
 
 /// The number of items as the source keeps it, stale in 12 %: nobody reads it.
 fn item_count(layout: &Layout, dice: Dice, items: u64) -> Value {
-    let k = dirt::draws(11);
+    let k = draws(11);
     let stale = !dice.is_fixture() && dice.chance(k, layout.dirty(120_000));
     Value::id(if stale { items + 1 + dice.below(k + 1, 40) } else { items })
 }
 
 /// A colour; where there is dirt a third in the short form or in lower case.
 fn color(layout: &Layout, dice: Dice) -> Value {
-    let k = dirt::draws(13);
+    let k = draws(13);
     let number = dice.below(16, 0x0100_0000);
     if dice.is_fixture() || !dice.chance(k, layout.dirty(330_000)) {
         return text(format!("#{number:06X}"));
@@ -136,7 +136,7 @@ fn color(layout: &Layout, dice: Dice) -> Value {
 
 /// Until when a collection is kept: 4 % have a day, past ones among them (D58), D47: 2 % have no end.
 fn expires_at(layout: &Layout, dice: Dice) -> Value {
-    let k = dirt::draws(17);
+    let k = draws(17);
     if !dice.is_fixture() && dice.chance(k, layout.dirty(20_000)) {
         return dirt::date::open(dice.below(k + 1, 8) > 0);
     }
@@ -204,7 +204,7 @@ impl Member {
 pub fn item(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let (collection, k) = layout.items.parent(row);
     let dice = layout.dice(ITEMS, row);
-    let at = dirt::draws(2);
+    let at = draws(2);
     // D31: 1.9 % are the member before them once more, 0.7 % point to nothing.
     let twice = k > 0 && dice.chance(at, layout.dirty(19_000));
     let (column, id) = member(layout, collection, if twice { k - 1 } else { k }).target();

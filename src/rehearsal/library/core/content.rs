@@ -139,7 +139,7 @@ impl<'a> Content<'a> {
             Rendition::Source => source,
             rendition => {
                 let stem = source.rsplit_once('.').map_or(source.as_str(), |parts| parts.0);
-                let use_ = rendition.uses().trim_matches('|').to_lowercase();
+                let use_ = rendition.name().to_lowercase();
                 format!("{stem}_{use_}_{}.{}", self.id, self.format(layout).extension)
             }
         }

@@ -2,7 +2,7 @@
 
 use super::super::Told;
 use super::asset::{Asset, color_space, optional};
-use super::dice::{Dice, NOW, index, instant, local};
+use super::dice::{Dice, NOW, index, instant};
 use super::dirt::code::house_code;
 use super::dirt::term::term;
 use super::dirt::text::line;

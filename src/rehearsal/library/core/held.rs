@@ -5,6 +5,7 @@
 //! the column of the type is NULL), both columns may be filled (the column of the type wins), a field for one value may
 //! have two rows, and places have gaps and ties (D26, D27).
 
+use super::super::Told;
 use super::dice::{Dice, local};
 use super::dirt::{self, date::Wanted};
 use super::layout::Layout;
@@ -92,7 +93,8 @@ pub fn position(layout: &Layout, dice: Dice, field: &Field, position: u64) -> Va
         return int(position);
     }
     let place = i64::try_from(position).unwrap_or(0);
-    Value::Int([place + 3, place - 1, -place - 1, 0][dice.share(k + 1, &[40, 30, 15])])
+    let place = [place + 3, place - 1, -place - 1, 0][dice.share(k + 1, &[40, 30, 15])];
+    Told::kept("D27", Value::Int(place), place).into()
 }
 
 /// The draws for the dirt of a value: 16 for its content, 16 for where it stands.
@@ -139,7 +141,7 @@ pub fn soil(
         return Held { string: stand_in(layout, dice, k + 2, fact, day_first), ..EMPTY };
     }
     if held.picklist.dirt() != Some("D20") && dice.chance(k + 1, layout.dirty(beside)) {
-        held.string = super::super::Told::normalised("D26", "see the other column", serde_json::Value::Null).into();
+        held.string = Told::normalised("D26", "see the other column", serde_json::Value::Null).into();
     }
     held
 }

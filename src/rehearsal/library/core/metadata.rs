@@ -1,5 +1,6 @@
 //! Metadata objects: whose they are.
 
+use super::super::Told;
 use super::asset::Asset;
 use super::dice::{NOW, local};
 use super::layout::{ASSET, FIRST_ID, Layout, METADATA, NOWHERE, Owner};
@@ -53,14 +54,15 @@ pub fn write_object(
     let dice = layout.dice(METADATA, ids.0.wrapping_sub(FIRST_ID));
     let blob = dice.chance(804, 110_000).then(|| {
         if dice.chance(808, layout.dirty(50_000)) {
-            return odd_blob(dice.below(809, 5)).to_owned();
+            let blob = odd_blob(dice.below(809, 5));
+            return Told::kept("D41", blob, blob).into();
         }
-        format!(
+        text(format!(
             "{{\"oldId\":{},\"keywords\":[\"{}\"],\"revision\":{}}}",
             ids.0,
             words::keyword(dice.below(805, 300)),
             dice.below(806, 9)
-        )
+        ))
     });
     out.extend([
         Value::id(ids.0),
@@ -69,7 +71,7 @@ pub fn write_object(
         Value::id(ids.1),
         categories,
         int(dice.below(802, 12)),
-        blob.map_or(Value::Null, text),
+        blob.unwrap_or(Value::Null),
         text(local(dates.0)),
         text(local(dates.1)),
         Value::id(layout.user(dice, 807)),

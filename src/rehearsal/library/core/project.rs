@@ -53,7 +53,7 @@ pub fn write(
     let tags = [words::keyword(dice.below(7, 100)), words::keyword(100 + dice.below(8, 100))];
     out.extend([
         Value::id(ids.0),
-        dirt::identity::uuid(layout, dice, dirt::draws(1), dice.uuid(9), before),
+        dirt::identity::uuid(layout, dice, draws(1), dice.uuid(9), before),
         name,
         project_code(layout, dice, format!("P-{}-{:04}", 2010 + ids.0 % 15, ids.0 / 15)),
         lookup(layout, dice, draws(4), FIRST_ID + dice.zipf(11, PROJECT_TYPES.len() as u64)),
@@ -69,7 +69,7 @@ pub fn write(
             term(layout, dice, draws(11), "currency", dice.pick(20, &["USD", "USD", "EUR", "GBP", "CAD"]))
         }),
         optional(dice.chance(21, 850_000), || {
-            dirt::date::text_date(layout, dice, dirt::draws(12), start, Wanted::Date, false)
+            dirt::date::text_date(layout, dice, draws(12), start, Wanted::Date, false)
         }),
         optional(dice.chance(22, 800_000), || due_date(layout, dice, due)),
         optional(dice.chance(23, 600_000), || air_date(layout, dice, due + 86_400 * (1 + dice.below(24, 90)))),
@@ -79,15 +79,15 @@ pub fn write(
         ids.2.map_or(Value::Null, Value::id),
         optional(dice.chance(29, 500_000), || Told::clean(array(&tags), tags.to_vec()).into()),
         deleted,
-        dirt::date::audit(layout, dice, dirt::draws(21), created),
-        dirt::date::changed(layout, dice, dirt::draws(22), (created, updated)),
+        dirt::date::audit(layout, dice, draws(21), created),
+        dirt::date::changed(layout, dice, draws(22), (created, updated)),
     ]);
 }
 
 /// The code in one of its spellings (rulings A44), 6 %; one in six is of another form, which is kept with a warning,
 /// one in eight is missing.
 fn project_code(layout: &Layout, dice: Dice, clean: String) -> Value {
-    let k = dirt::draws(3);
+    let k = draws(3);
     if dice.is_fixture() || !dice.chance(k, layout.dirty(60_000)) {
         return text(clean);
     }
@@ -115,7 +115,7 @@ pub fn code_form(number: u64, clean: &str) -> Value {
 
 /// D55: an amount, in 0.2 % negative, in 0.05 % not a number, in 1 % nothing.
 fn amount(layout: &Layout, dice: Dice) -> Value {
-    let k = dirt::draws(10);
+    let k = draws(10);
     let (whole, cents) = (dice.below(18, 900_000), dice.below(19, 100));
     if dice.is_fixture() {
         return number(false, whole, cents);
@@ -142,7 +142,7 @@ pub fn no_number() -> Value {
 
 /// A day with a time, which means the day as it is written; D47: 0.5 % without end, D51, D52.
 fn due_date(layout: &Layout, dice: Dice, due: u64) -> Value {
-    let k = dirt::draws(13);
+    let k = draws(13);
     if !dice.is_fixture() && dice.chance(k + 4, layout.dirty(5_000)) {
         return dirt::date::open(dice.chance(k + 5, 800_000));
     }
@@ -151,7 +151,7 @@ fn due_date(layout: &Layout, dice: Dice, due: u64) -> Value {
 
 /// D47, D48: a day, in 1 % one of the sentinels that stand for no end, in 0.5 % without end.
 fn air_date(layout: &Layout, dice: Dice, at: u64) -> Value {
-    let k = dirt::draws(14);
+    let k = draws(14);
     if !dice.is_fixture() && dice.chance(k, layout.dirty(15_000)) {
         return dirt::date::open_day(dice.below(k + 1, 4));
     }
@@ -163,7 +163,7 @@ pub fn asset(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let (project, k) = layout.project_assets.parent(row);
     let asset = walk(layout.dice(TABLE, project), 1010, k, layout.assets);
     let dice = layout.dice(87, row);
-    let lost = dice.chance(dirt::draws(1), layout.dirty(3_000));
+    let lost = dice.chance(draws(1), layout.dirty(3_000));
     out.extend([
         Value::id(FIRST_ID + project),
         if lost { dirt::missing(NOWHERE + asset) } else { Value::id(FIRST_ID + asset) },

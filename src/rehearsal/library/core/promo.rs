@@ -24,7 +24,7 @@ fn stray(layout: &Layout, row: u64) -> Option<Value> {
     if dirt::orphan(layout, dice, 6_000) {
         return Some(dirt::lost(dirt::nowhere(dice)));
     }
-    identity::wrong_class(layout, dice).map(|image| identity::misplaced(image))
+    identity::wrong_class(layout, dice).map(identity::misplaced)
 }
 
 /// Whether a promo does not stand on its video (D19, D23).
@@ -87,7 +87,7 @@ pub fn write(
         optional(dice.chance(11, 750_000), || isci(dice, air.open && layout.dirt > 0.0, id)),
         term(layout, dice, draws(20), "closedCaptionInfo", CAPTIONS[video.captions]),
         deleted,
-        dirt::date::made(layout, dice, dirt::draws(22), created),
+        dirt::date::made(layout, dice, draws(22), created),
     ]);
 }
 

@@ -380,7 +380,8 @@ pub fn lookup(table: &str, row: u64, out: &mut Vec<Value>) {
         }
         "asset_status" => {
             let (key, name) = STATUSES[place % 14];
-            out.extend([Value::id(1 + row), label(key), label(name), Value::Bool(row > 6), Value::id(row)]);
+            let key = super::dirt::term::status_key(key);
+            out.extend([Value::id(1 + row), key, label(name), Value::Bool(row > 6), Value::id(row)]);
         }
         "asset_source" => {
             let name = match row + 1 {

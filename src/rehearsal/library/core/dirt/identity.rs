@@ -117,10 +117,14 @@ pub fn subclass_id(layout: &Layout, asset: &Asset) -> Value {
     let video = layout.blocks.ordinal(asset.row);
     let has_image = asset.kind == Kind::Video && video < layout.blocks.count(Kind::Image);
     if has_image && asset.dice.chance(draws(ID) + 1, layout.dirty(200)) {
-        let image = Value::id(FIRST_ID + layout.blocks.nth(Kind::Image, video));
-        return Told::kept("D18", image, Json::Null).disposed(Disposition::Rejected).into();
+        return second_subclass(FIRST_ID + layout.blocks.nth(Kind::Image, video));
     }
     Value::id(asset.id)
+}
+
+/// D18: the id of a second subclass row of an asset.
+pub fn second_subclass(asset: u64) -> Value {
+    Told::kept("D18", Value::id(asset), Json::Null).disposed(Disposition::Rejected).into()
 }
 
 /// What is wrong with the versions of an asset (D22, rulings A31).

@@ -348,7 +348,7 @@ pub fn bitrate(soil: Soil<'_>, bits: u64) -> Value {
 
 /// D69: what a content is for; 3 % in another form, with which a source may be a mezzanine or proxy as well.
 pub fn uses(soil: Soil<'_>, rendition: Rendition) -> Value {
-    let own = rendition.uses().trim_matches('|');
+    let own = rendition.name();
     if !soil.hit(0, 30_000) {
         return Told::clean(label(rendition.uses()), json!([own])).into();
     }

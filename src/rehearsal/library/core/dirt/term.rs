@@ -291,15 +291,21 @@ pub fn lookup(layout: &Layout, dice: Dice, k: u64, id: u64) -> Value {
 pub fn status(layout: &Layout, dice: Dice, id: u64) -> Value {
     let k = super::draws(7);
     let retired = !dice.is_fixture() && dice.chance(k, layout.dirty(5_000));
-    Value::id(if retired { 11 + dice.below(k + 1, 4) } else { id })
+    if retired { retired_status(11 + dice.below(k + 1, 4)) } else { Value::id(id) }
 }
 
-/// D34: the key of a status; of the retired ones two stand for others, two for nothing.
+/// D34: the id of a retired status (11 to 14); what its key means is told there ([`status_key`]).
+pub fn retired_status(id: u64) -> Value {
+    Told::normalised("D34", Value::id(id), id).into()
+}
+
+/// The key of a status; of the retired ones two stand for others, two for nothing. The keys are there in every library,
+/// so they are no dirt; that an asset has one is.
 pub fn status_key(key: &'static str) -> Value {
     match key {
-        "RDY_OLD" => Told::normalised("D34", key, "READY").into(),
-        "ARCH_OLD" => Told::normalised("D34", key, "ARCHIVED").into(),
-        "X1" | "X2" => Told::dropped("D34", key, "VOCAB_UNKNOWN").into(),
+        "RDY_OLD" => Told::clean(key, "READY").into(),
+        "ARCH_OLD" => Told::clean(key, "ARCHIVED").into(),
+        "X1" | "X2" => Told::clean(key, serde_json::Value::Null).and("VOCAB_UNKNOWN").into(),
         _ => label(key),
     }
 }
