@@ -24,7 +24,7 @@ kept as (
         case
             when v.date_value > arrow_cast('2200-01-01T00:00:00', 'Timestamp(Microsecond, None)') then 'infinity'
             when v.date_value < arrow_cast('1000-01-01T00:00:00', 'Timestamp(Microsecond, None)') then '-infinity'
-            else to_char(v.date_value, '%Y-%m-%dT%H:%M:%S')
+            else to_char(v.date_value, '%Y-%m-%d %H:%M:%S')
         end as date_text
     from public.metadata_property_value v
     join fields f on f.property_id = v.property_id

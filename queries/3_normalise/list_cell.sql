@@ -56,7 +56,8 @@ repaired as (
     join subject s on s.source_key = c.source_key
     where c.raw is not null
 ),
-parted as (
+-- what is wrong with a cell is said of the cell as a whole, before it is parted
+cleaned as (
     select
         source_key,
         field,
@@ -67,12 +68,29 @@ parted as (
         raw,
         day_first,
         text['warning'] as repair,
-        case kind
-            when 'tags' then coalesce(split_list(make_array(text['value']), 'tags'), make_array(text['value']))
-            when 'people' then coalesce(split_list(make_array(text['value']), 'people'), make_array(text['value']))
-            else make_array(text['value'])
-        end as items
+        text['value'] as text,
+        case when kind <> 'dates' then clean_line(text['value']) end as clean
     from repaired
+),
+parted as (
+    select
+        source_key,
+        field,
+        rank,
+        line,
+        kind,
+        place,
+        raw,
+        day_first,
+        nullif(concat_ws(' ', repair, clean['warning']), '') as repair,
+        coalesce(
+            case kind
+                when 'tags' then split_list(make_array(clean['value']), 'tags')
+                when 'people' then split_list(make_array(clean['value']), 'people')
+            end,
+            make_array(coalesce(clean['value'], case when kind = 'dates' then text end))
+        ) as items
+    from cleaned
 ),
 exploded as (
     select
@@ -100,7 +118,7 @@ read as (
         item_place,
         raw,
         repair,
-        case when kind <> 'dates' then clean_line(item) end as text,
+        case when kind <> 'dates' then clean_line(item)['value'] end as text,
         case when kind = 'dates' then date_text(item, day_first) end as day
     from exploded
 )
@@ -112,6 +130,6 @@ select
     place,
     item_place,
     raw,
-    case when kind = 'dates' then cast(day['value'] as varchar) else text['value'] end as value,
-    nullif(concat_ws(' ', repair, case when kind = 'dates' then day['warning'] else text['warning'] end), '') as warning
+    case when kind = 'dates' then cast(day['value'] as varchar) else text end as value,
+    nullif(concat_ws(' ', repair, day['warning']), '') as warning
 from read
