@@ -26,6 +26,7 @@ const KEYS: &[&str] = &[
     "include",
     "exclude",
     "excluded",
+    "exclude_columns",
     "reason",
     "connections",
     "batch_rows",
@@ -243,6 +244,7 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
             layers.problems.push(format!("source: `{glob}` is not a glob: {}", cause.kind()));
         }
     }
+    let exclude_columns = layers.list("source.exclude_columns");
     let connections = layers.parsed("source.connections", "4", layers::count);
     let batch_rows = layers.parsed("source.batch_rows", "8192", layers::count);
     let batch_bytes = layers.parsed("source.batch_bytes", "8MiB", layers::bytes);
@@ -259,6 +261,7 @@ fn source(layers: &mut Layers) -> Option<SourceConfig> {
         url: SecretString::from(url),
         include,
         exclude,
+        exclude_columns,
         connections: connections?,
         batch_rows: batch_rows?,
         batch_bytes: usize::try_from(batch_bytes?).ok()?,

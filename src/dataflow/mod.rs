@@ -75,6 +75,8 @@ pub struct TableMeta {
     pub kind: TableKind,
     /// The columns in order, as declared.
     pub columns: Vec<ColumnMeta>,
+    /// Columns that the settings leave out.
+    pub left_out: Vec<String>,
     /// The primary key's columns, in key order; empty without one.
     pub key: Vec<String>,
     /// Rows, as the source knows them without counting: an estimate until the table has been read.

@@ -128,6 +128,7 @@ impl Work {
         };
         let mut manifest = Manifest::new(&table.dataset, &table.meta.arrow, parts.written.into_values());
         manifest.table = Some(table.meta.table.clone());
+        manifest.left_out.clone_from(&table.meta.left_out);
         manifest.key.clone_from(&table.meta.key);
         manifest.snapshot = Some(self.snapshot.clone());
         manifest.exceptions = parts.exceptions;

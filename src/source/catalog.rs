@@ -103,6 +103,8 @@ pub(super) struct CatalogTable {
     /// The extension that it belongs to.
     pub(super) extension: Option<String>,
     pub(super) columns: Vec<CatalogColumn>,
+    /// Columns that the settings leave out.
+    pub(super) left_out: Vec<String>,
     pub(super) key: Vec<String>,
 }
 
@@ -136,6 +138,7 @@ impl CatalogTable {
                 _ => TableKind::Table,
             },
             columns: self.columns.iter().map(column).collect(),
+            left_out: self.left_out.clone(),
             key: self.key.clone(),
             rows: self.estimate.unwrap_or(0),
             bytes: self.bytes,
@@ -211,6 +214,7 @@ pub(super) async fn read(client: &Client) -> Result<Vec<CatalogTable>> {
             populated: value(&row, 12)?,
             extension: value(&row, 13)?,
             columns: columns.remove(&oid).unwrap_or_default().into_iter().map(column).collect(),
+            left_out: Vec::new(),
             key: keys.remove(&oid).unwrap_or_default(),
         });
     }

@@ -174,6 +174,9 @@ fn findings(table: &CatalogTable, rows: Option<u64>) -> Vec<String> {
         (_, Some(parent)) => found.push(format!("partition of {parent}")),
         _ => {}
     }
+    if !table.left_out.is_empty() {
+        found.push(format!("left out by source.exclude_columns: {}", table.left_out.join(", ")));
+    }
     if table.columns.is_empty() {
         found.push("no columns".into());
     } else if table.key.is_empty() {

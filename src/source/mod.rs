@@ -6,7 +6,7 @@
 //! liveness, failure           whether the other end is there; what an error means
 //! catalog, types, discover    what the database holds and how each column is read
 //! activity, identity          what else goes on in the server; which database it is
-//! selection, preflight        which tables are read; whether this user may
+//! selection, omitted, preflight  which tables and columns are read; whether this user may
 //! snapshot, partition, sample the moment of reading; who reads which slice
 //! ranges                      which rows are read again
 //! copy, pace, framing, decode bytes off the wire, tuples, record batches
@@ -28,6 +28,7 @@ mod failure;
 pub mod framing;
 mod identity;
 mod liveness;
+mod omitted;
 mod pace;
 mod partition;
 mod passfile;
@@ -66,6 +67,7 @@ pub use self::discover::{Connection, Discovery, TableFinding, Use};
 pub use self::exceptions::{Exception, exceptions_batch, exceptions_schema};
 pub(crate) use self::failure::Tries;
 use self::failure::{answer, malformed, value};
+use self::omitted::Omitted;
 use self::pace::Pace;
 pub use self::partition::{key_slices, page_slices};
 pub use self::ranges::{Bound, KeyOrder, KeyRange, ShapeColumn, TableShape};
@@ -94,6 +96,8 @@ pub struct SourceConfig {
     pub include: Vec<String>,
     /// Globs of the tables to leave out, with the reason that reports give.
     pub exclude: Vec<Exclusion>,
+    /// Columns that are never read, `schema.table.column`: secrets.
+    pub exclude_columns: Vec<String>,
     /// Tables or slices read at once, each by a connection of its own.
     pub connections: usize,
     /// Rows after which a batch ends.
@@ -125,6 +129,7 @@ struct Inner {
     config: SourceConfig,
     target: Target,
     selection: Selection,
+    omitted: Omitted,
     pace: Pace,
     control: Session,
     version: i32,
@@ -162,6 +167,7 @@ impl PostgresSource {
     }
 
     async fn connect_as(config: &SourceConfig, selection: Selection, whose: Whose) -> Result<Self> {
+        let omitted = Omitted::new(&config.exclude_columns)?;
         let target = Target::parse(&config.url, config.allow_insecure, whose)?;
         config.reader.require_reach(&target)?;
         let control = Session::first(&target).await?;
@@ -175,6 +181,7 @@ impl PostgresSource {
             config: config.clone(),
             target,
             selection,
+            omitted,
             pace: Pace::new(config.max_mbps),
             control,
             version,
@@ -278,6 +285,8 @@ impl PostgresSource {
         let read = || async {
             let client = &self.inner.control.client;
             let mut tables = catalog::read(client).await?;
+            self.inner.omitted.apply(&mut tables);
+            self.inner.omitted.require_found(&tables)?;
             catalog::measure(client, &mut tables, |table| self.inner.selection.skips(table).is_none()).await?;
             for glob in self.inner.selection.idle_excludes(&tables) {
                 warn!(glob, "source.exclude: the glob matches no table and leaves nothing out");
@@ -311,7 +320,8 @@ impl PostgresSource {
         let inner = &self.inner;
         let snapshot = Snapshot::open(&inner.target, &inner.control.client, &read, self.connections()).await?;
         // The locks keep the tables as they are from here on; were they so when the catalog was read?
-        let now = snapshot.catalog().await?;
+        let mut now = snapshot.catalog().await?;
+        inner.omitted.apply(&mut now);
         let changed = read.iter().find(|table| !now.iter().any(|other| other.same_shape(table)));
         if let Some(table) = changed {
             return Err(Error::preflight(format!("{} was altered while the run began; start it again", table.table)));

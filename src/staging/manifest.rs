@@ -30,6 +30,9 @@ pub struct Manifest {
     pub table: Option<TableName>,
     /// The fields in order.
     pub schema: Vec<FieldNote>,
+    /// The table's columns that were not read because the settings leave them out, for a dataset of `raw/`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// The columns of the key; empty without one.
     #[serde(default)]
     pub key: Vec<String>,
@@ -127,6 +130,7 @@ impl Manifest {
             dataset: dataset.name().to_owned(),
             table: None,
             schema: schema.fields().iter().map(|field| FieldNote::of(field)).collect(),
+            left_out: Vec::new(),
             key: Vec::new(),
             rows: 0,
             bytes: 0,

@@ -55,6 +55,7 @@ impl RawTables {
             table,
             kind: TableKind::Table,
             columns: manifest.schema.iter().map(column).collect(),
+            left_out: manifest.left_out,
             key: manifest.key,
             rows: manifest.rows,
             bytes: manifest.bytes,

@@ -38,6 +38,7 @@ async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
         url: server.url(&database),
         include: Vec::new(),
         exclude: Vec::new(),
+        exclude_columns: Vec::new(),
         connections: 2,
         batch_rows: 8192,
         batch_bytes: 8 << 20,

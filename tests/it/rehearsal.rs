@@ -8,6 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use telecine::dataflow::TableName;
 use telecine::rehearsal::library::{Library, LibraryOptions};
@@ -110,6 +112,7 @@ async fn the_same_again_changes_nothing() {
     manifests_agree_with_the_library(&folder, 1.0);
     flex_holds_the_documents(&stage, &folder, &report).await;
     no_secret(&stage, &first);
+    no_secret_of_the_source(&stage, &folder);
 
     let second = run(stage.rehearse(&[]).arg("--dirt=1")).await.code(0);
     let again = second.json();
@@ -309,5 +312,39 @@ fn no_secret(stage: &Stage, done: &Done) {
         let bytes = fs::read(stage.dir().join(&file)).unwrap();
         let found = bytes.windows(FLEX_PASSWORD.len()).any(|part| part == FLEX_PASSWORD.as_bytes());
         assert!(!found, "{file} holds the password");
+    }
+}
+
+/// What marks the secrets of the library's fixtures (dirt D59).
+const MARKER: &str = "SECRET-FIXTURE-";
+
+/// No step's files hold a secret of the source, be it in text, in bytes or packed; the manifest says what was left out.
+fn no_secret_of_the_source(stage: &Stage, folder: &Path) {
+    let library = Library::new(LibraryOptions { scale: SCALE, dirt: 1.0, ..LibraryOptions::default() }).unwrap();
+    let mut rows = Vec::new();
+    library.write_fixtures(library.table("security_user").unwrap(), &mut rows);
+    assert!(String::from_utf8(rows).unwrap().contains(MARKER), "there is a secret to be found");
+    let hex: String = MARKER.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for file in files(&stage.dir()) {
+        let path = stage.dir().join(&file);
+        let bytes = fs::read(&path).unwrap();
+        assert!(!bytes.windows(MARKER.len()).any(|part| part == MARKER.as_bytes()), "{file}");
+        if file.ends_with(".parquet") {
+            each_value(&path, |value| assert!(!value.contains(MARKER) && !value.contains(&hex), "{file}: {value}"));
+        }
+    }
+    let manifest = read_json(&folder.join("raw/public.security_user/_manifest.json"));
+    assert_eq!(manifest["left_out"], json!(["password_hash", "photo"]));
+}
+
+fn each_value(path: &Path, mut look: impl FnMut(&str)) {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap();
+    for batch in builder.build().unwrap() {
+        let batch = batch.unwrap();
+        for column in batch.columns() {
+            let options = FormatOptions::default();
+            let values = ArrayFormatter::try_new(column, &options).unwrap();
+            (0..batch.num_rows()).for_each(|row| look(&values.value(row).to_string()));
+        }
     }
 }

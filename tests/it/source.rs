@@ -25,6 +25,7 @@ pub(crate) fn config(url: &SecretString) -> SourceConfig {
         url: url.clone(),
         include: Vec::new(),
         exclude: Vec::new(),
+        exclude_columns: Vec::new(),
         connections: 3,
         batch_rows: 1000,
         batch_bytes: 1 << 20,

@@ -1,6 +1,7 @@
 //! Users, and the settings of the deployment.
 
 use super::dice::{Dice, NOW, instant, local};
+use super::dirt::date::ZONE;
 use super::layout::FIRST_ID;
 use super::{Value, label, text, words};
 
@@ -44,7 +45,7 @@ pub fn row(row: u64, dice: Dice, out: &mut Vec<Value>) {
 /// A row of `dynamic_property`: the settings rules look at, then others.
 pub fn setting(row: u64, dice: Dice, out: &mut Vec<Value>) {
     const KNOWN: [(&str, &str); 5] = [
-        ("deployment.timezone", "America/Denver"),
+        ("deployment.timezone", ZONE),
         ("deployment.default_frame_rate", "29.97"),
         ("deployment.default_owner", "ada.abbott"),
         ("deployment.name", "studio"),
