@@ -75,6 +75,10 @@ async fn ask_postgresql(client: &tokio_postgres::Client, manifest: &Value, expec
     let mut texts = Vec::new();
     for row in client.query(query, &[&schema, &table]).await.unwrap() {
         let (name, kind, modifier): (String, String, i32) = (row.get(0), row.get(1), row.get(2));
+        let left_out = manifest["left_out"].as_array();
+        if left_out.is_some_and(|columns| columns.iter().any(|column| column == name.as_str())) {
+            continue;
+        }
         // A numeric without a precision is exact text in Arrow.
         if NUMBERS.contains(&kind.as_str()) && (kind != "numeric" || modifier >= 0) {
             numbers.push(name);

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use self::counts::Counted;
 use self::usage::Usage;
 use super::definition::Lacking;
+use super::opened::exceptions_table;
 use super::planning::Depth;
 use super::query::Level;
 use super::{Transform, deep, session};
@@ -188,7 +189,8 @@ impl Transform {
                 _ => report.remarks.push(format!("the definition that {} feeds is not known", query.name)),
             }
         }
-        for (table, schema) in tables {
+        // What the types of columns cannot hold is no table of the source.
+        for (table, schema) in tables.iter().filter(|(table, _)| *table != exceptions_table()) {
             let values = match &mut counted {
                 Some(counted) => Some(counted.table(table, schema).await?),
                 None => None,

@@ -12,6 +12,7 @@
 //! | `clean_text(text)` * | `{value text, warning}`, many lines | `CONTROL_REMOVED` | the same |
 //! | `plain_text(html)` * | the same, of HTML | `CONTROL_REMOVED` | D40, A12 |
 //! | `repair_mojibake(text)` | `{value text, warning}`, before all others | `MOJIBAKE_FIXED` | D38, A14 |
+//! | `squeeze(text)` | text, runs of white space as one blank | | |
 //! | `fold_key(text)` | text | | D12 D33 |
 //! | `within_one_edit(raw, term)` | boolean | | D33, A08 A26 |
 //! | `truncate_text(text, code_points)` | `{value text, warning}` | `TEXT_TRUNCATED` | D05, A06 |

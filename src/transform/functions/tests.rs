@@ -45,6 +45,7 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("plain_text", &[]),
     ("repair_mojibake", &[]),
     ("fold_key", &[]),
+    ("squeeze", &[]),
     ("without_extension", &[]),
     ("within_one_edit", &["Episode"]),
     ("json_text", &["a.0"]),

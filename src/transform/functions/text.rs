@@ -7,7 +7,7 @@ use datafusion::logical_expr::ScalarUDF;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use unicode_segmentation::GraphemeCursor;
 
-use super::kernel::{Outcome, Row, Text, text_outcome, written};
+use super::kernel::{self, Outcome, Row, Text, text_outcome, written};
 
 /// What people type where they have nothing to say, folded.
 const PLACEHOLDERS: [&str; 7] = ["null", "n/a", "-", "tbd", "untitled", "none", "(blank)"];
@@ -17,6 +17,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         text_outcome("clean_line", &[Utf8], |row| row.text(0).map_or(Outcome::ABSENT, clean_line)),
         text_outcome("clean_title", &[Utf8], |row| row.text(0).map_or(Outcome::ABSENT, clean_title)),
         text_outcome("clean_text", &[Utf8], |row| row.text(0).map_or(Outcome::ABSENT, clean_text)),
+        kernel::text("squeeze", &[Utf8], |row| row.text(0).map(squeeze).filter(|text| !text.is_empty())),
         written("fold_key", &[Utf8], |row, out| {
             if let Some(text) = row.text(0) {
                 fold_into(text, out);
@@ -50,6 +51,28 @@ pub(super) fn trim(text: &str) -> &str {
 pub(super) fn is_placeholder(text: &str) -> bool {
     let text = trim(text);
     text.len() <= 10 && PLACEHOLDERS.iter().any(|placeholder| placeholder.eq_ignore_ascii_case(text))
+}
+
+/// Runs of white space as one blank, none at the ends; nothing else is changed.
+fn squeeze(text: &str) -> Text<'_> {
+    let outer = text.trim();
+    let mut before = false;
+    let is_single = outer.bytes().all(|byte| {
+        let doubled = before && byte == b' ';
+        before = byte == b' ';
+        !doubled && byte.is_ascii() && !matches!(byte, b'\t'..=b'\r')
+    });
+    if is_single {
+        return Cow::Borrowed(outer);
+    }
+    let mut line = String::with_capacity(outer.len());
+    for word in outer.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    Cow::Owned(line)
 }
 
 /// One line: NFC, controls removed, line breaks and runs of blanks as one blank, trimmed; a placeholder is no value.
@@ -249,6 +272,20 @@ fn cut(text: &str, end: usize) -> Outcome<Text<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn white_space_is_squeezed() {
+        for (raw, squeezed) in [
+            ("a b", "a b"),
+            ("  a \t b\r\nc  ", "a b c"),
+            ("é\u{2003}\u{a0}x", "é x"),
+            ("a  b", "a b"),
+            ("", ""),
+            (" \n ", ""),
+        ] {
+            assert_eq!(squeeze(raw), squeezed, "{raw:?}");
+        }
+    }
 
     #[test]
     fn a_line_is_trimmed_and_its_blanks_collapse() {
