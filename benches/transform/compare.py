@@ -187,7 +187,7 @@ def result(engine, options, out):
         count(video_codec) from read_parquet('{rows}')"""
     ).fetchall()[0]
     lines = glob.glob(
-        f"{out}/staging/runs/{options.run}/pivoted/*.ndjson" if engine == "telecine" else f"{out}/rows.ndjson*"
+        f"{out}/staging/runs/{options.run}/documents/*.ndjson" if engine == "telecine" else f"{out}/rows.ndjson*"
     )
     files = [file for line in lines for file in ([line] if os.path.isfile(line) else glob.glob(f"{line}/*.json"))]
     json_rows = sum(open(file, "rb").read().count(b"\n") for file in files)
