@@ -85,6 +85,26 @@ pub fn finish(ids: Ids, position: Value, held: Held, dice: Dice, layout: &Layout
     out.extend([language, text(local(dice.past(1))), Value::id(layout.user(dice, 3))]);
 }
 
+/// Fields by which assets are routed, and those that a candidate must have: they are never left empty.
+const NEEDED: [u16; 5] = [1, 8, 15, 43, 44];
+
+/// D26: whether the row of a named field's value holds none (1.5 %). A long text's row is always referred to. `object`
+/// are the draws of the object, `row` those of the row.
+pub fn empty(layout: &Layout, object: Dice, field: &Field, row: Dice) -> bool {
+    let can_be = !object.is_fixture() && field.kind != Type::Text && !NEEDED.contains(&field.id);
+    can_be && blank(layout, row)
+}
+
+/// D26: the share of rows that hold no value.
+pub fn blank(layout: &Layout, row: Dice) -> bool {
+    row.chance(dirt::DRAW + 17, layout.dirty(15_000))
+}
+
+/// D26: a row of a field of this type that holds no value.
+pub fn nothing(kind: Type) -> Held {
+    Held::typed(kind, Told::normalised("D26", Value::Null, serde_json::Value::Null).into())
+}
+
 /// D27: the place of a value among those of its field, with gaps, ties and negative ones (4 %). Draws are those of
 /// the object.
 pub fn position(layout: &Layout, dice: Dice, field: &Field, position: u64) -> Value {
