@@ -175,3 +175,22 @@ fn stand_in(layout: &Layout, dice: Dice, k: u64, fact: Fact, day_first: bool) ->
         Fact::Term(vocabulary, value) => dirt::term::term(layout, dice, k, vocabulary, value),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::property::FIELDS;
+    use super::*;
+    use crate::rehearsal::library::core::tests::layout;
+
+    #[test]
+    fn values_are_left_empty_at_about_their_rate_but_where_one_is_needed() {
+        let (clean, dirty) = (layout(0.0001, 0.0), layout(0.0001, 1.0));
+        let of = |id: u16| FIELDS.iter().find(|field| field.id == id).expect("a named field");
+        let count = |layout: &Layout, id: u16| {
+            let object = layout.dice(17, 1);
+            (0..20_000).filter(|row| empty(layout, object, of(id), layout.dice(18, *row))).count()
+        };
+        assert!(count(&dirty, 9).abs_diff(300) < 75, "{} of 20,000", count(&dirty, 9));
+        assert_eq!([count(&dirty, 8), count(&dirty, 3), count(&clean, 9)], [0; 3]);
+    }
+}

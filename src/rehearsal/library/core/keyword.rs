@@ -181,3 +181,31 @@ fn linked(id: Value) -> Value {
 pub fn category_ids(layout: &Layout, asset: &Asset) -> Vec<String> {
     asset.categories(layout).iter().map(|category| (FIRST_ID + category).to_string()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearsal::library::core::tests::layout;
+
+    /// Links without asset, and without keyword, of how many.
+    fn lost(dirt: f64) -> (usize, usize, u64) {
+        let layout = layout(0.01, dirt);
+        let links = layout.asset_keywords.total();
+        let mut found = (0, 0);
+        for number in 0..links {
+            let mut row = Vec::new();
+            of_asset(&layout, number, &mut row);
+            found.0 += usize::from(row[0].dirt() == Some("D31"));
+            found.1 += usize::from(row[1].dirt() == Some("D31"));
+        }
+        (found.0, found.1, links)
+    }
+
+    #[test]
+    fn links_to_keywords_lead_nowhere_at_about_their_rates() {
+        let (assets, keywords, links) = lost(1.0);
+        let near = |found: usize, wanted: u64| found.abs_diff(index(wanted)) < index(wanted / 4);
+        assert!(near(assets, links / 200) && near(keywords, links / 500), "{assets}, {keywords} of {links}");
+        assert_eq!((lost(0.0).0, lost(0.0).1), (0, 0));
+    }
+}
