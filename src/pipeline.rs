@@ -286,12 +286,16 @@ impl Pipeline {
         &self.run
     }
 
-    /// The settings of the queries; what they call now is the moment of the newest snapshot unless it was set.
+    /// The settings of the queries; what they call now is what is set, else what was set when the run was begun, else the
+    /// moment of the newest snapshot (rulings A30).
     ///
     /// # Errors
-    /// When the run's manifests cannot be read.
+    /// When the run's files cannot be read.
     pub async fn transform_config(&self) -> Result<TransformConfig> {
         let mut config = self.config.transform.clone();
+        if config.now.is_none() {
+            config.now = runs::fixed_now(&self.run).await?;
+        }
         if config.now.is_none() {
             let raw = self.run.raw_tables().await?;
             config.now = raw.into_iter().filter_map(|(_, manifest)| Some(manifest.snapshot?.at)).max();

@@ -81,9 +81,11 @@ select
     gather(
         t.warnings,
         l.warnings,
+        k.warnings,
         warn('svodKillDate', w.svod_kill_date, case when w.svod_kill_date < w.svod_live_date then 'DATE_ORDER' end)
     ) as warnings
 from subject s
 left join wide w on w.source_key = s.source_key
 left join told t on t.source_key = s.source_key
 left join described_lists l on l.source_key = s.source_key
+left join keywords k on k.asset_id = s.asset_id

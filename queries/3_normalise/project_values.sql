@@ -41,6 +41,7 @@ read as (
         j.producer,
         j.producer_raw,
         d.producers,
+        d.producer_warnings,
         j.department,
         j.department_raw,
         decimal_text(j.budget_raw) as budget,
@@ -81,6 +82,8 @@ valued as (
                 when r.stated_code is not null and r.regular_code is null then 'PROJECT_CODE_FORMAT'
             end),
             warn('producer', r.producer_raw, r.producer['warning']),
+            -- every cell is read, for the names of all are kept (rulings A47)
+            case when r.producer['value'] is null then r.producer_warnings end,
             warn('department', r.department_raw, r.department['warning']),
             warn('startDate', r.start_date_raw, r.start_date['warning']),
             warn('startDate', r.start_date_raw, case when r.start_date['value'] in (e.unix, e.sheet) then 'EPOCH_ZERO' end),

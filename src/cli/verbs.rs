@@ -117,7 +117,7 @@ impl Session {
         let area = StagingArea::open(&config.staging)?;
         let folder = match (&args.target.run.run, unfinished_run(&area).await?) {
             (None, Some(unfinished)) => unfinished,
-            (id, _) => begin_run(&area, id.as_deref()).await?,
+            (id, _) => begin_run(&area, id.as_deref(), config.transform.now.as_deref()).await?,
         };
         let pipeline = self.pipeline(config, args.target.target, folder);
         ask_for_production(&pipeline, args.yes)?;
@@ -141,7 +141,7 @@ impl Session {
         // What can be told without effect is told before a run is begun.
         config.source()?;
         let area = StagingArea::open(&config.staging)?;
-        let folder = begin_run(&area, args.run.run.as_deref()).await?;
+        let folder = begin_run(&area, args.run.run.as_deref(), config.transform.now.as_deref()).await?;
         let pipeline = self.pipeline(config, None, folder);
         let extracted = pipeline.extract().await;
         if extracted.as_ref().is_err_and(|error| error.exit_code() != 2) {

@@ -111,7 +111,7 @@ async fn rehearse(
     let config = config(options, &server.url(DATABASE), flex)?;
     let filled = fill(options, library, server, config.source()?.connections).await?;
     let area = StagingArea::open(&config.staging)?;
-    let run = begin_run(&area, None).await?;
+    let run = begin_run(&area, None, Some(LIBRARY_NOW)).await?;
     let pipeline = Pipeline::new(config, Some(TARGET.to_owned()), run.clone(), cancel.clone(), options.quiet);
     let mut report = pipeline.run().await?;
     report.steps.insert(0, filled);

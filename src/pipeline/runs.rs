@@ -15,13 +15,17 @@ struct Begun {
     run: String,
     /// RFC 3339, to the microsecond, in UTC: sorts in order of time.
     begun: String,
+    /// The time set for the queries when the run was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    now: Option<String>,
 }
 
-/// The run `id`, begun now unless it was begun before; without an id a new one, named by the time in UTC.
+/// The run `id`, begun now unless it was begun before; without an id a new one, named by the time in UTC. A run that is
+/// begun remembers `fixed_now`, the time set for its queries ([`fixed_now`]).
 ///
 /// # Errors
 /// When the id cannot name a folder, or the area cannot be read or written.
-pub async fn begin_run(area: &StagingArea, id: Option<&str>) -> Result<RunFolder> {
+pub async fn begin_run(area: &StagingArea, id: Option<&str>, fixed_now: Option<&str>) -> Result<RunFolder> {
     let now: DateTime<Utc> = std::time::SystemTime::now().into();
     let run = match id {
         Some(id) => named_run(area, id)?,
@@ -29,9 +33,18 @@ pub async fn begin_run(area: &StagingArea, id: Option<&str>) -> Result<RunFolder
     };
     if run.get_json::<Begun>(BEGUN_FILE).await?.is_none() {
         let begun = now.to_rfc3339_opts(SecondsFormat::Micros, true);
-        run.put_json(BEGUN_FILE, &Begun { run: run.id().to_owned(), begun }).await?;
+        let now = fixed_now.map(str::to_owned);
+        run.put_json(BEGUN_FILE, &Begun { run: run.id().to_owned(), begun, now }).await?;
     }
     Ok(run)
+}
+
+/// The time that was set for the queries when the run was begun, RFC 3339; none where it was the snapshot's.
+///
+/// # Errors
+/// When the run's file cannot be read.
+pub(super) async fn fixed_now(run: &RunFolder) -> Result<Option<String>> {
+    Ok(run.get_json::<Begun>(BEGUN_FILE).await?.and_then(|begun| begun.now))
 }
 
 /// The run `id`, which must exist.
@@ -109,20 +122,32 @@ mod tests {
         let area = StagingArea::open(&StagingConfig::at(format!("file:{}", folder.path().display()))).unwrap();
         assert_eq!(latest_run(&area).await.unwrap_err().exit_code(), 2);
         assert!(unfinished_run(&area).await.unwrap().is_none());
-        begin_run(&area, Some("smoke")).await.unwrap();
-        let by_time = begin_run(&area, None).await.unwrap();
+        begin_run(&area, Some("smoke"), None).await.unwrap();
+        let by_time = begin_run(&area, None, None).await.unwrap();
         assert_eq!(latest_run(&area).await.unwrap().id(), by_time.id());
         // Going on with a run does not make it a later one.
-        begin_run(&area, Some("smoke")).await.unwrap();
+        begin_run(&area, Some("smoke"), None).await.unwrap();
         assert_eq!(latest_run(&area).await.unwrap().id(), by_time.id());
-        assert_ne!(begin_run(&area, None).await.unwrap().id(), by_time.id());
+        assert_ne!(begin_run(&area, None, None).await.unwrap().id(), by_time.id());
+    }
+
+    #[tokio::test]
+    async fn a_run_keeps_the_time_it_was_begun_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let area = StagingArea::open(&StagingConfig::at(folder.path().display().to_string())).unwrap();
+        let run = begin_run(&area, Some("fixed"), Some("2025-03-01T00:00:00Z")).await.unwrap();
+        begin_run(&area, Some("fixed"), Some("2026-01-01T00:00:00Z")).await.unwrap();
+        assert_eq!(fixed_now(&run).await.unwrap().as_deref(), Some("2025-03-01T00:00:00Z"));
+        let other = begin_run(&area, Some("other"), None).await.unwrap();
+        assert_eq!(fixed_now(&other).await.unwrap(), None);
+        assert_eq!(fixed_now(&area.run("never")).await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn a_finished_run_is_not_gone_on_with() {
         let folder = tempfile::tempdir().unwrap();
         let area = StagingArea::open(&StagingConfig::at(folder.path().display().to_string())).unwrap();
-        let run = begin_run(&area, None).await.unwrap();
+        let run = begin_run(&area, None, None).await.unwrap();
         assert_eq!(unfinished_run(&area).await.unwrap().unwrap().id(), run.id());
         run.put_json(FILE_NAME, &RunReport { finished: true, ..RunReport::default() }).await.unwrap();
         assert!(unfinished_run(&area).await.unwrap().is_none());

@@ -128,10 +128,11 @@ pub(super) fn uses(cell: &str) -> Vec<&'static str> {
     USES.into_iter().filter(|known| named.iter().any(|item| item.eq_ignore_ascii_case(known))).collect()
 }
 
-/// The items that differ by their key, each in its first spelling.
+/// The items that differ by more than case and blanks at their ends, each in its first spelling. Full width and ligatures
+/// tell items apart: values keep them (dirt D28, D37).
 pub(super) fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = std::collections::HashSet::new();
-    items.filter(|item| seen.insert(fold_key(item))).collect()
+    items.filter(|item| seen.insert(trim(item).to_lowercase())).collect()
 }
 
 #[cfg(test)]
@@ -178,6 +179,10 @@ mod tests {
     #[test]
     fn the_first_spelling_is_kept() {
         assert_eq!(distinct(["Cat", "dog", "CAT", "cat "].into_iter()), ["Cat", "dog"]);
+        assert_eq!(
+            distinct(["TV", "\u{ff34}\u{ff36}", "\u{ff54}\u{ff36}", "tv"].into_iter()),
+            ["TV", "\u{ff34}\u{ff36}"]
+        );
     }
 
     #[test]

@@ -118,8 +118,11 @@ fn tags(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
 /// The keywords of the asset by their ids, each replaced by the one that is preferred.
 fn keywords(tables: &Tables<'_>, candidate: &mut Candidate<'_>) -> Vec<Value> {
     let Some(asset) = candidate.sheet.asset_id else { return Vec::new() };
-    let mut linked: Vec<i64> =
-        tables.by("asset_keyword", "asset_id", asset).iter().filter_map(|row| row.id("keyword_id")).collect();
+    let mut linked = Vec::new();
+    for row in tables.by("asset_keyword", "asset_id", asset) {
+        candidate.sheet.touch("tags", row.cell("keyword_id"));
+        linked.extend(row.id("keyword_id"));
+    }
     linked.sort_unstable();
     let mut found = Vec::new();
     for id in linked {

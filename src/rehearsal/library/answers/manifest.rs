@@ -267,6 +267,7 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("marker", "time", "markers"),
     ("marker", "text", "markers"),
     ("asset_keyword", "keyword_id", "tags"),
+    ("keyword_synonym", "preferred_id", "tags"),
     ("keyword", "keyword", "tags"),
     ("title", "eidr", "eidr"),
     ("title", "cast", "cast"),

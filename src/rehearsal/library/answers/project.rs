@@ -55,19 +55,16 @@ fn producer(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
         name => vec![name],
     });
     let names: Vec<String> = names.filter_map(|name| name.as_str().map(ToOwned::to_owned)).collect();
-    for name in names.into_iter().filter(|name| seen.insert(name.to_lowercase())).skip(1) {
+    let mut names = names.into_iter().filter(|name| seen.insert(name.to_lowercase()));
+    let first = names.next();
+    for name in names {
         candidate.sheet.put_aside.insert(("producer".to_owned(), name, "NOT_FIRST".to_owned()));
     }
-    for cell in cells {
-        let first = match candidate.sheet.read("producer", &cell) {
-            Json::Array(names) => names.into_iter().next().unwrap_or(Json::Null),
-            name => name,
-        };
-        if !first.is_null() {
-            candidate.sheet.put("producer", first);
-            return;
-        }
+    // Every cell is read, for the names of all are kept; so all are warned of.
+    for cell in &cells {
+        candidate.sheet.read("producer", cell);
     }
+    candidate.sheet.put("producer", first.map_or(Json::Null, Json::from));
 }
 
 /// The amount as a decimal (D55, rulings A49).

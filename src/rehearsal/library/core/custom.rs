@@ -3,7 +3,7 @@
 use super::dice::Dice;
 use super::dice::local;
 use super::field::day;
-use super::held::{EMPTY, Held, Ids, finish};
+use super::held::{EMPTY, Held, Ids, blank, finish, nothing};
 use super::layout::{FIRST_ID, Layout};
 use super::property::{Type, custom_type};
 use super::{Value, int, text, vocabulary, words};
@@ -11,7 +11,9 @@ use super::{Value, int, text, vocabulary, words};
 /// A value of a client's own field: by its type, one form each.
 pub fn write(layout: &Layout, ids: Ids, dice: Dice, out: &mut Vec<Value>) {
     let field = ids.field;
-    let held = match custom_type(field) {
+    let kind = custom_type(field);
+    let held = match kind {
+        _ if blank(layout, dice) => nothing(kind),
         Type::String => Held { string: text(format!("{} {}", words::keyword(dice.below(10, 400)), field)), ..EMPTY },
         Type::Text => Held { string: text(words::sentences(dice, 11, 3)), ..EMPTY },
         Type::Integer => Held { long: int(dice.below(20, 5_000)), ..EMPTY },

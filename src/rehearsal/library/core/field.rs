@@ -251,6 +251,7 @@ fn write(layout: &Layout, subject: &Subject, slot: &Slot, ids: (u64, u64, u64), 
         }
     };
     let held = soil(layout, subject.dice, field, fact, subject.day_first(), slot.position, held);
+    let held = if held::empty(layout, subject.dice, field, dice) { held::nothing(field.kind) } else { held };
     let place = position(layout, subject.dice, field, slot.position);
     finish(Ids { value: ids.0, object: ids.1, field: field.id.into() }, place, held, dice, layout, out);
 }
@@ -335,17 +336,23 @@ fn place_of(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Op
     })
 }
 
-/// The moment of a date field.
-fn moment(subject: &Subject, field: u16) -> Option<u64> {
+/// The moment of a date field. D49: in 0.4 % a period ends before it begins.
+fn moment(layout: &Layout, subject: &Subject, field: u16) -> Option<u64> {
     let dice = subject.dice;
     let live = NOW - 86_400 * dice.below(600, 3000);
     Some(match field {
         23 | 58 => live,
+        24 if reversed(layout, dice) => live - 86_400 * (1 + dice.below(601, 900)),
         24 => live + 86_400 * (30 + dice.below(601, 900)),
         42 => FIRST_DAY + dice.below(642, NOW - FIRST_DAY),
         47 => subject.asset.map_or(NOW + 86_400 * 90, |asset| asset.rights_expire()),
         _ => return None,
     })
+}
+
+/// D49: whether the end of the period comes before its beginning.
+fn reversed(layout: &Layout, dice: Dice) -> bool {
+    !dice.is_fixture() && dice.chance(dirt::draws(24), layout.dirty(4_000))
 }
 
 fn truth(subject: &Subject, field: u16) -> bool {
@@ -364,7 +371,7 @@ fn fact(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Option
         13 => Fact::Number(series_place(subject).episode),
         20 | 30 => Fact::Truth(truth(subject, field)),
         38 => Fact::Number(subject.title.year()),
-        23 | 24 | 42 | 47 => Fact::Moment(moment(subject, field)?),
+        23 | 24 | 42 | 47 => Fact::Moment(moment(layout, subject, field)?),
         _ => {
             let (list, place) = place_of(layout, subject, field, position)?;
             Fact::Term(list, vocabulary::term_at(list, place))
@@ -389,7 +396,8 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
         13 => int(series_place(subject).episode),
         17 | 204 | 377 => disagreeing(layout, dice, dirt::draws(field.into()) + 3, title.id)
             .unwrap_or_else(|| house_code(layout, dice, dirt::draws(field.into()), title.house_code())),
-        23 | 24 | 47 | 58 => moment(subject, field).map_or(Value::Null, day),
+        24 if reversed(layout, dice) => moment(layout, subject, field).map_or(Value::Null, dirt::date::reversed_day),
+        23 | 24 | 47 | 58 => moment(layout, subject, field).map_or(Value::Null, day),
         25 => text(date(NOW - 86_400 * dice.below(600, 3000) + position * 86_400 * 365)),
         27 => text(format!("OID-{:08}", dice.below(603, 100_000_000))),
         28 => int(200_000 + dice.below(604, 5_200)),
@@ -401,9 +409,9 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
         35 => person(641),
         38 => int(title.year()),
         40 => eidr(layout, dice, dirt::draws(40), title.eidr(), dirt::code::EIDR_FORMS),
-        42 => moment(subject, field).map_or(Value::Null, |at| Told::clean(local(at), date(at)).into()),
+        42 => moment(layout, subject, field).map_or(Value::Null, |at| Told::clean(local(at), date(at)).into()),
         45 => text(promo::campaign_name(subject.asset.map_or(dice, |asset| asset.dice).zipf(1021, layout.campaigns))),
-        50 => text(format!("{}.{:02}", dice.below(643, 500_000), dice.below(644, 100))),
+        50 => dirt::number::amount(layout, dice, dirt::draws(50), (dice.below(643, 500_000), dice.below(644, 100))),
         52..=54 => label(words::place(dice, 646)),
         60 => text(format!("A{:03}", dice.below(647, 400))),
         55..=59 => person(648),

@@ -85,6 +85,26 @@ pub fn finish(ids: Ids, position: Value, held: Held, dice: Dice, layout: &Layout
     out.extend([language, text(local(dice.past(1))), Value::id(layout.user(dice, 3))]);
 }
 
+/// Fields by which assets are routed, and those that a candidate must have: they are never left empty.
+const NEEDED: [u16; 5] = [1, 8, 15, 43, 44];
+
+/// D26: whether the row of a named field's value holds none (1.5 %). A long text's row is always referred to. `object`
+/// are the draws of the object, `row` those of the row.
+pub fn empty(layout: &Layout, object: Dice, field: &Field, row: Dice) -> bool {
+    let can_be = !object.is_fixture() && field.kind != Type::Text && !NEEDED.contains(&field.id);
+    can_be && blank(layout, row)
+}
+
+/// D26: the share of rows that hold no value.
+pub fn blank(layout: &Layout, row: Dice) -> bool {
+    row.chance(dirt::DRAW + 17, layout.dirty(15_000))
+}
+
+/// D26: a row of a field of this type that holds no value.
+pub fn nothing(kind: Type) -> Held {
+    Held::typed(kind, Told::normalised("D26", Value::Null, serde_json::Value::Null).into())
+}
+
 /// D27: the place of a value among those of its field, with gaps, ties and negative ones (4 %). Draws are those of
 /// the object.
 pub fn position(layout: &Layout, dice: Dice, field: &Field, position: u64) -> Value {
@@ -153,5 +173,24 @@ fn stand_in(layout: &Layout, dice: Dice, k: u64, fact: Fact, day_first: bool) ->
         Fact::Number(number) => dirt::number::integer_form(dice.below(k, dirt::number::FORMS), number),
         Fact::Truth(truth) => dirt::number::boolean(layout, dice, k, truth),
         Fact::Term(vocabulary, value) => dirt::term::term(layout, dice, k, vocabulary, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::property::FIELDS;
+    use super::*;
+    use crate::rehearsal::library::core::tests::layout;
+
+    #[test]
+    fn values_are_left_empty_at_about_their_rate_but_where_one_is_needed() {
+        let (clean, dirty) = (layout(0.0001, 0.0), layout(0.0001, 1.0));
+        let of = |id: u16| FIELDS.iter().find(|field| field.id == id).expect("a named field");
+        let count = |layout: &Layout, id: u16| {
+            let object = layout.dice(17, 1);
+            (0..20_000).filter(|row| empty(layout, object, of(id), layout.dice(18, *row))).count()
+        };
+        assert!(count(&dirty, 9).abs_diff(300) < 75, "{} of 20,000", count(&dirty, 9));
+        assert_eq!([count(&dirty, 8), count(&dirty, 3), count(&clean, 9)], [0; 3]);
     }
 }

@@ -156,6 +156,8 @@ fn dirt_orphans_what_it_should() {
         "asset_collection.parent_id",
         "asset_collection_item.asset_id",
         "asset_collection_item.clip_id",
+        "asset_keyword.asset_id",
+        "asset_keyword.keyword_id",
         "asset_master.owner_id",
         "asset_relation.left_asset_id",
         "asset_relation.right_asset_id",

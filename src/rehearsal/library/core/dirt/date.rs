@@ -135,6 +135,11 @@ pub fn before(moment: u64, days: u64) -> Value {
     Told::kept("D49", local(moment), instant_of_local(moment)).into()
 }
 
+/// D49: the day on which a period ends that has not begun yet, in a column of moments; by itself it is a good one.
+pub fn reversed_day(moment: u64) -> Value {
+    Told::kept("D49", format!("{} 00:00:00", date(moment)), date(moment)).into()
+}
+
 /// The instant at which a row was made. D52 as in [`audit`]. Draws `k`, `k + 1`.
 pub fn made(layout: &Layout, dice: Dice, k: u64, moment: u64) -> Value {
     if !dice.is_fixture() && dice.chance(k, layout.dirty(2_000)) {

@@ -68,6 +68,11 @@ pub fn missing(id: u64) -> Value {
         .into()
 }
 
+/// D32: the preferred keyword of another, of which that one is the preferred one in turn.
+pub fn circular(keyword: u64) -> Value {
+    Told::kept("D32", Value::id(keyword), serde_json::Value::Null).and("SYNONYM_CYCLE").into()
+}
+
 /// D73: cached names of categories that are not those of the table.
 pub fn category_cache(names: String) -> Value {
     Told::kept("D73", names, serde_json::Value::Null).into()

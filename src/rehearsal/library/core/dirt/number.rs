@@ -1,4 +1,4 @@
-//! Numbers and booleans as text (D53, D54).
+//! Numbers and booleans as text (D53, D54), and odd amounts (D55).
 
 use serde_json::Value as Json;
 
@@ -58,6 +58,36 @@ pub fn episode_form(form: u64, number: u64) -> Value {
     }
 }
 
+/// Forms of an odd amount (D55).
+pub const AMOUNTS: u64 = 5;
+
+/// An amount of whole units and cents; D55: in 0.2 % one of its odd forms. Draws `k` and `k + 1`.
+pub fn amount(layout: &Layout, dice: Dice, k: u64, clean: (u64, u64)) -> Value {
+    if dice.is_fixture() || !dice.chance(k, layout.dirty(2_000)) {
+        return text(format!("{}.{:02}", clean.0, clean.1));
+    }
+    amount_form(dice.below(k + 1, AMOUNTS), clean)
+}
+
+/// D55: an amount that is not a number, negative, over the range (by one digit, and of 45 digits), or of 20 places.
+pub fn amount_form(form: u64, (whole, cents): (u64, u64)) -> Value {
+    let over = |raw: String| Told::dropped("D55", raw, "NUMBER_OVERFLOW");
+    let told = match form {
+        0 => Told::dropped("D55", "NaN", "NOT_A_NUMBER"),
+        1 => {
+            let raw = format!("-{}.{cents:02}", whole + 1);
+            Told::warned("D55", raw.clone(), raw, "NEGATIVE_AMOUNT")
+        }
+        2 => over(format!("1{whole:015}.{cents:02}")),
+        3 => over(format!("9{whole:024}.{cents:020}")),
+        _ => {
+            let raw = format!("{whole}.{cents:02}345678901234567891");
+            Told::kept("D55", raw.clone(), raw)
+        }
+    };
+    told.into()
+}
+
 /// D53: a truth value as text; the clean form is `true` or `false`.
 pub fn boolean(layout: &Layout, dice: Dice, k: u64, truth: bool) -> Value {
     if layout.dirt == 0.0 || dice.is_fixture() {
@@ -103,9 +133,20 @@ mod tests {
     }
 
     #[test]
+    fn odd_amounts_are_of_the_digits_they_should_be() {
+        let digits = |form| amount_form(form, (1_250, 5)).text().unwrap().chars().filter(char::is_ascii_digit).count();
+        assert_eq!([2, 3, 4].map(digits), [18, 45, 24]);
+        assert_eq!(amount_form(1, (1_250, 5)).means(), "-1251.05");
+        assert_eq!(amount_form(4, (1_250, 5)).means(), "1250.05345678901234567891");
+        let means_nothing = |form: &u64| amount_form(*form, (1_250, 5)).means().is_null();
+        assert_eq!((0..AMOUNTS).filter(means_nothing).collect::<Vec<_>>(), [0, 2, 3]);
+    }
+
+    #[test]
     fn a_clean_library_has_digits_and_words() {
         let clean = layout(0.0001, 0.0);
         for row in 0..500 {
+            assert_eq!(amount(&clean, clean.dice(1, row), 0, (12, 5)), text("12.05"));
             assert_eq!(episode(&clean, clean.dice(1, row), 0, 7).dirt(), None);
             assert_eq!(boolean(&clean, clean.dice(1, row), 0, true).text().as_deref(), Some("true"));
         }
