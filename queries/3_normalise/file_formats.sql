@@ -86,7 +86,9 @@ warned as (
         rank,
         file_format,
         case when listed <> best_listed then rank end as other,
-        case when rank < best or best is null then warn('fileFormat', raw, coalesce(dropped, 'FORMAT_UNKNOWN')) end as unknown,
+        case
+            when rank < best or best is null then warn('fileFormat', raw, coalesce(dropped, 'FORMAT_UNKNOWN'))
+        end as unknown,
         raw
     from chosen
 ),

@@ -108,7 +108,9 @@ select
             end
         ),
         warn('durationMs', no_media_ms, case when no_media_ms is not null then 'DURATION_INVALID' end),
-        warn('bitrateKbps', bitrate_raw, case when not coalesce(overall_bitrate > 0, false) then bitrate['warning'] end),
+        warn('bitrateKbps', bitrate_raw, case
+            when not coalesce(overall_bitrate > 0, false) then bitrate['warning']
+        end),
         warn('durationMs', content_duration_raw, case
             when content_in_ms then 'DURATION_UNIT_FIXED'
             when media_ms is null then content_duration['warning']
