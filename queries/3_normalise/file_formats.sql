@@ -1,6 +1,6 @@
 -- The file format of each promo and image: the first listed one in the order media report, MIME types, the image's own
 -- column, the file's column, extension, descriptive field (D66, rulings A25). Sources before it that are not listed
--- warn; where none is listed the first stands in upper case, of a MIME type the part behind the slash. Listed ones that
+-- warn, as do placeholders; where none is listed the first stands in upper case, of a MIME type the part behind the slash. Listed ones that
 -- differ are a conflict.
 -- materialise: parquet
 -- key: source_key
@@ -34,22 +34,39 @@ sources as (
         join eav e on e.metadata_id = c.metadata_id
 ),
 cleaned as (
-    select source_key, rank, raw, clean_line(raw)['value'] as line
+    select source_key, rank, raw, clean_line(raw) as line
     from sources
     where raw is not null
 ),
+-- the part behind the slash, without the point of an extension
+stripped as (
+    select
+        source_key,
+        rank,
+        raw,
+        line['value'] as line,
+        ltrim(regexp_replace(line['value'], '^.*/', ''), '.') as bare,
+        case when line['value'] is null then line['warning'] end as dropped
+    from cleaned
+),
+looked_up as (
+    select s.source_key, s.rank, s.raw, s.line, s.bare, s.dropped, coalesce(k.canonical, b.canonical) as listed
+    from stripped s
+    left join terms_known k on k.vocabulary = 'fileFormat' and k.spelling = fold_key(s.line)
+    left join terms_known b on b.vocabulary = 'fileFormat' and b.spelling = fold_key(s.bare)
+    where s.line is not null or s.dropped is not null
+),
 judged as (
     select
-        c.source_key,
-        c.rank,
-        c.raw,
-        k.canonical as listed,
-        upper(ltrim(regexp_replace(c.line, '^.*/', ''), '.')) as unlisted,
-        min(case when k.canonical is not null then c.rank end) over (partition by c.source_key) as best,
-        min(c.rank) over (partition by c.source_key) as first_rank
-    from cleaned c
-    left join terms_known k on k.vocabulary = 'fileFormat' and k.spelling = fold_key(c.line)
-    where c.line is not null
+        source_key,
+        rank,
+        raw,
+        listed,
+        dropped,
+        upper(bare) as unlisted,
+        min(case when listed is not null then rank end) over (partition by source_key) as best,
+        min(case when line is not null then rank end) over (partition by source_key) as first_rank
+    from looked_up
 ),
 chosen as (
     select
@@ -57,6 +74,7 @@ chosen as (
         rank,
         raw,
         listed,
+        dropped,
         best,
         max(case when rank = best then listed end) over (partition by source_key) as best_listed,
         case when rank = coalesce(best, first_rank) then coalesce(listed, unlisted) end as file_format
@@ -68,7 +86,9 @@ warned as (
         rank,
         file_format,
         case when listed <> best_listed then rank end as other,
-        case when rank < best or best is null then warn('fileFormat', raw, 'FORMAT_UNKNOWN') end as unknown,
+        case
+            when rank < best or best is null then warn('fileFormat', raw, coalesce(dropped, 'FORMAT_UNKNOWN'))
+        end as unknown,
         raw
     from chosen
 ),

@@ -11,11 +11,11 @@ with promos as (
 ),
 raw_markers as (
     select p.source_key, p.rate, p.counted_rate, 1 as kind, m.id, m."time" as raw, m."text" as body,
-        duration_ms(m.duration, 's', p.rate)['value'] as duration
+        m.duration
     from public.marker m
     join promos p on p.main_timeline_id = m.timeline_id
     union all
-    select p.source_key, p.rate, p.counted_rate, 2 as kind, n.id, n.tc as raw, n.body, cast(null as bigint) as duration
+    select p.source_key, p.rate, p.counted_rate, 2 as kind, n.id, n.tc as raw, n.body, cast(null as varchar) as duration
     from public.annotation n
     join promos p on p.asset_id = n.asset_id
 ),
@@ -31,7 +31,8 @@ read_markers as (
         end) as timecode,
         clean_text(body) as body,
         body as body_raw,
-        duration
+        duration_ms(duration, 's', rate) as duration,
+        duration as duration_raw
     from raw_markers
 ),
 warned as (
@@ -41,8 +42,12 @@ warned as (
         id,
         timecode['value'] as timecode,
         body['value'] as body,
-        duration,
-        gather(warn('markers', raw, timecode['warning']), warn('markers', body_raw, body['warning'])) as warnings
+        duration['value'] as duration,
+        gather(
+            warn('markers', raw, timecode['warning']),
+            warn('markers', body_raw, body['warning']),
+            warn('markers', duration_raw, duration['warning'])
+        ) as warnings
     from read_markers
 )
 select

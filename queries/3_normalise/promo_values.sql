@@ -142,6 +142,10 @@ valued as (
             warn('notes', p.notes_raw, p.notes['warning']),
             warn('isciCode', p.isci_code_raw, p.isci_code['warning']),
             warn('promoLength', p.length_txt_raw, p.length_txt['warning']),
+            warn('promoLength', p.length_column_raw, case
+                when p.length_txt['value'] is null and p.length_column_ms is null and p.length_column_raw is not null
+                    then 'DURATION_INVALID'
+            end),
             warn('promoLength', p.described_length_raw, case
                 when coalesce(p.length_txt['value'], p.length_column_ms) is null then p.described_length['warning']
             end),

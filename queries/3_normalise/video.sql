@@ -12,12 +12,13 @@ with parsed as (
         c.warnings as picture_warnings,
         resolution(s.media_size) as media_size,
         resolution(s.content_size) as content_size,
-        s.content_size as content_size_raw,
+        s.content_size_raw,
         resolution_at(s.asset_size, c.aspect) as asset_size,
         s.asset_size as asset_size_raw,
         resolution_at(s.described_size, c.aspect) as described_size,
         s.described_size as described_size_raw,
         s.media_ms,
+        s.no_media_ms,
         duration_ms(s.content_duration, 's', c.rate) as content_duration,
         s.content_duration as content_duration_raw,
         duration_ms(s.described_duration, 's', c.rate) as described_duration,
@@ -32,7 +33,8 @@ with parsed as (
         end) as asset_timecode,
         s.asset_timecode as asset_timecode_raw,
         s.overall_bitrate,
-        integer_text(split_part(s.bitrate_kbs, '.', 1))['value'] as bitrate,
+        integer_text(split_part(s.bitrate_kbs, '.', 1)) as bitrate,
+        s.bitrate_kbs as bitrate_raw,
         clean_line(s.asset_layout) as asset_layout,
         s.asset_layout as asset_layout_raw,
         clean_line(s.described_layout) as described_layout,
@@ -79,12 +81,13 @@ select
     start_timecode,
     case
         when overall_bitrate > 0 then overall_bitrate / 1000
-        when bitrate > 100000 then bitrate / 1000
-        when bitrate > 0 then bitrate
+        when bitrate['value'] > 100000 then bitrate['value'] / 1000
+        when bitrate['value'] > 0 then bitrate['value']
     end as bitrate_kbps,
     coalesce(asset_layout['value'], described_layout['value']) as audio_layout,
     gather(
         picture_warnings,
+        warn('resolution', content_size_raw, case when media_size['value'] is null then content_size['warning'] end),
         warn('resolution', asset_size_raw, case
             when coalesce(media_size['value'], content_size['value']) is null then asset_size['warning']
         end),
@@ -104,6 +107,10 @@ select
                     or described_size['value'] <> resolution then 'RESOLUTION_CONFLICT'
             end
         ),
+        warn('durationMs', no_media_ms, case when no_media_ms is not null then 'DURATION_INVALID' end),
+        warn('bitrateKbps', bitrate_raw, case
+            when not coalesce(overall_bitrate > 0, false) then bitrate['warning']
+        end),
         warn('durationMs', content_duration_raw, case
             when content_in_ms then 'DURATION_UNIT_FIXED'
             when media_ms is null then content_duration['warning']

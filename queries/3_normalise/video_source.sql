@@ -9,7 +9,13 @@ with promos as (
 select
     p.source_key,
     case when m.width > 0 and m.height > 0 then concat(m.width, 'x', m.height) end as media_size,
-    case when c.width is not null and c.height is not null then concat(c.width, 'x', c.height) end as content_size,
+    -- each side is a number kept as text (D54); one that is none stays, for the size to be told as invalid
+    case when c.width is not null and c.height is not null then concat(
+        coalesce(cast(integer_text(c.width)['value'] as varchar), c.width),
+        'x',
+        coalesce(cast(integer_text(c.height)['value'] as varchar), c.height)
+    ) end as content_size,
+    case when c.width is not null and c.height is not null then concat(c.width, 'x', c.height) end as content_size_raw,
     v.video_resolution as asset_size,
     e.video_resolution as described_size,
     case
@@ -23,6 +29,7 @@ select
     v.aspect_ratio as asset_aspect,
     e.aspect_ratio as described_aspect,
     case when m.duration_ms > 0 then m.duration_ms end as media_ms,
+    case when m.duration_ms <= 0 then cast(m.duration_ms as varchar) end as no_media_ms,
     c.duration as content_duration,
     e.runtime as described_duration,
     c.start_timecode as content_timecode,

@@ -42,7 +42,13 @@ pub(super) fn sixtieth(text: &str) -> Option<u64> {
 }
 
 /// An unsigned decimal times a factor, rounded half to even.
-pub(super) fn decimal(text: &str, factor: u128) -> Option<i64> {
+fn decimal(text: &str, factor: u128) -> Option<i64> {
+    let (dividend, divisor) = amount(text, factor)?;
+    half_to_even(dividend, divisor)
+}
+
+/// An unsigned decimal times a factor, exact: a fraction over a power of ten.
+pub(super) fn amount(text: &str, factor: u128) -> Option<(u128, u128)> {
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
     let digits = |text: &str| text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
     if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
@@ -51,14 +57,19 @@ pub(super) fn decimal(text: &str, factor: u128) -> Option<i64> {
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-    half_to_even((whole * scale + fraction) * factor, scale)
+    Some(((whole * scale + fraction).checked_mul(factor)?, scale))
 }
 
-/// `2m20.007s`, `1h24m`, `2 min 20 s`, `30 sec`: numbers with units.
-pub(super) fn units(text: &str) -> Option<i64> {
-    let mut total = 0_i64;
+/// Milliseconds of numbers with units, rounded half to even.
+fn units(text: &str) -> Option<i64> {
+    let (dividend, divisor) = period(text)?;
+    half_to_even(dividend, divisor)
+}
+
+/// `2m20.007s`, `1h24m`, `2 min 20 s`, `30 sec`: exact milliseconds, a fraction over a power of ten.
+pub(super) fn period(text: &str) -> Option<(u128, u128)> {
+    let mut total = None;
     let mut rest = text.trim();
-    let mut any = false;
     while !rest.is_empty() {
         let end = rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
         let (number, tail) = rest.split_at(end);
@@ -72,11 +83,13 @@ pub(super) fn units(text: &str) -> Option<i64> {
             "ms" => 1,
             _ => return None,
         };
-        total = total.checked_add(decimal(number, factor)?)?;
-        any = true;
+        let (more, scale) = amount(number, factor)?;
+        let (sum, base) = total.unwrap_or((0_u128, 1));
+        let common = scale.max(base);
+        total = Some((sum.checked_mul(common / base)?.checked_add(more.checked_mul(common / scale)?)?, common));
         rest = next.trim_start();
     }
-    any.then_some(total)
+    total
 }
 
 /// `:30`, `0:30`, `00:02:20`, `00:02:20.007`, and with frames `00:02:20:00` or, drop frame, `00:02:20;00`.

@@ -142,14 +142,21 @@ fn lines(text: &str) -> Option<Option<(i32, i32)>> {
     }
 }
 
-/// One side in pixels; a full stop or comma separates thousands.
+/// One side in pixels. A full stop or comma behind one to three digits separates thousands (`1.920`, dirt D61); behind a
+/// full stop a fraction of nothing but zeros says nothing (`1920.0`, dirt D54).
 fn side(text: &str) -> Option<i32> {
     let text = text.trim();
     let digits = match text.split_once(['.', ',']) {
-        Some((thousands, rest)) if rest.len() == 3 => Cow::Owned(format!("{thousands}{rest}")),
-        _ => Cow::Borrowed(text),
+        Some((thousands, rest)) if rest.len() == 3 && (1..=3).contains(&thousands.len()) => {
+            Cow::Owned(format!("{thousands}{rest}"))
+        }
+        _ => Cow::Borrowed(text.split_once('.').filter(|(_, rest)| zeros(rest)).map_or(text, |(whole, _)| whole)),
     };
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+fn zeros(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte == b'0')
 }
 
 /// One of the known ratios, from `a:b`, `axb`, `a/b`, a decimal within half a per cent or three digits (hundredths); dirt
@@ -205,12 +212,27 @@ mod tests {
             "1920 x 1080 px",
             "1.920 x 1.080",
             "1,920 x 1,080",
+            "1920.0x1080.0",
+            "1920.000x1080.000",
             "１９２０x１０８０",
         ] {
             assert_eq!(resolution(raw, None), Size::of(1920, 1080), "{raw}");
         }
         assert_eq!(resolution("1080x1920", None), Size::of(1080, 1920));
-        for raw in ["0x0", "wide", "-1x5", "+1x5", "1920x", "1920x1080x3", "99999999999x1", "1080q"] {
+        for raw in [
+            "0x0",
+            "wide",
+            "-1x5",
+            "+1x5",
+            "1920x",
+            "1920x1080x3",
+            "99999999999x1",
+            "1080q",
+            "1920,000x1080,000",
+            "1920.5x1080",
+            "1920.x1080",
+            ".920x1080",
+        ] {
             assert_eq!(resolution(raw, None), Size::dropped("INVALID_RESOLUTION"), "{raw}");
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use arrow::datatypes::DataType::Utf8;
 use datafusion::logical_expr::ScalarUDF;
 
-use super::duration::{decimal, sixtieth, units, whole};
+use super::duration::{amount, period, sixtieth, whole};
 use super::kernel::{Outcome, Text, text_outcome};
 use super::rate::{Rate, half_to_even, rate_argument};
 
@@ -23,7 +23,7 @@ fn timecode(text: &str, rate: Option<Rate>) -> Outcome<Text<'_>> {
     let mut parts = text.split([':', ';', '.']);
     let four = (parts.next(), parts.next(), parts.next(), parts.next(), parts.next());
     let (Some(hours), Some(minutes), Some(seconds), Some(frames), None) = four else {
-        return moment(text, rate).map_or(invalid, |moment| Outcome::of(Cow::Owned(moment)));
+        return moment(text, rate).unwrap_or(invalid);
     };
     let drop_frame = text.contains(';');
     let numbers = (whole(hours), sixtieth(minutes), sixtieth(seconds), whole(frames));
@@ -35,31 +35,33 @@ fn timecode(text: &str, rate: Option<Rate>) -> Outcome<Text<'_>> {
     }
     let separator = if drop_frame { ';' } else { ':' };
     let value = format!("{hours:02}:{minutes:02}:{seconds:02}{separator}{frames:02}");
-    let value = if value == text { Cow::Borrowed(text) } else { Cow::Owned(value) };
+    of_day(if value == text { Cow::Borrowed(text) } else { Cow::Owned(value) }, hours)
+}
+
+/// A timecode of a day and more is kept and told.
+fn of_day(value: Text<'_>, hours: u64) -> Outcome<Text<'_>> {
     if hours > 23 { Outcome::noted(value, "TIMECODE_OVER_24H") } else { Outcome::of(value) }
 }
 
-/// A moment given as seconds with a fraction, as milliseconds or as a period. Its seconds are those that a timecode counts,
-/// so that `3600.0` is `01:00:00:00` at any rate.
-fn moment(text: &str, rate: Option<Rate>) -> Option<String> {
-    let milliseconds = match text.strip_prefix("PT") {
-        Some(period) => units(&period.to_ascii_lowercase())?,
+/// A moment given as seconds with a fraction, as milliseconds or as a period, rounded once to a frame. Its seconds are
+/// those that a timecode counts, so that `3600.0` is `01:00:00:00` at any rate.
+fn moment<'a>(text: &str, rate: Option<Rate>) -> Option<Outcome<Text<'a>>> {
+    let (dividend, divisor) = match text.strip_prefix("PT") {
+        Some(stated) => period(&stated.to_ascii_lowercase())?,
         None if text.contains(':') => return None,
-        None => decimal(text, if text.contains('.') { 1000 } else { 1 })?,
+        None => amount(text, if text.contains('.') { 1000 } else { 1 })?,
     };
-    let milliseconds = u64::try_from(milliseconds).ok()?;
+    let divisor = divisor * 1000;
     // whole seconds need no rate
-    let (seconds, frames) = match rate {
-        Some(rate) => {
-            let nominal = rate.nominal();
-            let frames = half_to_even(u128::from(milliseconds) * u128::from(nominal), 1000)?.unsigned_abs();
-            (frames / nominal, frames % nominal)
-        }
-        None if milliseconds % 1000 == 0 => (milliseconds / 1000, 0),
+    let base = match rate {
+        Some(rate) => rate.nominal(),
+        None if dividend % divisor == 0 => 1,
         None => return None,
     };
-    (seconds < 86_400)
-        .then(|| format!("{:02}:{:02}:{:02}:{frames:02}", seconds / 3600, seconds / 60 % 60, seconds % 60))
+    let frames = half_to_even(dividend.checked_mul(u128::from(base))?, divisor)?.unsigned_abs();
+    let (seconds, frames) = (frames / base, frames % base);
+    let hours = seconds / 3600;
+    Some(of_day(format!("{hours:02}:{:02}:{:02}:{frames:02}", seconds / 60 % 60, seconds % 60).into(), hours))
 }
 
 #[cfg(test)]
@@ -89,7 +91,21 @@ mod tests {
         ] {
             assert_eq!(timecode(raw, rate), Outcome::of(expected.into()), "{raw}");
         }
-        assert_eq!(timecode("25:00:00:00", PAL), Outcome::noted("25:00:00:00".into(), "TIMECODE_OVER_24H"));
+        // rounded once: by way of 60 ms it would be the second frame
+        assert_eq!(timecode("0.0599", PAL), Outcome::of("00:00:00:01".into()));
+        assert_eq!(timecode("0.0601", PAL), Outcome::of("00:00:00:02".into()));
+    }
+
+    #[test]
+    fn a_day_and_more_is_kept_and_told() {
+        for (raw, rate, expected) in [
+            ("25:00:00:00", PAL, "25:00:00:00"),
+            ("90000.0", None, "25:00:00:00"),
+            ("86399.99", PAL, "24:00:00:00"),
+            ("PT24H", PAL, "24:00:00:00"),
+        ] {
+            assert_eq!(timecode(raw, rate), Outcome::noted(expected.into(), "TIMECODE_OVER_24H"), "{raw}");
+        }
     }
 
     #[test]

@@ -93,10 +93,12 @@ fn format(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let mut stated: Vec<Stated> = Vec::new();
     for cell in cells {
         sheet.touch(FIELD, cell);
+        placeholder(sheet, cell, &stated);
         stated.extend(of_cell(cell));
     }
     stated.extend(extension(&technical.file("original_name").means()));
     sheet.touch(FIELD, &described);
+    placeholder(sheet, &described, &stated);
     stated.extend(of_cell(&described));
     let chosen = stated.iter().position(|stated| stated.listed);
     for unlisted in stated.iter().take_while(|stated| !stated.listed) {
@@ -111,6 +113,14 @@ fn format(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     sheet.put(FIELD, found.format.as_str());
     if let Some(other) = stated.iter().find(|other| other.listed && found.listed && other.format != found.format) {
         sheet.warn_of("FORMAT_CONFLICT", FIELD, other.raw.clone());
+    }
+}
+
+/// A placeholder is told where no listed format stands before it (D03).
+fn placeholder(sheet: &mut Sheet, cell: &Value, before: &[Stated]) {
+    const CODE: &str = "PLACEHOLDER_DROPPED";
+    if cell.codes().contains(&CODE) && !before.iter().any(|stated| stated.listed) {
+        sheet.warn_of(CODE, "fileFormat", cell.text());
     }
 }
 

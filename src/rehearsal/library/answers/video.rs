@@ -165,11 +165,15 @@ fn size(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, descri
             _ => Json::Null,
         }
     };
+    let sides = ["width", "height"].map(|side| cell(known.content, side));
+    sides.iter().for_each(|side| sheet.touch("resolution", side));
+    let content = Source::measured(pair(known.content));
+    let unread = content.value.is_null() && sides.iter().all(|side| !side.is_null());
     let stated = cell(asset, "video_resolution");
     let resolve = |found| Source::resolved(found, |means| pixels(means, aspect));
     let sources = [
         Source::measured(pair(known.video)),
-        Source::measured(pair(known.content)),
+        Source { code: unread.then_some("INVALID_RESOLUTION"), ..content },
         resolve(stated),
         resolve(described),
     ];
@@ -199,7 +203,9 @@ fn pixels(means: &Json, aspect: &Json) -> (Json, Option<&'static str>) {
 /// D63: the report's milliseconds, the content's length, the runtime. A text that says a thousand times what the
 /// report says is in milliseconds; lengths within a hundredth are the same.
 fn length(sheet: &mut Sheet, known: &Technical<'_>, runtime: &Value, rate: Option<Rate>) {
-    let measured = cell(known.media, "duration_ms").means().as_u64().filter(|millis| *millis > 0);
+    let report = cell(known.media, "duration_ms");
+    let measured = report.means().as_u64().filter(|millis| *millis > 0);
+    let unread = measured.is_none() && !report.is_null();
     let stated = |found| {
         let mut fixed = false;
         let source = Source::resolved(found, |means| match (millis(means, rate), measured) {
@@ -212,7 +218,9 @@ fn length(sheet: &mut Sheet, known: &Technical<'_>, runtime: &Value, rate: Optio
         });
         Source { always: fixed.then_some("DURATION_UNIT_FIXED"), ..source }
     };
-    let sources = [Source::measured(json!(measured)), stated(cell(known.content, "duration")), stated(runtime)];
+    let measured =
+        Source { cell: Some(report), code: unread.then_some("DURATION_INVALID"), ..Source::measured(json!(measured)) };
+    let sources = [measured, stated(cell(known.content, "duration")), stated(runtime)];
     settle(sheet, "durationMs", &sources, Some(("DURATION_CONFLICT", &near)));
 }
 
@@ -262,7 +270,8 @@ fn timecode(means: &Json, rate: Option<Rate>) -> (Json, Option<&'static str>) {
         };
         let frames = half_to_even(millis * base, 1000);
         let second = frames / base;
-        return (write([second / 3600, second / 60 % 60, second % 60, frames % base], ':'), None);
+        let value = write([second / 3600, second / 60 % 60, second % 60, frames % base], ':');
+        return (value, (second >= 86_400).then_some("TIMECODE_OVER_24H"));
     }
     let number = |place: usize| means["count"][place].as_u64().unwrap_or(0);
     let [h, m, s, f] = [0, 1, 2, 3].map(number);
@@ -288,7 +297,7 @@ fn bitrate(sheet: &mut Sheet, known: &Technical<'_>) {
     let stated = cell(known.content, "bitrate_kbs");
     let measured = cell(known.media, "overall_bitrate").means().as_u64().filter(|bits| *bits > 0);
     if measured.is_none() {
-        sheet.touch("bitrateKbps", stated);
+        sheet.read("bitrateKbps", stated);
     }
     let stated = stated.means().as_u64().filter(|number| *number > 0);
     let kilobits = measured.map(|bits| bits / 1000);
@@ -317,7 +326,7 @@ fn markers(tables: &Tables<'_>, candidate: &mut Candidate<'_>, rate: Option<Rate
         marker.insert("timecode".to_owned(), value);
         marker.insert("text".to_owned(), sheet.read("markers", row.cell(body)));
         if row.table() == "marker" {
-            marker.insert("durationMs".to_owned(), row.means("duration"));
+            marker.insert("durationMs".to_owned(), sheet.read("markers", row.cell("duration")));
         }
         list.push(Json::from(marker));
     }
@@ -401,6 +410,7 @@ mod tests {
             (count([25, 0, 0, 0], false), NTSC, json!("25:00:00:00"), Some("TIMECODE_OVER_24H")),
             (json!({"millis": 3_600_000}), NTSC, json!("01:00:00:00"), None),
             (json!({"millis": 3_723_167}), FILM, json!("01:02:03:04"), None),
+            (json!({"millis": 86_399_990}), FILM, json!("24:00:00:00"), Some("TIMECODE_OVER_24H")),
             (json!({"millis": 500}), None, Json::Null, invalid),
         ] {
             assert_eq!(timecode(&means, rate), (expected, code), "{means} at {rate:?}");

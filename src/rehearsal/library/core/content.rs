@@ -180,8 +180,8 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
         Value::id(content.id),
         int(content.bytes(layout)),
         file::mime(layout, dice, draws(10), format),
-        size.map_or(Value::Null, |size| side(size.0)),
-        size.map_or(Value::Null, |size| side(size.1)),
+        size.map_or(Value::Null, |size| soiled::side(soil(11), size.0)),
+        size.map_or(Value::Null, |size| soiled::side(soil(12), size.1)),
         video.as_ref().map_or(Value::Null, |video| soiled::aspect(soil(13), video.size.ratio)),
         length,
         optional(millis.is_some(), || label("0")),
@@ -201,11 +201,6 @@ pub fn content(layout: &Layout, content: &Content<'_>, out: &mut Vec<Value>) {
         text(local(asset.dates().0)),
         Value::Bool(false),
     ]);
-}
-
-/// A side in pixels, as text.
-fn side(pixels: u64) -> Value {
-    Told::clean(text(pixels.to_string()), pixels).into()
 }
 
 fn sound_codec(format: &Format) -> &'static str {

@@ -12,6 +12,7 @@ use super::super::dice::{Dice, index};
 use super::super::layout::Layout;
 use super::super::media::{RATES, Rate, Rendition, Size};
 use super::super::{Value, label, text};
+use super::number::integer_form;
 
 /// The dirt of one cell: its numbers, where they start, and whether it may be dirty at all (fixtures are not).
 #[derive(Debug, Clone, Copy)]
@@ -345,6 +346,17 @@ pub fn bitrate(soil: Soil<'_>, bits: u64) -> Value {
     }
     Told::clean(text((bits / 1000).to_string()), bits / 1000).into()
 }
+
+/// D54: 5 % of the sides of a picture in pixels, kept as text, in another form.
+pub fn side(soil: Soil<'_>, pixels: u64) -> Value {
+    if soil.hit(0, 50_000) {
+        return integer_form(soil.pick(1, &SIDE_FORMS), pixels);
+    }
+    Told::clean(text(pixels.to_string()), pixels).into()
+}
+
+/// The forms of [`integer_form`] that a side is met in: all but those of numbers of seasons and negative ones.
+const SIDE_FORMS: [u64; 7] = [0, 1, 2, 3, 4, 7, 8];
 
 /// D69: what a content is for; 3 % in another form, with which a source may be a mezzanine or proxy as well.
 pub fn uses(soil: Soil<'_>, rendition: Rendition) -> Value {
