@@ -16,17 +16,8 @@ with promos as (
         p.length_txt,
         p.length_seconds,
         to_utc(p.air_start, z.zone) as air_start,
-        -- what stands for no date: the beginning of the epoch, here or in UTC, and that of spreadsheets (D52)
-        p.air_start in (
-            arrow_cast('1970-01-01T00:00:00', 'Timestamp(Microsecond, None)'),
-            arrow_cast('1969-12-31T17:00:00', 'Timestamp(Microsecond, None)'),
-            arrow_cast('1899-12-30T00:00:00', 'Timestamp(Microsecond, None)')
-        ) as air_start_zero,
         bounded_instant(p.air_end) as air_end,
-        p.air_end in (
-            arrow_cast('1970-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))'),
-            arrow_cast('1899-12-30T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')
-        ) as air_end_zero,
+        z.zone,
         p.script,
         p.notes_html,
         p.isci_code,
@@ -74,10 +65,13 @@ parsed as (
         cast(p.length_seconds as varchar) as length_column_raw,
         duration_ms(p.described_length, 's', v.frame_rate) as described_length,
         p.described_length as described_length_raw,
-        case when p.air_start_zero then null else p.air_start['value'] end as air_start,
-        case when p.air_start_zero then 'EPOCH_ZERO' else p.air_start['warning'] end as air_start_warning,
-        case when p.air_end_zero then null else p.air_end['value'] end as air_end,
-        case when p.air_end_zero then 'EPOCH_ZERO' else p.air_end['warning'] end as air_end_warning,
+        -- a beginning of time stands for no date (D52)
+        case when not zero_moment(p.air_start['value'], p.zone) then p.air_start['value'] end as air_start,
+        case when zero_moment(p.air_start['value'], p.zone) then 'EPOCH_ZERO' else p.air_start['warning'] end
+            as air_start_warning,
+        case when not zero_moment(p.air_end['value'], p.zone) then p.air_end['value'] end as air_end,
+        case when zero_moment(p.air_end['value'], p.zone) then 'EPOCH_ZERO' else p.air_end['warning'] end
+            as air_end_warning,
         -- only the end leaves the period open (rulings A29)
         p.air_end['open_ended'] as open_ended,
         p.air_dates,
@@ -191,7 +185,9 @@ select
     array_remove_all(make_array(
         case when not asset_found then 'ORPHAN_ASSET_REF' else '' end,
         case when asset_found and asset_class <> 'Video' then 'WRONG_ASSET_CLASS' else '' end,
-        case when asset_found and asset_class = 'Video' and subclass_rows = 0 then 'MISSING_SUBCLASS' else '' end,
+        -- an asset may be without any class
+        case when asset_found and coalesce(asset_class, 'Video') = 'Video' and subclass_rows = 0
+            then 'MISSING_SUBCLASS' else '' end,
         case when subclass_rows > 1 then 'AMBIGUOUS_TYPE' else '' end,
         case when asset_found and version_id is null then 'NO_VERSION' else '' end,
         case when title is null and placeholder then 'MISSING_TITLE:placeholder'
