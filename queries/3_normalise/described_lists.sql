@@ -28,7 +28,7 @@ gathered as (
             'line', line, 'place', place, 'item_place', item_place, 'value', value
         )) filter (where value is not null)) as items,
         flatten(in_order(named_struct(
-            'line', line, 'place', place, 'item_place', item_place, 'warnings', warn(field, raw, warning)
+            'line', line, 'place', place, 'item_place', item_place, 'warnings', warn(case field when 'producers' then 'producer' else field end, raw, warning)
         )) filter (where warning is not null)) as warnings
     from asked
     group by source_key, field

@@ -13,7 +13,7 @@ projects as (
         concat('Project:', p.id) as source_key,
         clean_line(p.project_code) as project_code,
         -- variants of one spelling: full width, case, blanks and underscores (rulings A44)
-        regexp_replace(upper(fold_key(p.project_code)), '[\s_]+', '-', 'g') as plain_code,
+        regexp_replace(upper(fold_key(clean_line(p.project_code)['value'])), '[\s_]+', '-', 'g') as plain_code,
         p.project_code as project_code_raw,
         clean_line(p.producer) as producer,
         p.producer as producer_raw,
@@ -38,11 +38,13 @@ read as (
     select
         j.source_key,
         j.project_code['value'] as stated_code,
+        j.project_code['warning'] as code_warning,
         case when regexp_like(j.plain_code, '^P-[0-9]{4}-[0-9]{4}$') then j.plain_code end as regular_code,
         j.project_code_raw,
         j.producer,
         j.producer_raw,
         d.producers,
+        d.producer_warnings,
         j.department,
         j.department_raw,
         decimal_text(j.budget_raw) as budget,
@@ -81,10 +83,12 @@ valued as (
         c.title,
         c.placeholder,
         gather(
+            warn('projectCode', r.project_code_raw, r.code_warning),
             warn('projectCode', r.project_code_raw, case
                 when r.stated_code is not null and r.regular_code is null then 'PROJECT_CODE_FORMAT'
             end),
             warn('producer', r.producer_raw, r.producer['warning']),
+            case when r.producer['value'] is null then r.producer_warnings end,
             warn('department', r.department_raw, r.department['warning']),
             warn('startDate', r.start_date_raw, r.start_warning),
             warn('dueDate', null, r.due_warning),

@@ -74,7 +74,9 @@ valued as (
         several,
         repair,
         case kind
-            when 'number' then cast(number['value'] as varchar)
+            when 'number' then case
+                when number['value'] between -2147483648 and 2147483647 then cast(number['value'] as varchar)
+            end
             -- a fraction stays as it is written (dirt D54)
             when 'episode' then coalesce(
                 cast(number['value'] as varchar),
@@ -85,7 +87,11 @@ valued as (
             else line['value']
         end as value,
         case kind
-            when 'number' then number['warning']
+            -- an integer of the target has 32 bits (dirt D55)
+            when 'number' then case
+                when number['value'] not between -2147483648 and 2147483647 then 'NUMBER_OVERFLOW'
+                else number['warning']
+            end
             when 'episode' then case
                 when not coalesce(regexp_like(line['value'], '^[0-9]+[.][0-9]+$'), false) then number['warning']
             end

@@ -95,7 +95,12 @@ fn to_utc(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 /// Gives each moment with the zone of its row, UTC where there is none.
-fn each_in_zone(function: &str, times: &ArrayRef, zones: &ArrayRef, mut give: impl FnMut(Option<i64>, Tz)) -> Result<()> {
+fn each_in_zone(
+    function: &str,
+    times: &ArrayRef,
+    zones: &ArrayRef,
+    mut give: impl FnMut(Option<i64>, Tz),
+) -> Result<()> {
     let times = times.as_primitive::<TimestampMicrosecondType>();
     let zones = cast(zones, &Utf8)?;
     let zones = zones.as_string::<i32>();
@@ -136,9 +141,10 @@ fn is_zero_moment(micros: i64, zone: Tz) -> bool {
     DateTime::from_timestamp_micros(micros).is_some_and(|at| {
         let local = zone.offset_from_utc_datetime(&at.naive_utc()).fix();
         let local = at.naive_utc().checked_add_offset(local);
-        [Some(at.naive_utc()), local].into_iter().flatten().any(|at| {
-            at.time() == chrono::NaiveTime::MIN && ZEROS.contains(&(at.year(), at.month(), at.day()))
-        })
+        [Some(at.naive_utc()), local]
+            .into_iter()
+            .flatten()
+            .any(|at| at.time() == chrono::NaiveTime::MIN && ZEROS.contains(&(at.year(), at.month(), at.day())))
     })
 }
 

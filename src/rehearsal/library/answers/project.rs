@@ -58,14 +58,14 @@ fn producer(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     for name in names.into_iter().filter(|name| seen.insert(name.to_lowercase())).skip(1) {
         candidate.sheet.put_aside.insert(("producer".to_owned(), name, "NOT_FIRST".to_owned()));
     }
+    // All values of the one property are asked, since the others are kept.
     for cell in cells {
         let first = match candidate.sheet.read("producer", &cell) {
             Json::Array(names) => names.into_iter().next().unwrap_or(Json::Null),
             name => name,
         };
-        if !first.is_null() {
+        if candidate.sheet.get("producer").is_null() {
             candidate.sheet.put("producer", first);
-            return;
         }
     }
 }
