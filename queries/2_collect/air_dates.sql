@@ -9,19 +9,22 @@ with airings as (
         a.network as network_raw,
         clean_line(a.network)['warning'] as network_warning,
         bounded_instant(a.air_at) as air_at,
+        coalesce(zero_moment(a.air_at, z.zone), false) as air_zero,
         clean_line(a.daypart) as daypart,
         a.daypart as daypart_raw
     from public.promo_air_date a
+    cross join settings z
     left join terms_known k on k.vocabulary = 'network' and k.spelling = fold_key(a.network)
 ),
 warned as (
     select
         promo_id,
         network,
-        air_at['value'] as air_at,
+        -- a beginning of time stands for no date (dirt D52)
+        case when not air_zero then air_at['value'] end as air_at,
         daypart['value'] as daypart,
         gather(
-            warn('airDates', null, air_at['warning']),
+            warn('airDates', null, case when air_zero then 'EPOCH_ZERO' else air_at['warning'] end),
             warn('airDates', network_raw, network_warning),
             warn('airDates', daypart_raw, daypart['warning'])
         ) as warnings

@@ -9,16 +9,19 @@ with collections as (
         color_code(color) as color,
         color as color_raw,
         bounded_instant(expires_at) as expires_at,
+        coalesce(zero_moment(expires_at, z.zone), false) as expires_zero,
         clean_line(repository_path) as repository_path,
         repository_path as repository_path_raw
     from public.asset_collection
+    cross join settings z
 ),
 valued as (
     select
         l.source_key,
         l.private,
         l.color['value'] as color,
-        l.expires_at['value'] as expires_at,
+        -- a beginning of time stands for no date (dirt D52)
+        case when not l.expires_zero then l.expires_at['value'] end as expires_at,
         -- only what has no end says so, not what has no beginning (rulings A29)
         case when l.expires_at['open_ended'] then true end as open_ended,
         l.repository_path['value'] as repository_path,
@@ -28,7 +31,7 @@ valued as (
         c.placeholder,
         gather(
             warn('color', l.color_raw, l.color['warning']),
-            warn('expiresAt', null, l.expires_at['warning']),
+            warn('expiresAt', null, case when l.expires_zero then 'EPOCH_ZERO' else l.expires_at['warning'] end),
             warn('repositoryPath', l.repository_path_raw, l.repository_path['warning'])
         ) as warnings
     from collections l

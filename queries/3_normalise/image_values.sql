@@ -79,10 +79,13 @@ parsed as (
         i.approved_by,
         u.display_name as approver,
         to_utc(i.approved_at, i.zone) as approved_at,
+        zero_moment(to_utc(i.approved_at, i.zone)['value'], i.zone) as approved_zero,
         i.approved_at as approved_at_raw,
         date_text(i.rights_expire, i.day_first) as rights_expire,
+        zero_moment(instant_text(i.rights_expire, i.zone, i.day_first)['value'], i.zone) as rights_zero,
         i.rights_expire as rights_expire_raw,
         date_text(i.described_expire, i.day_first) as described_expire,
+        zero_moment(instant_text(i.described_expire, i.zone, i.day_first)['value'], i.zone) as described_zero,
         i.described_expire as described_expire_raw,
         clean_line(i.alt_text) as alt_text,
         i.alt_text as alt_text_raw,
@@ -95,6 +98,7 @@ parsed as (
         i.spec_height,
         i.spec_format,
         instant_text(i.capture_date, i.zone, i.day_first) as capture_date,
+        zero_moment(instant_text(i.capture_date, i.zone, i.day_first)['value'], i.zone) as capture_zero,
         i.capture_date as capture_date_raw
     from images i
     left join ratios r on r.source_key = i.source_key
@@ -137,29 +141,44 @@ corner_values as (
     where corners is not null
 ),
 -- Rights end on the date, or never, by the first of the two sources that says so.
-rights as (
+-- Beginnings of time stand for no date (dirt D52).
+moments as (
     select
         source_key,
+        case when not rights_zero then rights_expire['value'] end as rights_day,
+        case when not described_zero then described_expire['value'] end as described_day,
+        case when not approved_zero then approved_at['value'] end as approved_at,
+        case when approved_zero then 'EPOCH_ZERO' else approved_at['warning'] end as approved_warning,
+        case when not capture_zero then capture_date['value'] end as capture_date,
+        case when capture_zero then 'EPOCH_ZERO' else capture_date['warning'] end as capture_warning
+    from parsed
+),
+rights as (
+    select
+        p.source_key,
         coalesce(
-            rights_expire['value'],
-            case when rights_expire['open_ended'] is null then described_expire['value'] end
+            m.rights_day,
+            case when rights_expire['open_ended'] is null then m.described_day end
         ) as expires,
         case
-            when rights_expire['value'] is not null then rights_expire_raw
+            when m.rights_day is not null then rights_expire_raw
             when rights_expire['open_ended'] is null then described_expire_raw
         end as expires_raw,
         coalesce(
             rights_expire['open_ended'],
-            case when rights_expire['value'] is null then described_expire['open_ended'] end
+            case when m.rights_day is null then described_expire['open_ended'] end
         ) as open_ended,
         gather(
-            warn('rightsExpireDate', rights_expire_raw, rights_expire['warning']),
+            warn('rightsExpireDate', rights_expire_raw, case
+                when rights_zero then 'EPOCH_ZERO' else rights_expire['warning']
+            end),
             warn('rightsExpireDate', described_expire_raw, case
-                when rights_expire['value'] is null and rights_expire['open_ended'] is null
-                    then described_expire['warning']
+                when m.rights_day is null and rights_expire['open_ended'] is null
+                    then case when described_zero then 'EPOCH_ZERO' else described_expire['warning'] end
             end)
         ) as warnings
-    from parsed
+    from parsed p
+    join moments m on m.source_key = p.source_key
 ),
 valued as (
     select
@@ -176,7 +195,7 @@ valued as (
         coalesce(p.stated_ratio, aspect_ratio(concat(z.width, ':', z.height))['value']) as aspect_ratio,
         p.approved,
         p.approver as approved_by,
-        p.approved_at['value'] as approved_at,
+        m.approved_at,
         g.expires as rights_expire_date,
         g.open_ended,
         p.alt_text['value'] as alt_text,
@@ -190,7 +209,7 @@ valued as (
         end as crop,
         p.storage['value'] as storage,
         p.checksum['value'] as checksum,
-        p.capture_date['value'] as capture_date,
+        m.capture_date,
         case when p.spec_width is not null and p.spec_height is not null then
             coalesce(p.spec_width = z.width and p.spec_height = z.height and p.spec_format = f.file_format, false)
         end as meets_spec,
@@ -209,7 +228,7 @@ valued as (
             n.warnings,
             g.warnings,
             warn('rightsExpireDate', g.expires_raw, case
-                when g.expires < cast(p.approved_at['value'] as date) then 'DATE_ORDER'
+                when g.expires < cast(m.approved_at as date) then 'DATE_ORDER'
             end),
             warn('aspectRatio', p.ratio_raw, p.ratio['warning']),
             warn('aspectRatio', p.described_ratio_raw, case
@@ -217,16 +236,17 @@ valued as (
                 when p.ratio['value'] is null then p.described_ratio['warning']
                 when p.described_ratio['value'] <> p.ratio['value'] then 'ASPECT_CONFLICT'
             end),
-            warn('approvedAt', replace(cast(p.approved_at_raw as varchar), 'T', ' '), p.approved_at['warning']),
+            warn('approvedAt', replace(cast(p.approved_at_raw as varchar), 'T', ' '), m.approved_warning),
             warn('approvedBy', cast(p.approved_by as varchar), case
                 when p.approved_by is not null and p.approver is null then 'OWNER_UNRESOLVED'
             end),
             warn('altText', p.alt_text_raw, p.alt_text['warning']),
-            warn('captureDate', p.capture_date_raw, p.capture_date['warning']),
+            warn('captureDate', p.capture_date_raw, m.capture_warning),
             warn('storage', p.storage_raw, p.storage['warning']),
             warn('checksumSha256', p.checksum_raw, p.checksum['warning'])
         ) as warnings
     from parsed p
+    join moments m on m.source_key = p.source_key
     left join sized z on z.source_key = p.source_key
     left join rights g on g.source_key = p.source_key
     left join corner_values k on k.source_key = p.source_key
@@ -264,7 +284,9 @@ select
     array_remove_all(make_array(
         case when not asset_found then 'ORPHAN_ASSET_REF' else '' end,
         case when asset_found and asset_class <> 'Image' then 'WRONG_ASSET_CLASS' else '' end,
-        case when asset_found and asset_class = 'Image' and subclass_rows = 0 then 'MISSING_SUBCLASS' else '' end,
+        -- an asset may be without any class
+        case when asset_found and coalesce(asset_class, 'Image') = 'Image' and subclass_rows = 0
+            then 'MISSING_SUBCLASS' else '' end,
         case when subclass_rows > 1 then 'AMBIGUOUS_TYPE' else '' end,
         case when asset_found and version_id is null then 'NO_VERSION' else '' end,
         case when title is null and placeholder then 'MISSING_TITLE:placeholder'

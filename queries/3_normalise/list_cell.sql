@@ -49,11 +49,13 @@ repaired as (
         c.place,
         c.raw,
         coalesce(s.day_first, false) as day_first,
+        z.zone,
         case when s.garbled and c.name like 'eav.%'
             then repair_mojibake(c.raw) else named_struct('value', c.raw, 'warning', cast(null as varchar)) end as text
     from cells c
     join fields f on f.cell = c.name
     join subject s on s.source_key = c.source_key
+    cross join settings z
     where c.raw is not null
 ),
 -- what is wrong with a cell is said of the cell as a whole, before it is parted
@@ -67,6 +69,7 @@ cleaned as (
         place,
         raw,
         day_first,
+        zone,
         text['warning'] as repair,
         text['value'] as text,
         case when kind <> 'dates' then clean_line(text['value']) end as clean
@@ -82,6 +85,7 @@ parted as (
         place,
         raw,
         day_first,
+        zone,
         nullif(concat_ws(' ', repair, clean['warning']), '') as repair,
         coalesce(
             case kind
@@ -102,6 +106,7 @@ exploded as (
         place,
         raw,
         day_first,
+        zone,
         repair,
         unnest(generate_series(1, array_length(items))) as item_place,
         unnest(items) as item
@@ -119,7 +124,9 @@ read as (
         raw,
         repair,
         case when kind <> 'dates' then clean_line(item)['value'] end as text,
-        case when kind = 'dates' then date_text(item, day_first) end as day
+        case when kind = 'dates' then date_text(item, day_first) end as day,
+        -- a beginning of time stands for no date (dirt D52)
+        case when kind = 'dates' then zero_moment(instant_text(item, zone, day_first)['value'], zone) end as zero
     from exploded
 )
 select
@@ -130,6 +137,6 @@ select
     place,
     item_place,
     raw,
-    case when kind = 'dates' then cast(day['value'] as varchar) else text end as value,
-    nullif(concat_ws(' ', repair, day['warning']), '') as warning
+    case when kind <> 'dates' then text when not zero then cast(day['value'] as varchar) end as value,
+    nullif(concat_ws(' ', repair, case when zero then 'EPOCH_ZERO' else day['warning'] end), '') as warning
 from read

@@ -8,6 +8,10 @@ with texts as (
     select source_key, 'synopsisShort' as field, synopsis_short as text from described
     union all
     select source_key, 'rightsNotes' as field, rights_notes as text from described
+    union all
+    select concat('Promo:', id) as source_key, 'script' as field, clean_text(script)['value'] as text from public.promo
+    union all
+    select concat('Promo:', id) as source_key, 'notes' as field, plain_text(notes_html)['value'] as text from public.promo
 )
 select t.source_key, t.field, octet_length(t.text) as bytes, t.text
 from texts t

@@ -13,7 +13,7 @@ projects as (
         concat('Project:', p.id) as source_key,
         clean_line(p.project_code) as project_code,
         -- variants of one spelling: full width, case, blanks and underscores (rulings A44)
-        regexp_replace(upper(fold_key(p.project_code)), '[\s_]+', '-', 'g') as plain_code,
+        regexp_replace(upper(fold_key(clean_line(p.project_code)['value'])), '[\s_]+', '-', 'g') as plain_code,
         p.project_code as project_code_raw,
         clean_line(p.producer) as producer,
         p.producer as producer_raw,
@@ -22,9 +22,11 @@ projects as (
         coalesce(cast(p.budget_amount as varchar), n.amount) as budget_raw,
         e.budget as described_budget_raw,
         date_text(p.start_date, false) as start_date,
+        zero_moment(instant_text(p.start_date, z.zone, false)['value'], z.zone) as start_zero,
         p.start_date as start_date_raw,
         p.due_date,
         to_utc(p.due_date, z.zone) as due_instant,
+        zero_moment(to_utc(p.due_date, z.zone)['value'], z.zone) as due_zero,
         bounded_date(p.air_date) as air_date,
         coalesce(p.locked, false) or p.checked_out_by is not null as locked
     from public.project p
@@ -36,6 +38,7 @@ read as (
     select
         j.source_key,
         j.project_code['value'] as stated_code,
+        j.project_code['warning'] as code_warning,
         case when regexp_like(j.plain_code, '^P-[0-9]{4}-[0-9]{4}$') then j.plain_code end as regular_code,
         j.project_code_raw,
         j.producer,
@@ -48,13 +51,15 @@ read as (
         j.budget_raw,
         decimal_text(j.described_budget_raw) as described_budget,
         j.described_budget_raw,
-        j.start_date,
+        -- beginnings of time stand for no day (dirt D52)
+        case when not j.start_zero then j.start_date['value'] end as start_date,
+        case when j.start_zero then 'EPOCH_ZERO' else j.start_date['warning'] end as start_warning,
         j.start_date_raw,
-        -- a day as it is written; beginnings of time stand for none (dirt D52)
-        case when j.due_instant['value'] is not null then cast(j.due_date as date) end as due_date,
-        j.due_instant['warning'] as due_warning,
-        j.air_date['value'] as air_date,
-        j.air_date['warning'] as air_warning,
+        -- a day as it is written
+        case when not j.due_zero then cast(j.due_date as date) end as due_date,
+        case when j.due_zero then 'EPOCH_ZERO' else j.due_instant['warning'] end as due_warning,
+        case when not zero_date(j.air_date['value']) then j.air_date['value'] end as air_date,
+        case when zero_date(j.air_date['value']) then 'EPOCH_ZERO' else j.air_date['warning'] end as air_warning,
         j.locked
     from projects j
     left join described d on d.source_key = j.source_key
@@ -67,9 +72,9 @@ valued as (
         r.department['value'] as department,
         -- never through a double: up to 15 digits before the point and 20 behind it (rulings A49)
         cast(coalesce(r.budget['value'], r.described_budget['value']) as decimal(35, 20)) as budget_amount,
-        nullif(nullif(r.start_date['value'], e.unix), e.sheet) as start_date,
-        nullif(nullif(nullif(r.due_date, e.unix), e.sheet), e.unix_local) as due_date,
-        nullif(nullif(r.air_date, e.unix), e.sheet) as air_date,
+        r.start_date,
+        r.due_date,
+        r.air_date,
         r.locked,
         t.project_type,
         t.project_type_stated,
@@ -78,6 +83,7 @@ valued as (
         c.title,
         c.placeholder,
         gather(
+            warn('projectCode', r.project_code_raw, r.code_warning),
             warn('projectCode', r.project_code_raw, case
                 when r.stated_code is not null and r.regular_code is null then 'PROJECT_CODE_FORMAT'
             end),
@@ -85,24 +91,15 @@ valued as (
             -- every cell is read, for the names of all are kept (rulings A47)
             case when r.producer['value'] is null then r.producer_warnings end,
             warn('department', r.department_raw, r.department['warning']),
-            warn('startDate', r.start_date_raw, r.start_date['warning']),
-            warn('startDate', r.start_date_raw, case when r.start_date['value'] in (e.unix, e.sheet) then 'EPOCH_ZERO' end),
+            warn('startDate', r.start_date_raw, r.start_warning),
             warn('dueDate', null, r.due_warning),
-            warn('dueDate', null, case when r.due_date in (e.unix, e.sheet, e.unix_local) then 'EPOCH_ZERO' end),
             warn('airDate', null, r.air_warning),
-            warn('airDate', null, case when r.air_date in (e.unix, e.sheet) then 'EPOCH_ZERO' end),
             warn('budgetAmount', r.budget_raw, r.budget['warning']),
             warn('budgetAmount', r.described_budget_raw, case
                 when r.budget['value'] is null then r.described_budget['warning']
             end)
         ) as warnings
     from read r
-    cross join (
-        select
-            arrow_cast('1970-01-01', 'Date32') as unix,
-            arrow_cast('1969-12-31', 'Date32') as unix_local,
-            arrow_cast('1899-12-30', 'Date32') as sheet
-    ) e
     left join common c on c.source_key = r.source_key
     left join terms t on t.source_key = r.source_key
 )

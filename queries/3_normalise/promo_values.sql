@@ -16,17 +16,9 @@ with promos as (
         p.length_txt,
         p.length_seconds,
         to_utc(p.air_start, z.zone) as air_start,
-        -- what stands for no date: the beginning of the epoch, here or in UTC, and that of spreadsheets (D52)
-        p.air_start in (
-            arrow_cast('1970-01-01T00:00:00', 'Timestamp(Microsecond, None)'),
-            arrow_cast('1969-12-31T17:00:00', 'Timestamp(Microsecond, None)'),
-            arrow_cast('1899-12-30T00:00:00', 'Timestamp(Microsecond, None)')
-        ) as air_start_zero,
         bounded_instant(p.air_end) as air_end,
-        p.air_end in (
-            arrow_cast('1970-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))'),
-            arrow_cast('1899-12-30T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')
-        ) as air_end_zero,
+        z.zone,
+        z.text_limit,
         p.script,
         p.notes_html,
         p.isci_code,
@@ -63,8 +55,10 @@ parsed as (
         clean_line(p.described_campaign) as described_campaign,
         p.described_campaign as described_campaign_raw,
         clean_text(p.script) as script,
+        truncate_bytes(clean_text(p.script)['value'], p.text_limit) as cut_script,
         p.script as script_raw,
         plain_text(p.notes_html) as notes,
+        truncate_bytes(plain_text(p.notes_html)['value'], p.text_limit) as cut_notes,
         p.notes_html as notes_raw,
         clean_line(p.isci_code) as isci_code,
         p.isci_code as isci_code_raw,
@@ -74,10 +68,13 @@ parsed as (
         cast(p.length_seconds as varchar) as length_column_raw,
         duration_ms(p.described_length, 's', v.frame_rate) as described_length,
         p.described_length as described_length_raw,
-        case when p.air_start_zero then null else p.air_start['value'] end as air_start,
-        case when p.air_start_zero then 'EPOCH_ZERO' else p.air_start['warning'] end as air_start_warning,
-        case when p.air_end_zero then null else p.air_end['value'] end as air_end,
-        case when p.air_end_zero then 'EPOCH_ZERO' else p.air_end['warning'] end as air_end_warning,
+        -- a beginning of time stands for no date (D52)
+        case when not zero_moment(p.air_start['value'], p.zone) then p.air_start['value'] end as air_start,
+        case when zero_moment(p.air_start['value'], p.zone) then 'EPOCH_ZERO' else p.air_start['warning'] end
+            as air_start_warning,
+        case when not zero_moment(p.air_end['value'], p.zone) then p.air_end['value'] end as air_end,
+        case when zero_moment(p.air_end['value'], p.zone) then 'EPOCH_ZERO' else p.air_end['warning'] end
+            as air_end_warning,
         -- only the end leaves the period open (rulings A29)
         p.air_end['open_ended'] as open_ended,
         p.air_dates,
@@ -114,8 +111,8 @@ valued as (
         p.tagline['value'] as tagline,
         p.editor['value'] as editor,
         coalesce(p.campaign['value'], p.described_campaign['value']) as campaign,
-        p.script['value'] as script,
-        p.notes['value'] as notes,
+        p.cut_script['value'] as script,
+        p.cut_notes['value'] as notes,
         nullif(upper(regexp_replace(p.isci_code['value'], '[\s.-]+', '', 'g')), '') as isci_code,
         p.air_start,
         p.air_end,
@@ -140,6 +137,9 @@ valued as (
             end),
             warn('script', p.script_raw, p.script['warning']),
             warn('notes', p.notes_raw, p.notes['warning']),
+            -- the full text stands in long_text (dirt D42)
+            warn('script', concat('long_text/', p.source_key, '/script'), p.cut_script['warning']),
+            warn('notes', concat('long_text/', p.source_key, '/notes'), p.cut_notes['warning']),
             warn('isciCode', p.isci_code_raw, p.isci_code['warning']),
             warn('promoLength', p.length_txt_raw, p.length_txt['warning']),
             warn('promoLength', p.length_column_raw, case
@@ -195,7 +195,9 @@ select
     array_remove_all(make_array(
         case when not asset_found then 'ORPHAN_ASSET_REF' else '' end,
         case when asset_found and asset_class <> 'Video' then 'WRONG_ASSET_CLASS' else '' end,
-        case when asset_found and asset_class = 'Video' and subclass_rows = 0 then 'MISSING_SUBCLASS' else '' end,
+        -- an asset may be without any class
+        case when asset_found and coalesce(asset_class, 'Video') = 'Video' and subclass_rows = 0
+            then 'MISSING_SUBCLASS' else '' end,
         case when subclass_rows > 1 then 'AMBIGUOUS_TYPE' else '' end,
         case when asset_found and version_id is null then 'NO_VERSION' else '' end,
         case when title is null and placeholder then 'MISSING_TITLE:placeholder'

@@ -33,11 +33,13 @@ repaired as (
         c.raw,
         c.several,
         coalesce(s.day_first, false) as day_first,
+        z.zone,
         case when s.garbled and c.name not like 'title.%' and c.name not like 'copy.%'
             then repair_mojibake(c.raw) else named_struct('value', c.raw, 'warning', cast(null as varchar)) end as text
     from cells c
     join fields f on f.cell = c.name
     join subject s on s.source_key = c.source_key
+    cross join settings z
     where c.raw is not null
         -- two fields that only promos and images carry (rulings A41)
         and (f.field not in ('telecine', 'preValidated') or s.target in ('promo', 'deliverable_image'))
@@ -58,6 +60,8 @@ read as (
         end as line,
         case when kind in ('number', 'episode') then integer_text(text['value']) end as number,
         case when kind = 'date' then date_text(text['value'], day_first) end as day,
+        -- a beginning of time stands for no date (dirt D52)
+        case when kind = 'date' then zero_moment(instant_text(text['value'], zone, day_first)['value'], zone) end as zero,
         case when kind = 'boolean' then boolean_text(text['value']) end as truth
     from repaired
 ),
@@ -70,22 +74,28 @@ valued as (
         several,
         repair,
         case kind
-            when 'number' then cast(number['value'] as varchar)
+            when 'number' then case
+                when number['value'] between -2147483648 and 2147483647 then cast(number['value'] as varchar)
+            end
             -- a fraction stays as it is written (dirt D54)
             when 'episode' then coalesce(
                 cast(number['value'] as varchar),
                 case when regexp_like(line['value'], '^[0-9]+[.][0-9]+$') then line['value'] end
             )
-            when 'date' then cast(day['value'] as varchar)
+            when 'date' then case when not zero then cast(day['value'] as varchar) end
             when 'boolean' then cast(truth['value'] as varchar)
             else line['value']
         end as value,
         case kind
-            when 'number' then number['warning']
+            -- an integer of the target has 32 bits (dirt D55)
+            when 'number' then case
+                when number['value'] not between -2147483648 and 2147483647 then 'NUMBER_OVERFLOW'
+                else number['warning']
+            end
             when 'episode' then case
                 when not coalesce(regexp_like(line['value'], '^[0-9]+[.][0-9]+$'), false) then number['warning']
             end
-            when 'date' then day['warning']
+            when 'date' then case when zero then 'EPOCH_ZERO' else day['warning'] end
             when 'boolean' then truth['warning']
             else line['warning']
         end as warning

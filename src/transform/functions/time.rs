@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::DataType::{Boolean, Date32, Utf8};
 use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
@@ -18,6 +18,9 @@ use super::text::is_placeholder;
 
 /// Days that stand for "without end" in dates of broadcasting (dirt D48), as year, month and day.
 const SENTINELS: [(i32, u32, u32); 2] = [(2099, 12, 31), (9999, 12, 31)];
+
+/// Days on which a count of time begins, and which stand for no date (dirt D52), as year, month and day.
+const ZEROS: [(i32, u32, u32); 2] = [(1970, 1, 1), (1899, 12, 30)];
 
 /// Whether a date or instant is open: true for one without end, NULL otherwise (rulings A29).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,12 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             let instants = instants.as_primitive::<TimestampMicrosecondType>();
             Ok(column(instants.iter().map(|micros| micros.map_or(found(Outcome::ABSENT), bounded_instant))))
         }),
+        function("zero_date", vec![Date32], Boolean, |arguments| {
+            let [dates] = arguments else { return exec_err!("zero_date takes a date") };
+            let dates = dates.as_primitive::<Date32Type>();
+            Ok(Arc::new(dates.iter().map(|days| days.map(is_zero_date)).collect::<BooleanArray>()))
+        }),
+        function("zero_moment", vec![stamp(Some("UTC")), Utf8], Boolean, zero_moment),
     ]
 }
 
@@ -78,23 +87,65 @@ fn function(
 /// The instant of a local time in a zone. The extremes of the type stand for the infinities and give none.
 fn to_utc(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let [times, zones] = arguments else { return exec_err!("to_utc takes a timestamp and a zone") };
+    let mut out = Found::<Instant>::builder(times.len());
+    each_in_zone("to_utc", times, zones, |micros, zone| {
+        micros.map_or(found(Outcome::ABSENT), |micros| local_time(micros, zone)).append(&mut out);
+    })?;
+    Ok(Found::<Instant>::finish(out))
+}
+
+/// Gives each moment with the zone of its row, UTC where there is none.
+fn each_in_zone(
+    function: &str,
+    times: &ArrayRef,
+    zones: &ArrayRef,
+    mut give: impl FnMut(Option<i64>, Tz),
+) -> Result<()> {
     let times = times.as_primitive::<TimestampMicrosecondType>();
     let zones = cast(zones, &Utf8)?;
     let zones = zones.as_string::<i32>();
     let mut known: Option<(&str, Tz)> = None;
-    let mut out = Found::<Instant>::builder(times.len());
     for row in 0..times.len() {
         let name = if zones.is_valid(row) { zones.value(row) } else { "UTC" };
         let zone = match known {
             Some((last, zone)) if last == name => zone,
             _ => Tz::from_str(name)
-                .map_err(|_| exec_datafusion_err!("to_utc: `{name}` is no time zone of the IANA database"))?,
+                .map_err(|_| exec_datafusion_err!("{function}: `{name}` is no time zone of the IANA database"))?,
         };
         known = Some((name, zone));
-        let instant = if times.is_valid(row) { local_time(times.value(row), zone) } else { found(Outcome::ABSENT) };
-        instant.append(&mut out);
+        give(times.is_valid(row).then(|| times.value(row)), zone);
     }
-    Ok(Found::<Instant>::finish(out))
+    Ok(())
+}
+
+/// Whether each instant is a beginning of time in its zone; NULL for none.
+fn zero_moment(arguments: &[ArrayRef]) -> Result<ArrayRef> {
+    let [instants, zones] = arguments else { return exec_err!("zero_moment takes an instant and a zone") };
+    let mut out = BooleanBuilder::with_capacity(instants.len());
+    each_in_zone("zero_moment", instants, zones, |micros, zone| {
+        out.append_option(micros.map(|micros| is_zero_moment(micros, zone)));
+    })?;
+    Ok(Arc::new(out.finish()))
+}
+
+/// A beginning of time, of the epoch or of spreadsheets, stands for no date (dirt D52).
+fn is_zero_date(days: i32) -> bool {
+    NaiveDate::default()
+        .checked_add_signed(Duration::days(i64::from(days)))
+        .is_some_and(|date| ZEROS.contains(&(date.year(), date.month(), date.day())))
+}
+
+/// Midnight of a beginning of time, in UTC or by the clock of the zone; local 1969-12-31T17:00 seven hours west is the
+/// first of them.
+fn is_zero_moment(micros: i64, zone: Tz) -> bool {
+    DateTime::from_timestamp_micros(micros).is_some_and(|at| {
+        let local = zone.offset_from_utc_datetime(&at.naive_utc()).fix();
+        let local = at.naive_utc().checked_add_offset(local);
+        [Some(at.naive_utc()), local]
+            .into_iter()
+            .flatten()
+            .any(|at| at.time() == chrono::NaiveTime::MIN && ZEROS.contains(&(at.year(), at.month(), at.day())))
+    })
 }
 
 fn local_time(micros: i64, zone: Tz) -> Found<Instant> {
@@ -312,6 +363,21 @@ mod tests {
         assert_eq!(bounded_instant(kept), found(Outcome::of(Instant(kept))));
         assert_eq!(local_time(i64::MAX, Tz::UTC), endless());
         assert_eq!(local_time(-i64::MAX, Tz::UTC), found(Outcome::dropped("OPEN_ENDED")));
+    }
+
+    #[test]
+    fn beginnings_of_time_are_no_dates() {
+        let zone = Tz::America__Denver;
+        for raw in ["1970-01-01", "1969-12-31 17:00:00", "1970-01-01T00:00:00Z", "1899-12-30", "1899-12-30T00:00:00Z"] {
+            let Some(Instant(micros)) = instant(raw, zone, false).outcome.value else { panic!("{raw} is an instant") };
+            assert!(is_zero_moment(micros, zone), "{raw}");
+        }
+        for raw in ["1969-12-31", "1970-01-01 00:00:01", "1970-01-02", "1969-12-31 16:00:00"] {
+            let Some(Instant(micros)) = instant(raw, zone, false).outcome.value else { panic!("{raw} is an instant") };
+            assert!(!is_zero_moment(micros, zone), "{raw}");
+        }
+        assert!(is_zero_date(0) && is_zero_date(-25_569));
+        assert!(!is_zero_date(1) && !is_zero_date(-1));
     }
 
     #[test]

@@ -214,7 +214,7 @@ fn reference(sheet: &mut Sheet, title: &Row<'_>) {
 }
 
 /// D42: at most 65,535 bytes, cut between graphemes. The raw value of the warning is the place of the full text.
-fn limit(sheet: &mut Sheet, field: &'static str) {
+pub fn limit(sheet: &mut Sheet, field: &'static str) {
     let Json::String(text) = sheet.get(field) else { return };
     if text.len() <= BYTES {
         return;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::described;
 use super::eav;
 use super::entity::{Candidate, cell};
 use super::sheet::Sheet;
@@ -19,8 +20,8 @@ const OPEN: &str = "infinity";
 pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let rate = video::fill(tables, candidate);
     code(candidate);
-    let described = |property| eav::one(tables, candidate.metadata_id, property);
-    let (spot, campaign) = (described(43), described(45));
+    let property = |property| eav::one(tables, candidate.metadata_id, property);
+    let (spot, campaign) = (property(43), property(45));
     length(candidate, &spot, rate);
     let own = ["version_label", "tagline", "editor_initials", "script", "notes_html", "isci_code"]
         .map(|column| candidate.own(column).clone());
@@ -29,6 +30,8 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     for (field, value) in ["versionLabel", "tagline", "editor", "script", "notes", "isciCode"].into_iter().zip(&own) {
         sheet.choose(field, [value]);
     }
+    described::limit(sheet, "script");
+    described::limit(sheet, "notes");
     sheet.choose("campaign", [cell(started.as_ref(), "name"), &campaign]);
     air(candidate);
     airings(tables, candidate);

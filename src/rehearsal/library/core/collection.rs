@@ -134,11 +134,15 @@ fn color(layout: &Layout, dice: Dice) -> Value {
         .into()
 }
 
-/// Until when a collection is kept: 4 % have a day, past ones among them (D58), D47: 2 % have no end.
+/// Until when a collection is kept: 4 % have a day, past ones among them (D58), D47: 2 % have no end, D52: 0.2 % a
+/// beginning of time.
 fn expires_at(layout: &Layout, dice: Dice) -> Value {
     let k = draws(17);
     if !dice.is_fixture() && dice.chance(k, layout.dirty(20_000)) {
         return dirt::date::open(dice.below(k + 1, 8) > 0);
+    }
+    if !dice.is_fixture() && dice.chance(k + 4, layout.dirty(2_000)) {
+        return dirt::date::zero_instant(dice.below(k + 5, 3));
     }
     optional(dice.chance(18, 40_000), || {
         dirt::date::open_end(layout, dice, k + 2, 0, FIRST_DAY + 86_400 * dice.below(19, 8000))

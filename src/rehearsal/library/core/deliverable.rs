@@ -65,7 +65,7 @@ pub fn write(
         file::language(layout, dice, draws(11), LANGUAGES[index(dice.zipf(5, LANGUAGES.len() as u64))]),
         optional(!dice.chance(6, 80_000), || Value::Bool(approved)),
         optional(approved, || file::approver(layout, dice, draws(13), layout.user(dice, 7))),
-        approved_at.map_or(Value::Null, |at| moment::naive(layout, dice, draws(14), at)),
+        approved_at.map_or(Value::Null, |at| moment::business(layout, dice, draws(14), at)),
         optional(dice.chance(8, 300_000), || {
             let day_first = asset.source() == 12;
             file::expiry(layout, dice, draws(15), asset.rights_expire(), approved_at, day_first)

@@ -108,6 +108,7 @@ pub fn code_form(number: u64, clean: &str) -> Value {
             return Told::warned("D14", other.clone(), other, "PROJECT_CODE_FORMAT").into();
         }
         21 => return Told::normalised("D07", "", Json::Null).disposed(Disposition::Rejected).into(),
+        23 => return Told::dropped("D03", "TBD", "PLACEHOLDER_DROPPED").disposed(Disposition::Rejected).into(),
         _ => return Told::kept("D01", Value::Null, Json::Null).disposed(Disposition::Rejected).into(),
     };
     Told::normalised("D14", raw, clean).into()

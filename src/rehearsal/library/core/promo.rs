@@ -129,7 +129,7 @@ impl<'a> Air<'a> {
             return sentinel(dice.below(k + 3, 2));
         }
         if hit(4, 2_000) {
-            return Told::dropped("D52", label("1970-01-01 00:00:00+00"), "EPOCH_ZERO").into();
+            return moments::zero_instant(dice.below(k + 3, 3));
         }
         let told = |kind, moment| Told::kept(kind, instant(moment), moments::rfc3339(moment.cast_signed())).into();
         if hit(5, 4_000) {
@@ -185,6 +185,8 @@ pub fn air(layout: &Layout, promo: u64, network: &'static str, dice: Dice, out: 
     let k = draws(2);
     let aired = if promo >= FIRST_ID && dice.chance(k, layout.dirty(10_000)) {
         sentinel(dice.below(k + 1, 2))
+    } else if promo >= FIRST_ID && dice.chance(k + 2, layout.dirty(2_000)) {
+        moments::zero_instant(dice.below(k + 3, 3))
     } else {
         Told::clean(instant(minutes), moments::rfc3339(minutes.cast_signed())).into()
     };

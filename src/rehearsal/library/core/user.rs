@@ -35,7 +35,7 @@ pub fn row(row: u64, dice: Dice, out: &mut Vec<Value>) {
         Value::Bool(!dice.chance(2, 120_000)),
         label(dice.pick(3, &["en_US", "en_GB", "de_DE", "es_MX"])),
         label("America/Denver"),
-        text(format!("$2a$10${:016x}{:016x}", dice.draw(4), dice.draw(5))),
+        text(format!("SECRET-FIXTURE-$2a$10${:016x}{:016x}", dice.draw(4), dice.draw(5))),
         text(instant(dice.past(6))),
         text(local(dice.past(8))),
         if dice.chance(10, 100_000) { text(format!("\\xffd8ffe0{:016x}", dice.draw(11))) } else { Value::Null },

@@ -127,8 +127,16 @@ fn secret(cell: &Cell<'_>, draws: &mut Draws) -> String {
     let text = format!("SECRET-FIXTURE-{}-{}", cell.table.name, hex(draws, 16));
     match cell.spec().kind {
         ColumnType::Jsonb => format!("{{\"authorization\": \"Bearer {text}\"}}"),
+        ColumnType::Bytea => format!("\\x{}", bytes_of(&text)),
+        // sixteen bytes: the marker and one more
+        ColumnType::Uuid => bytes_of(&text).chars().take(32).collect(),
         _ => text,
     }
+}
+
+/// The bytes of a text in hexadecimal.
+fn bytes_of(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn path(draws: &mut Draws, bytes: usize, separator: char) -> String {

@@ -19,7 +19,11 @@ const COMPRESSION: f64 = 2.6;
 const COMPRESSED_FROM: usize = 2_000;
 
 /// Columns with secrets beside those of the core tables: credentials, tokens, keys.
-const SECRETS: [(&str, &str); 4] = [
+const SECRETS: [(&str, &str); 8] = [
+    ("collection_share", "token"),
+    ("collection_share", "password_hash"),
+    ("security_api_key", "key_hash"),
+    ("webhook", "hmac_secret"),
     ("storage_file_system", "credentials"),
     ("workflow_property", "value"),
     ("http_call_log", "request_headers"),

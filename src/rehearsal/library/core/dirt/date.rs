@@ -29,7 +29,7 @@ pub enum Wanted {
     Instant,
 }
 
-/// D45, D46: a date as text in one of its forms, or one that is none. `moment` in seconds of the Unix epoch. Takes
+/// D45, D46, D52 (0.2 %): a date as text in one of its forms, or one that is none. `moment` in seconds of the Unix epoch. Takes
 /// draws `k` to `k + 3`; a fixture has the clean form. Forms that begin with the day come from source 12 only (`day_first`).
 pub fn text_date(layout: &Layout, dice: Dice, k: u64, moment: u64, wanted: Wanted, day_first: bool) -> Value {
     if layout.dirt == 0.0 || dice.is_fixture() {
@@ -41,11 +41,35 @@ pub fn text_date(layout: &Layout, dice: Dice, k: u64, moment: u64, wanted: Wante
     if dice.chance(k, layout.dirty(20_000)) {
         return no_date(dice.below(k + 1, 9), moment, day_first);
     }
+    if dice.chance(k, layout.dirty(22_000)) {
+        return zero_text(dice.below(k + 1, 4));
+    }
     let moment = match wanted {
         Wanted::Date => moment / DAY * DAY + dice.below(k + 3, DAY),
         Wanted::Instant => moment,
     };
     date_form(dice.below(k + 2, 14), moment, wanted, day_first)
+}
+
+/// D52: a beginning of time as text, by number (0 to 3), which stands for no date.
+pub fn zero_text(number: u64) -> Value {
+    let raw = match number {
+        0 => "1970-01-01",
+        1 => "1899-12-30",
+        2 => "1969-12-31T17:00:00",
+        _ => "1970-01-01T00:00:00Z",
+    };
+    Told::dropped("D52", label(raw), "EPOCH_ZERO").into()
+}
+
+/// D52: a beginning of time with a zone, by number (0 to 2), which stands for no moment.
+pub fn zero_instant(number: u64) -> Value {
+    let raw = match number {
+        0 => "1970-01-01 00:00:00+00",
+        1 => "1899-12-30 00:00:00+00",
+        _ => "1970-01-01 00:00:00-07",
+    };
+    Told::dropped("D52", label(raw), "EPOCH_ZERO").into()
 }
 
 /// D46: the text of a date that is none, by number (0 to 8).

@@ -200,3 +200,8 @@ pub fn wrong_class(layout: &Layout, promo: Dice) -> Option<u64> {
 pub fn misplaced(asset: u64) -> Value {
     Told::kept("D23", Value::id(asset), Json::Null).disposed(Disposition::Rejected).into()
 }
+
+/// D17: a reference to an asset without any class.
+pub fn classless(asset: u64) -> Value {
+    Told::kept("D17", Value::id(asset), Json::Null).disposed(Disposition::Rejected).into()
+}
