@@ -21,6 +21,7 @@ projects as (
         p.department as department_raw,
         coalesce(cast(p.budget_amount as varchar), n.amount) as budget_raw,
         e.budget as described_budget_raw,
+        array_has(e.several, 'budget') as several_budgets,
         date_text(p.start_date, false) as start_date,
         p.start_date as start_date_raw,
         p.due_date,
@@ -47,6 +48,7 @@ read as (
         j.budget_raw,
         decimal_text(j.described_budget_raw) as described_budget,
         j.described_budget_raw,
+        j.several_budgets,
         j.start_date,
         j.start_date_raw,
         -- a day as it is written; beginnings of time stand for none (dirt D52)
@@ -91,6 +93,9 @@ valued as (
             warn('budgetAmount', r.budget_raw, r.budget['warning']),
             warn('budgetAmount', r.described_budget_raw, case
                 when r.budget['value'] is null then r.described_budget['warning']
+            end),
+            warn('budgetAmount', r.described_budget_raw, case
+                when r.budget['value'] is null and r.several_budgets then 'MULTI_FOR_SINGLE'
             end)
         ) as warnings
     from read r
