@@ -1,5 +1,6 @@
 -- One row an asset with its class and whether it was deleted. A subclass row outranks the declared type (dirt D16); of
--- two subclass rows the declared one counts, else the first by name (D18).
+-- two subclass rows the declared one counts, else the first by name (D18). A time of deletion counts where it is past,
+-- not after the snapshot (D50, rulings A30).
 -- materialise: parquet
 -- key: asset_id
 with subclass_rows as (
@@ -29,10 +30,10 @@ deletion as (
     select
         id,
         coalesce(deleted, false) as flagged,
-        -- a finite moment: the infinities are the extremes of the type
+        -- -infinity is the least moment of the type, infinity the last
         deleted_at is not null
             and deleted_at > arrow_cast('1900-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))')
-            and deleted_at < arrow_cast('2200-01-01T00:00:00Z', 'Timestamp(Microsecond, Some("UTC"))') as dated
+            and deleted_at <= arrow_cast(now(), 'Timestamp(Microsecond, Some("UTC"))') as dated
     from public.asset_master
 )
 select

@@ -1,5 +1,6 @@
 -- The two descriptive fields that decide the target of an asset which has no row in a specific table: a narrow
--- read of the value table (two properties, four columns) before the wide one of 2_collect.
+-- read of the value table (two properties, six columns) before the wide one of 2_collect. Of several values the latest
+-- decides, even if it is unknown (dirt D26); one that is a single edit away from a term stands for it (D33).
 -- materialise: parquet
 -- key: metadata_id
 with properties as (
@@ -12,10 +13,14 @@ raw_values as (
         v.metadata_id,
         p.field,
         v.id,
-        coalesce(l.value, v.string_value) as raw
+        coalesce(l.value, v.string_value) as raw,
+        row_number() over (
+            partition by v.metadata_id, p.field order by v.updated_at desc nulls last, v.id desc
+        ) as place
     from public.metadata_property_value v
     join properties p on p.property_id = v.property_id
     left join public.picklist_value l on l.id = v.picklist_value_id
+    where v.picklist_value_id is not null or v.string_value is not null
 ),
 placed as (
     select
@@ -23,7 +28,7 @@ placed as (
         case r.field when 'content_type' then 'contentType' else 'endpointImageDetail' end as vocabulary,
         fold_key(r.raw) as spelling
     from raw_values r
-    where r.raw is not null
+    where r.place = 1 and r.raw is not null
 ),
 matched as (
     select p.metadata_id, p.vocabulary, p.spelling, t.canonical

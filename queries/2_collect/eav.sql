@@ -1,4 +1,5 @@
--- The descriptive fields of each candidate's metadata object side by side; multi-valued ones as lists in order.
+-- The descriptive fields of each candidate's metadata object side by side; multi-valued ones as lists in order. Several
+-- names the fields for one value that have more (dirt D26).
 -- materialise: parquet
 -- key: metadata_id
 with wide as (
@@ -53,7 +54,8 @@ with wide as (
         max(value) filter (where field = 'budget') as budget,
         max(value) filter (where field = 'usage_notes') as usage_notes,
         max(value) filter (where field = 'house_code_2') as house_code_2,
-        max(value) filter (where field = 'house_code_3') as house_code_3
+        max(value) filter (where field = 'house_code_3') as house_code_3,
+        array_agg(field order by field) filter (where several) as several
     from eav_cell
     where not lost
     group by metadata_id
@@ -109,5 +111,6 @@ select
     budget,
     usage_notes,
     house_code_2,
-    house_code_3
+    house_code_3,
+    several
 from wide

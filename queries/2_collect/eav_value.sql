@@ -40,9 +40,9 @@ texts as (
         k.picklist_value_id,
         k."position",
         k.updated_at,
-        -- the property's own column wins; a value kept as a string stands in
+        -- the property's own column wins; a value kept as a string stands in, for a string what overflowed
         case k.kind
-            when 'string' then k.string_value
+            when 'string' then coalesce(k.string_value, t.body)
             when 'text' then coalesce(t.body, k.string_value)
             when 'term' then coalesce(p.value, k.string_value)
             when 'number' then coalesce(

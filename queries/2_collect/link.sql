@@ -1,5 +1,6 @@
 -- Every stored link of a candidate to something else, of all lists, one row a link: what is named, not yet whether
--- it exists; a symmetric relation belongs to the asset with the lower id (rulings A23).
+-- it exists; a symmetric relation belongs to the asset with the lower id (rulings A23). A relation without a left side is
+-- no link; one without a right side, or of a type that has no row, leads nowhere (A04).
 -- materialise: view
 with owners as (
     select source_key, target, id, asset_id from candidates where out_of_scope is null
@@ -59,11 +60,18 @@ relations as (
         r.id,
         r."order",
         t.forward_name,
-        case when t."symmetric" then least(r.left_asset_id, r.right_asset_id) else r.left_asset_id end as from_asset_id,
-        case when t."symmetric" then greatest(r.left_asset_id, r.right_asset_id) else r.right_asset_id end as to_asset_id
+        case
+            when t."symmetric" and r.right_asset_id < r.left_asset_id then r.right_asset_id else r.left_asset_id
+        end as from_asset_id,
+        case when t.id is null then 'AssetRelationType' else 'AssetMaster' end as target_class,
+        case
+            when t.id is null then r.relation_type_id
+            when t."symmetric" and r.right_asset_id < r.left_asset_id then r.left_asset_id
+            else r.right_asset_id
+        end as target_id
     from public.asset_relation r
-    join public.asset_relation_type t on t.id = r.relation_type_id
-    where r.right_asset_id is not null
+    left join public.asset_relation_type t on t.id = r.relation_type_id
+    where r.left_asset_id is not null
 ),
 relation_links as (
     select
@@ -71,8 +79,8 @@ relation_links as (
         'relatedAssets' as field,
         r.id as link_id,
         coalesce(cast(r."order" as bigint), 9223372036854775807) as place,
-        'AssetMaster' as target_class,
-        r.to_asset_id as target_id,
+        r.target_class,
+        r.target_id,
         r.forward_name as relation,
         cast(null as varchar) as stated_class
     from relations r

@@ -38,7 +38,8 @@ select
     coalesce(o.description, case when c.class in ('Promo', 'AssetMaster') then f.description end) as description,
     coalesce(o.created_local, case when c.class = 'AssetMaster' then f.date_created end) as created_local,
     o.created_at,
-    coalesce(o.updated_local, case when c.asset_id is not null then f.date_updated end) as updated_local,
+    -- an image has its own date of change, a promo that of its asset (rulings A24)
+    coalesce(o.updated_local, case when c.class in ('Promo', 'AssetMaster') then f.date_updated end) as updated_local,
     coalesce(o.uuid, f.uuid) as uuid,
     coalesce(o.owner_id, f.owner_id) as owner_id,
     o.owner_name,

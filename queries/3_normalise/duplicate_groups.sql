@@ -1,5 +1,5 @@
 -- Candidates of different assets that bear one external id, compared trimmed and in one case, among those that are
--- otherwise valid; the winner has the latest change, then the lowest asset (dirt D10, D12).
+-- otherwise valid; the winner has the latest finite change, then the lowest asset (dirt D10, D12).
 -- materialise: parquet
 -- key: source_key
 with valid as (
@@ -8,7 +8,12 @@ with valid as (
         c.source_key,
         c.target,
         c.asset_id,
-        f.date_updated
+        -- the infinities are the extremes of the type
+        case
+            when f.date_updated > arrow_cast('1000-01-01T00:00:00', 'Timestamp(Microsecond, None)')
+                and f.date_updated < arrow_cast('2200-01-01T00:00:00', 'Timestamp(Microsecond, None)')
+                then f.date_updated
+        end as date_updated
     from candidates c
     join identities i on i.source_key = c.source_key
     join verdicts v on v.source_key = c.source_key

@@ -7,6 +7,7 @@ with read as (
         s.source_key,
         e.eidr as described_raw,
         eidr(e.eidr) as described,
+        array_has(e.several, 'eidr') as several,
         t.eidr as title_raw,
         eidr(t.eidr) as title
     from subject s
@@ -19,6 +20,7 @@ select
     coalesce(described['value'], title['value']) as eidr,
     gather(
         warn('eidr', described_raw, described['warning']),
+        warn('eidr', described_raw, case when several then 'MULTI_FOR_SINGLE' end),
         warn('eidr', title_raw, case when described['value'] is null then title['warning'] end)
     ) as warnings
 from read

@@ -71,6 +71,7 @@ gathered as (
         source_key,
         max(chosen) as house_code,
         max(first_valid) is not null as valid,
+        max(first_valid) as first_valid,
         flatten(in_order(named_struct('rank', rank, 'warnings', warnings)) filter (where warnings is not null)) as warnings
     from warned
     group by source_key
@@ -79,6 +80,20 @@ select
     g.source_key,
     g.house_code,
     g.valid,
-    gather(g.warnings, warn('houseCode', c.raw, case when c.source_key is not null then 'HOUSE_CODE_CONFLICT' end)) as warnings
+    gather(
+        g.warnings,
+        warn('houseCode', e.house_code, case
+            when array_has(e.several, 'house_code') and coalesce(g.first_valid >= 3, true) then 'MULTI_FOR_SINGLE'
+        end),
+        warn('houseCode', e.house_code_2, case
+            when array_has(e.several, 'house_code_2') and coalesce(g.first_valid >= 4, true) then 'MULTI_FOR_SINGLE'
+        end),
+        warn('houseCode', e.house_code_3, case
+            when array_has(e.several, 'house_code_3') and coalesce(g.first_valid >= 5, true) then 'MULTI_FOR_SINGLE'
+        end),
+        warn('houseCode', c.raw, case when c.source_key is not null then 'HOUSE_CODE_CONFLICT' end)
+    ) as warnings
 from gathered g
+join subject s on s.source_key = g.source_key
+left join eav e on e.metadata_id = s.metadata_id
 left join conflicts c on c.source_key = g.source_key

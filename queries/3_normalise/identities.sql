@@ -1,5 +1,5 @@
 -- Who each candidate is: external id, uuid, when it was made and changed (dirt D10 to D13, D30, D49, D51, D52, rulings
--- A02, A24, A27). Of several rows with one uuid the lowest id keeps it. Dates of a row itself are kept whatever they are.
+-- A02, A24, A27). A placeholder is no external id (D03). Of several rows with one uuid the lowest id keeps it. Dates of a row itself are kept whatever they are.
 -- materialise: parquet
 -- key: source_key
 with uuids as (
@@ -23,12 +23,10 @@ subjects as (
         case when s.class in ('Project', 'AssetCollection') then s.id else s.asset_id end as bearer_id,
         s.uuid as uuid_raw,
         uuid_text(s.uuid) as uuid,
-        case when s.asset_place = 1 then
-            coalesce(
-                nullif(regexp_replace(s.external_id, '^[\s\x{200B}\x{2060}\x{FEFF}]+|[\s\x{200B}\x{2060}\x{FEFF}]+$', '', 'g'), ''),
-                nullif(regexp_replace(s.other_external_id, '^[\s\x{200B}\x{2060}\x{FEFF}]+|[\s\x{200B}\x{2060}\x{FEFF}]+$', '', 'g'), '')
-            )
-        end as stated_id,
+        case when s.asset_place = 1 then s.external_id end as own_id_raw,
+        case when s.asset_place = 1 then clean_line(s.external_id) end as own_id,
+        case when s.asset_place = 1 then s.other_external_id end as other_id_raw,
+        case when s.asset_place = 1 then clean_line(s.other_external_id) end as other_id,
         to_utc(s.created_local, z.zone) as created_local,
         s.created_at,
         s.created_local as local_created,
@@ -40,7 +38,11 @@ subjects as (
 dated as (
     select
         u.source_key,
-        u.stated_id,
+        coalesce(u.own_id['value'], u.other_id['value']) as stated_id,
+        u.own_id_raw,
+        u.own_id['warning'] as own_id_warning,
+        u.other_id_raw,
+        case when u.own_id['value'] is null then u.other_id['warning'] end as other_id_warning,
         u.uuid,
         u.uuid_raw,
         k.id = u.bearer_id as keeps_uuid,
@@ -58,11 +60,13 @@ select
     source_key,
     coalesce(stated_id, concat('reach:', source_key)) as external_id,
     -- what duplicates are found by; an id made of the source key has none
-    fold_key(stated_id) as duplicate_key,
+    lower(stated_id) as duplicate_key,
     case when keeps_uuid then uuid['value'] end as legacy_uuid,
     created_date,
     modified_date,
     gather(
+        warn('externalId', own_id_raw, own_id_warning),
+        warn('externalId', other_id_raw, other_id_warning),
         warn('legacyUuid', uuid_raw, coalesce(uuid['warning'], case when not keeps_uuid then 'UUID_INVALID' end)),
         warn('createdDate', created_raw, created_warning),
         warn('createdDate', created_raw, case when created_date > present then 'FUTURE_TIMESTAMP' end),

@@ -33,7 +33,8 @@ with images as (
         z.zone,
         a.value as described_ratio,
         a.lost as ratio_lost,
-        e.rights_expire as described_expire
+        e.rights_expire as described_expire,
+        array_has(e.several, 'rights_expire') as several_expires
     from candidates c
     cross join settings z
     left join public.deliverable_image d on c.class = 'DeliverableImage' and d.id = c.id
@@ -87,6 +88,7 @@ parsed as (
         date_text(i.described_expire, i.day_first) as described_expire,
         zero_moment(instant_text(i.described_expire, i.zone, i.day_first)['value'], i.zone) as described_zero,
         i.described_expire as described_expire_raw,
+        i.several_expires,
         clean_line(i.alt_text) as alt_text,
         i.alt_text as alt_text_raw,
         regexp_match(i.crop, '^\((-?[0-9.eE+-]+),(-?[0-9.eE+-]+)\),\((-?[0-9.eE+-]+),(-?[0-9.eE+-]+)\)$') as corners,
@@ -175,6 +177,10 @@ rights as (
             warn('rightsExpireDate', described_expire_raw, case
                 when m.rights_day is null and rights_expire['open_ended'] is null
                     then case when described_zero then 'EPOCH_ZERO' else described_expire['warning'] end
+            end),
+            warn('rightsExpireDate', described_expire_raw, case
+                when m.rights_day is null and rights_expire['open_ended'] is null and several_expires
+                    then 'MULTI_FOR_SINGLE'
             end)
         ) as warnings
     from parsed p

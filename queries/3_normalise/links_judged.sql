@@ -1,6 +1,7 @@
 -- Each link with its verdict, one row a link and a candidate that stands for its target: whether that one is listed,
 -- and the warning of a link that leads to none (rulings A04). A target that is no candidate at all (a clip, a timeline,
--- an asset without a target type) is skipped without a warning. What names a merged candidate, or belongs to one, is
+-- an asset without a target type) is skipped without a warning: nothing is wrong with such a link, most assets of a clean
+-- library have no target type (rulings A03b) and a clean library gives no warning; it counts in memberSummary.skipped. What names a merged candidate, or belongs to one, is
 -- its winner's. Circles of parents are cut in collection_parents.
 -- materialise: parquet
 with pointed as (

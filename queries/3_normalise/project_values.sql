@@ -21,6 +21,7 @@ projects as (
         p.department as department_raw,
         coalesce(cast(p.budget_amount as varchar), n.amount) as budget_raw,
         e.budget as described_budget_raw,
+        array_has(e.several, 'budget') as several_budgets,
         date_text(p.start_date, false) as start_date,
         zero_moment(instant_text(p.start_date, z.zone, false)['value'], z.zone) as start_zero,
         p.start_date as start_date_raw,
@@ -51,6 +52,7 @@ read as (
         j.budget_raw,
         decimal_text(j.described_budget_raw) as described_budget,
         j.described_budget_raw,
+        j.several_budgets,
         -- beginnings of time stand for no day (dirt D52)
         case when not j.start_zero then j.start_date['value'] end as start_date,
         case when j.start_zero then 'EPOCH_ZERO' else j.start_date['warning'] end as start_warning,
@@ -97,6 +99,9 @@ valued as (
             warn('budgetAmount', r.budget_raw, r.budget['warning']),
             warn('budgetAmount', r.described_budget_raw, case
                 when r.budget['value'] is null then r.described_budget['warning']
+            end),
+            warn('budgetAmount', r.described_budget_raw, case
+                when r.budget['value'] is null and r.several_budgets then 'MULTI_FOR_SINGLE'
             end)
         ) as warnings
     from read r

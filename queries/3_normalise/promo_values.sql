@@ -25,6 +25,7 @@ with promos as (
         g.name as campaign,
         e.campaign as described_campaign,
         e.promo_length as described_length,
+        e.several,
         a.air_dates,
         a.warnings as air_date_warnings
     from candidates c
@@ -68,6 +69,7 @@ parsed as (
         cast(p.length_seconds as varchar) as length_column_raw,
         duration_ms(p.described_length, 's', v.frame_rate) as described_length,
         p.described_length as described_length_raw,
+        p.several,
         -- a beginning of time stands for no date (D52)
         case when not zero_moment(p.air_start['value'], p.zone) then p.air_start['value'] end as air_start,
         case when zero_moment(p.air_start['value'], p.zone) then 'EPOCH_ZERO' else p.air_start['warning'] end
@@ -134,6 +136,13 @@ valued as (
             warn('campaign', p.campaign_raw, p.campaign['warning']),
             warn('campaign', p.described_campaign_raw, case
                 when p.campaign['value'] is null then p.described_campaign['warning']
+            end),
+            warn('campaign', p.described_campaign_raw, case
+                when p.campaign['value'] is null and array_has(p.several, 'campaign') then 'MULTI_FOR_SINGLE'
+            end),
+            warn('promoLength', p.described_length_raw, case
+                when coalesce(p.length_txt['value'], p.length_column_ms) is null
+                    and array_has(p.several, 'promo_length') then 'MULTI_FOR_SINGLE'
             end),
             warn('script', p.script_raw, p.script['warning']),
             warn('notes', p.notes_raw, p.notes['warning']),

@@ -11,6 +11,7 @@ with judged as (
         c.raw,
         c.value,
         c.lost,
+        c.several,
         c.line_warning,
         c.unknown_code,
         c.canonical is null and n.canonical is not null as fuzzy,
@@ -32,6 +33,7 @@ compared as (
         raw,
         value,
         lost,
+        several,
         line_warning,
         fuzzy,
         term,
@@ -45,13 +47,16 @@ warned as (
         field,
         rank,
         lost,
-        warn(field, raw, case
-            when rank = best then concat_ws(' ', line_warning, case when fuzzy then 'VOCAB_FUZZY' end)
-            when rank > best then null
-            when lost then 'PICKLIST_VALUE_MISSING'
-            when value is null then line_warning
-            when term is null then concat_ws(' ', line_warning, unknown_code)
-        end) as warnings,
+        gather(
+            warn(field, raw, case
+                when rank = best then concat_ws(' ', line_warning, case when fuzzy then 'VOCAB_FUZZY' end)
+                when rank > best then null
+                when lost then 'PICKLIST_VALUE_MISSING'
+                when value is null then line_warning
+                when term is null then concat_ws(' ', line_warning, unknown_code)
+            end),
+            warn(field, raw, case when several and (best is null or rank <= best) then 'MULTI_FOR_SINGLE' end)
+        ) as warnings,
         case when rank = best then term end as term,
         value
     from compared

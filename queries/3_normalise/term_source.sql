@@ -1,6 +1,6 @@
 -- Every raw value of a vocabulary field, with its place in the order of sources, and the term it stands for by itself or
 -- by an alias. Which cells and properties feed which field is term_field.csv: a field is one line there for each of
--- its sources. Values of fields for several (many) stand one a row.
+-- its sources. Values of fields for several (many) stand one a row. Several says that a property for one value had more.
 -- materialise: parquet
 with targets as (
     select distinct target from candidates
@@ -18,9 +18,9 @@ fields as (
     join targets t on f.target = t.target or f.target = '*'
 ),
 single_cells as (
-    select source_key, name, 0 as place, raw, false as lost from term_cell
+    select source_key, name, 0 as place, raw, false as lost, false as several from term_cell
     union all
-    select s.source_key, concat('eav.', e.field) as name, 0 as place, e.value as raw, e.lost
+    select s.source_key, concat('eav.', e.field) as name, 0 as place, e.value as raw, e.lost, e.several
     from eav_cell e
     join subject s on s.metadata_id = e.metadata_id
 ),
@@ -88,13 +88,13 @@ split_cells as (
     where f.many
 ),
 raw_values as (
-    select v.source_key, f.field, f.rank, v.place, false as many, f.vocabulary, f.unknown_code, v.lost, v.raw
+    select v.source_key, f.field, f.rank, v.place, false as many, f.vocabulary, f.unknown_code, v.lost, v.several, v.raw
     from single_cells v
     join candidates c on c.source_key = v.source_key
     join fields f on f.target = c.target and f.cell = v.name
     where not f.many
     union all
-    select source_key, field, rank, place, true as many, vocabulary, unknown_code, lost, unnest(items) as raw
+    select source_key, field, rank, place, true as many, vocabulary, unknown_code, lost, false as several, unnest(items) as raw
     from split_cells
 ),
 cleaned as (
@@ -107,6 +107,7 @@ cleaned as (
         vocabulary,
         unknown_code,
         lost,
+        several,
         raw,
         case when not lost then clean_line(raw) end as line
     from raw_values
@@ -120,6 +121,7 @@ select
     c.vocabulary,
     c.unknown_code,
     c.lost,
+    c.several,
     c.raw,
     c.line['value'] as value,
     c.line['warning'] as line_warning,

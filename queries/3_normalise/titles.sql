@@ -30,16 +30,26 @@ cleaned as (
     select source_key, rank, raw, text['warning'] as repair, clean_title(text['value']) as line
     from repaired
 ),
+-- only an asset's name is the name of a file; what is left of it is judged again
+stemmed as (
+    select
+        source_key,
+        rank,
+        raw,
+        repair,
+        line,
+        case when rank = 4 then clean_title(without_extension(line['value'])) else line end as stem
+    from cleaned
+),
 worded as (
     select
         source_key,
         rank,
         raw,
-        nullif(concat_ws(' ', repair, line['warning']), '') as warning,
+        nullif(concat_ws(' ', repair, line['warning'], case when rank = 4 then stem['warning'] end), '') as warning,
         line['value'] as whole,
-        -- only an asset's name is the name of a file
-        case when rank = 4 then without_extension(line['value']) else line['value'] end as title
-    from cleaned
+        stem['value'] as title
+    from stemmed
 ),
 -- the names by which an asset's file goes (dirt D04)
 files as (
@@ -60,7 +70,7 @@ judged as (
         w.raw,
         w.warning,
         w.title,
-        w.title <> w.whole as extended,
+        w.title is distinct from w.whole as extended,
         coalesce(
             lower(w.title) in (f.file_name, f.stem)
             or uuid_text(w.title)['value'] = f.uuid
@@ -74,6 +84,7 @@ judged as (
 chosen as (
     select
         j.source_key,
+        j.rank,
         j.title,
         j.raw,
         j.file_like,
@@ -99,7 +110,7 @@ others as (
 told as (
     select
         source_key,
-        bool_or(warning = 'PLACEHOLDER_DROPPED') as placeholder,
+        coalesce(bool_or(strpos(warning, 'PLACEHOLDER_DROPPED') > 0), false) as placeholder,
         flatten(in_order(named_struct('rank', rank, 'warnings', warn('title', raw, warning)))
             filter (where warning is not null and (first_good is null or rank <= first_good))) as warnings
     from judged
@@ -113,6 +124,9 @@ select
     coalesce(t.placeholder, false) as placeholder,
     gather(
         t.warnings,
+        warn('title', e.title, case
+            when array_has(e.several, 'title') and coalesce(c.rank >= 2, true) then 'MULTI_FOR_SINGLE'
+        end),
         warn('title', c.raw, case when c.file_like then 'TITLE_LOOKS_LIKE_FILENAME' end),
         warn('title', c.raw, case when c.shouts then 'SHOUTING_TITLE' end),
         warn('title', c.raw, case when c.short['warning'] is not null then 'TITLE_TRUNCATED' end)
@@ -121,3 +135,4 @@ from subject s
 left join chosen c on c.source_key = s.source_key
 left join others o on o.source_key = s.source_key
 left join told t on t.source_key = s.source_key
+left join eav e on e.metadata_id = s.metadata_id

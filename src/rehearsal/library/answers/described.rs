@@ -61,9 +61,7 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
 /// The first property that means something; a moment without end is none.
 fn first(sheet: &mut Sheet, tables: &Tables<'_>, object: Option<i64>, field: &'static str, properties: &[i64]) {
     for property in properties {
-        if let Some(raw) = eav::doubled(tables, object, *property) {
-            sheet.warn_of("MULTI_FOR_SINGLE", field, Some(raw));
-        }
+        eav::tell_several(sheet, field, tables, object, *property);
         let means = sheet.read(field, &eav::one(tables, object, *property));
         if !means.is_null() && means != "infinity" {
             sheet.put(field, means);
@@ -92,6 +90,14 @@ fn description(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let (long, summary, usage) =
         (eav::one(tables, object, 3), eav::one(tables, object, 4), eav::one(tables, object, 57));
     let main = candidate.sheet.choose("description", [own, &long, &summary]);
+    // Those that were asked: all up to the first that means something, and the usage notes.
+    for (property, asked) in
+        [(3, own.means().is_null()), (4, own.means().is_null() && long.means().is_null()), (57, true)]
+    {
+        if asked {
+            eav::tell_several(&mut candidate.sheet, "description", tables, object, property);
+        }
+    }
     let usage = candidate.sheet.read("description", &usage);
     let parts: Vec<&str> = [&main, &usage].into_iter().filter_map(|part| part.as_str()).collect();
     if !parts.is_empty() {
@@ -178,11 +184,10 @@ fn catalogue(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let title = title_link::of(tables, candidate);
     let copied = |name: &str| title_link::copied(tables, title.as_ref(), name);
     let synopsis = eav::one(tables, object, 2);
-    if let Some(raw) = eav::doubled(tables, object, 2) {
-        candidate.sheet.warn_of("MULTI_FOR_SINGLE", "synopsisShort", Some(raw));
-    }
+    eav::tell_several(&mut candidate.sheet, "synopsisShort", tables, object, 2);
     candidate.sheet.choose("synopsisShort", [&synopsis, cell(title.as_ref(), "synopsis_short"), &copied("synopsis")]);
     let eidr = eav::one(tables, object, 40);
+    eav::tell_several(&mut candidate.sheet, "eidr", tables, object, 40);
     candidate.sheet.choose("eidr", [&eidr, cell(title.as_ref(), "eidr")]);
     let mut cast = listed(&mut candidate.sheet, "cast", &eav::many(tables, object, 31));
     for cells in [cell(title.as_ref(), "cast").clone(), copied("cast")] {

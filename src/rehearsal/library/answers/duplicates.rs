@@ -11,7 +11,7 @@ use super::tables::Tables;
 const OWN: [&str; 5] = ["legacyId", "legacyUuid", "externalId", "createdDate", "modifiedDate"];
 
 /// Rejects or merges the losers; of the candidates on one asset only the one that bears the asset's id is concerned.
-/// The winner has the latest change, then the lowest asset id.
+/// The winner has the latest change (infinity is none), then the lowest asset id.
 pub fn settle(tables: &Tables<'_>, candidates: &mut [Candidate<'_>]) {
     let _ = tables;
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -25,7 +25,8 @@ pub fn settle(tables: &Tables<'_>, candidates: &mut [Candidate<'_>]) {
     for places in groups.values().filter(|places| places.len() > 1) {
         let rank = |place: &usize| {
             let candidate = &candidates[*place];
-            (Reverse(candidate.of_asset("date_updated").means().to_string()), candidate.sheet.asset_id)
+            let changed = candidate.of_asset("date_updated").means().as_str().map(ToOwned::to_owned);
+            (Reverse(changed.filter(|changed| !changed.ends_with("infinity"))), candidate.sheet.asset_id)
         };
         let Some(winner) = places.iter().copied().min_by_key(rank) else { continue };
         for loser in places.iter().copied().filter(|place| *place != winner) {

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::super::core::now;
 use super::super::{Library, Value};
+use super::eav;
 use super::sheet::Sheet;
 use super::tables::{Row, Tables};
 use super::version::{self, Technical};
@@ -200,7 +202,7 @@ pub fn asset_class(tables: &Tables<'_>, asset: &Row<'_>) -> Option<String> {
 }
 
 /// Live videos of content type Promo without a promo row, and live images with a known endpoint image detail without a
-/// row of a deliverable image.
+/// row of a deliverable image. Of several values of such a field the latest counts (D26).
 fn routed<'a>(tables: &'a Tables<'_>) -> Vec<Candidate<'a>> {
     let mut found = Vec::new();
     for asset in tables.all("asset_master").filter(|asset| !deleted(asset)) {
@@ -209,17 +211,17 @@ fn routed<'a>(tables: &'a Tables<'_>) -> Vec<Candidate<'a>> {
         let target = match asset_class(tables, &asset).as_deref() {
             Some("Video")
                 if tables.by("promo", "asset_id", id).is_empty()
-                    && picked(tables, object, CONTENT_TYPE).as_deref() == Some("Promo") =>
+                    && eav::one(tables, object, CONTENT_TYPE).means() == "Promo" =>
             {
                 "promo"
             }
             Some("Image") if tables.by("deliverable_image", "asset_id", id).is_empty() => {
                 let image = tables.one("image_asset_master", "id", Some(id));
                 let own = image.and_then(|image| list_value(tables, image.id("endpoint_image_detail_id")));
-                match picked(tables, object, IMAGE_DETAIL).or(own) {
-                    Some(_) => "deliverable_image",
-                    None => continue,
+                if eav::one(tables, object, IMAGE_DETAIL).means().is_null() && own.is_none() {
+                    continue;
                 }
+                "deliverable_image"
             }
             _ => continue,
         };
@@ -228,23 +230,17 @@ fn routed<'a>(tables: &'a Tables<'_>) -> Vec<Candidate<'a>> {
     found
 }
 
-/// What the first value of a property that means something means.
-fn picked(tables: &Tables<'_>, object: Option<i64>, property: i64) -> Option<String> {
-    let values = tables.by("metadata_property_value", "metadata_id", object?);
-    values.iter().filter(|value| value.id("property_id") == Some(property)).find_map(|value| {
-        list_value(tables, value.id("picklist_value_id"))
-            .or_else(|| value.means("string_value").as_str().map(ToOwned::to_owned))
-    })
-}
-
 /// What a row of a picklist means.
 fn list_value(tables: &Tables<'_>, id: Option<i64>) -> Option<String> {
     tables.one("picklist_value", "id", id)?.means("value").as_str().map(ToOwned::to_owned)
 }
 
-/// D50: flagged as deleted, or the time of deletion is in the past, whatever the flag says.
+/// D50: flagged as deleted, or the time of deletion is in the past (rulings A30), whatever the flag says. Times of one
+/// form are in the order of their texts.
 fn deleted(row: &Row<'_>) -> bool {
-    row.means("deleted") == true || (row.table() == "asset_master" && !row.means("deleted_at").is_null())
+    let past = |at: &str| at <= now().as_str();
+    row.means("deleted") == true
+        || (row.table() == "asset_master" && row.means("deleted_at").as_str().is_some_and(past))
 }
 
 /// The scope filter, then the reasons that concern what a candidate stands on.

@@ -10,14 +10,16 @@ use super::tables::Tables;
 /// The properties for house codes, the one in use first.
 const PROPERTIES: [i64; 3] = [17, 204, 377];
 
-/// The cells of a candidate that may hold its house code. An image's asset stands before the descriptive fields, a
+/// The cells of a candidate that may hold its house code, with the property where it is one's. An image's asset stands before the descriptive fields, a
 /// promo's behind them (section 9).
-fn cells(tables: &Tables<'_>, candidate: &Candidate<'_>) -> Vec<Value> {
-    let described = PROPERTIES.iter().map(|property| eav::one(tables, candidate.metadata_id, *property));
-    let asset = || candidate.of_asset("house_code").clone();
+fn cells(tables: &Tables<'_>, candidate: &Candidate<'_>) -> Vec<(Value, Option<i64>)> {
+    let described =
+        PROPERTIES.iter().map(|property| (eav::one(tables, candidate.metadata_id, *property), Some(*property)));
+    let asset = || (candidate.of_asset("house_code").clone(), None);
+    let own = |column| (candidate.own(column).clone(), None);
     match candidate.sheet.target {
-        "promo" => [candidate.own("house_number").clone()].into_iter().chain(described).chain([asset()]).collect(),
-        "deliverable_image" => [candidate.own("house_code").clone(), asset()].into_iter().chain(described).collect(),
+        "promo" => [own("house_number")].into_iter().chain(described).chain([asset()]).collect(),
+        "deliverable_image" => [own("house_code"), asset()].into_iter().chain(described).collect(),
         _ => described.collect(),
     }
 }
@@ -28,17 +30,22 @@ fn is_valid(cell: &Value) -> bool {
 
 /// The valid house code, if there is one.
 pub fn valid(tables: &Tables<'_>, candidate: &Candidate<'_>) -> Option<String> {
-    let found = cells(tables, candidate).into_iter().find(is_valid)?;
+    let found = cells(tables, candidate).into_iter().map(|cell| cell.0).find(is_valid)?;
     found.means().as_str().map(ToOwned::to_owned)
 }
 
 /// Fills in `houseCode`, and `houseNumber` of promos.
 pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
-    let cells = cells(tables, candidate);
+    let (cells, properties): (Vec<Value>, Vec<Option<i64>>) = cells(tables, candidate).into_iter().unzip();
+    let object = candidate.metadata_id;
     let sheet = &mut candidate.sheet;
     let first_valid = cells.iter().position(is_valid);
-    for cell in cells.iter().take(first_valid.map_or(cells.len(), |place| place + 1)) {
+    let asked = first_valid.map_or(cells.len(), |place| place + 1);
+    for (cell, property) in cells.iter().zip(&properties).take(asked) {
         sheet.read("houseCode", cell);
+        if let Some(property) = property {
+            eav::tell_several(sheet, "houseCode", tables, object, *property);
+        }
     }
     let known: Vec<_> = cells.iter().filter(|cell| is_valid(cell)).map(Value::means).collect();
     if let Some(other) = cells.iter().find(|cell| is_valid(cell) && Some(&cell.means()) != known.first()) {

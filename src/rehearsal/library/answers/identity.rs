@@ -65,7 +65,12 @@ fn external_id(tables: &Tables<'_>, registry: &Registry, candidate: &mut Candida
         let mut rows = tables.by("asset_external_id", "asset_id", candidate.sheet.asset_id.unwrap_or_default());
         rows.sort_by_key(|row| row.id("id"));
         let own = candidate.of_asset("external_id");
-        let cells = std::iter::once(own).chain(rows.iter().map(|row| row.cell("external_id")));
+        // Rows that hold blanks are none; a placeholder is one that means nothing (D03).
+        let other = rows
+            .iter()
+            .map(|row| row.cell("external_id"))
+            .find(|cell| !cell.means().is_null() || !cell.codes().is_empty());
+        let cells = std::iter::once(own).chain(other);
         candidate.sheet.choose("externalId", cells);
     }
     if candidate.sheet.get("externalId").is_null() {

@@ -197,6 +197,9 @@ fn rights(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let described = eav::one(tables, candidate.metadata_id, RIGHTS_EXPIRE);
     let own = candidate.row_or_null("rights_expire");
     let sheet = &mut candidate.sheet;
+    if own.means().is_null() {
+        eav::tell_several(sheet, FIELD, tables, candidate.metadata_id, RIGHTS_EXPIRE);
+    }
     for cell in [own, &described] {
         sheet.touch(FIELD, cell);
         sheet.touch("openEnded", cell);

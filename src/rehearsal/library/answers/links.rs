@@ -214,37 +214,47 @@ fn assets(directory: &Directory<'_>, candidate: &mut Candidate<'_>) {
     sheet.put("members", listed.iter().map(|(key, _, _)| reference(key)).collect::<Vec<_>>());
 }
 
-/// The relations by the source key of the candidate that lists them: those of the left asset, of a symmetric type those
-/// of the asset with the lower id (rulings A23); those of a merged one its winner's.
-fn relations<'a>(directory: &Directory<'a>) -> BTreeMap<String, Vec<(Row<'a>, &'static str, i64)>> {
-    let mut found: BTreeMap<String, Vec<(Row<'a>, &'static str, i64)>> = BTreeMap::new();
+/// Relations by the source key of the candidate that lists them: each with the asset on its other side, or the text of
+/// what is missing.
+type Relations<'a> = BTreeMap<String, Vec<(Row<'a>, Result<i64, String>)>>;
+
+/// The relations of the left asset, of a symmetric type of the asset with the lower id (rulings A23); those of a merged
+/// one are its winner's. Without a left side there is none; without a right side or a known type it leads nowhere (A04).
+fn relations<'a>(directory: &Directory<'a>) -> Relations<'a> {
+    let mut found = Relations::new();
     for row in directory.tables.all("asset_relation") {
         let kind = directory.tables.one("asset_relation_type", "id", row.id("relation_type_id"));
-        let (Some(left), Some(right), Some(kind)) = (row.id("left_asset_id"), row.id("right_asset_id"), kind) else {
-            continue;
+        let Some(left) = row.id("left_asset_id") else { continue };
+        let symmetric = kind.as_ref().is_some_and(|kind| kind.means("symmetric") == true);
+        let number = row.id("relation_type_id").map_or_else(String::new, |id| id.to_string());
+        let (from, to) = match (row.id("right_asset_id"), kind) {
+            (_, None) => (left, Err(format!("AssetRelationType.{number}"))),
+            (None, _) => (left, Err("AssetMaster.".to_owned())),
+            (Some(right), _) if symmetric => (left.min(right), Ok(left.max(right))),
+            (Some(right), _) => (left, Ok(right)),
         };
-        let symmetric = kind.means("symmetric") == true;
-        let (from, to) = if symmetric { (left.min(right), left.max(right)) } else { (left, right) };
         for key in directory.target("AssetMaster", from).keys {
-            found.entry(key).or_default().push((row, "AssetMaster", to));
+            found.entry(key).or_default().push((row, to.clone()));
         }
     }
     found
 }
 
-fn related(
-    directory: &Directory<'_>,
-    relations: &BTreeMap<String, Vec<(Row<'_>, &'static str, i64)>>,
-    candidate: &mut Candidate<'_>,
-) {
+fn related(directory: &Directory<'_>, relations: &Relations<'_>, candidate: &mut Candidate<'_>) {
     let sheet = &mut candidate.sheet;
     let mut links = Vec::new();
-    for (row, class, to) in relations.get(&sheet.source_key).into_iter().flatten() {
+    for (row, to) in relations.get(&sheet.source_key).into_iter().flatten() {
         sheet.touch("relatedAssets", row.cell("left_asset_id"));
         sheet.touch("relatedAssets", row.cell("right_asset_id"));
         let kind = directory.tables.one("asset_relation_type", "id", row.id("relation_type_id"));
         let relation = kind.map_or(Json::Null, |kind| kind.means("forward_name"));
-        links.push(Link { place: place(row.cell("order"), row), target: Some((class, *to)), relation });
+        match to {
+            Ok(to) => {
+                let target = Some(("AssetMaster", *to));
+                links.push(Link { place: place(row.cell("order"), row), target, relation });
+            }
+            Err(missing) => sheet.warn_of("LINK_TARGET_MISSING", "relatedAssets", Some(missing.clone())),
+        }
     }
     let listed = directory.list(sheet, "relatedAssets", links);
     let related = |(key, relation, _): &(String, Json, i64)| json!({"asset": reference(key), "relation": relation});

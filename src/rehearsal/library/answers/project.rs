@@ -71,6 +71,9 @@ fn producer(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
 fn budget(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let own = candidate.own("budget_amount");
     let described = eav::one(tables, candidate.metadata_id, BUDGET);
+    if own.means().is_null() {
+        eav::tell_several(&mut candidate.sheet, "budgetAmount", tables, candidate.metadata_id, BUDGET);
+    }
     for cell in [own, &described] {
         let means = candidate.sheet.read("budgetAmount", cell);
         if !means.is_null() {

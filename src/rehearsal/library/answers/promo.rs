@@ -22,6 +22,9 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     code(candidate);
     let property = |property| eav::one(tables, candidate.metadata_id, property);
     let (spot, campaign) = (property(43), property(45));
+    if candidate.own("length_txt").means().is_null() && candidate.own("length_seconds").means().is_null() {
+        eav::tell_several(&mut candidate.sheet, "promoLength", tables, candidate.metadata_id, 43);
+    }
     length(candidate, &spot, rate);
     let own = ["version_label", "tagline", "editor_initials", "script", "notes_html", "isci_code"]
         .map(|column| candidate.own(column).clone());
@@ -32,6 +35,9 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     }
     described::limit(sheet, "script");
     described::limit(sheet, "notes");
+    if cell(started.as_ref(), "name").means().is_null() {
+        eav::tell_several(sheet, "campaign", tables, candidate.metadata_id, 45);
+    }
     sheet.choose("campaign", [cell(started.as_ref(), "name"), &campaign]);
     air(candidate);
     airings(tables, candidate);

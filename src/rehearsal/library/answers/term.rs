@@ -129,10 +129,8 @@ fn choose(tables: &Tables<'_>, candidate: &mut Candidate<'_>, field: &'static st
     let mut unknown = false;
     for source in sources {
         let cell = of(tables, candidate, *source);
-        if let Described(property) = source
-            && let Some(raw) = eav::doubled(tables, candidate.metadata_id, *property)
-        {
-            candidate.sheet.warn_of("MULTI_FOR_SINGLE", field, Some(raw));
+        if let Described(property) = source {
+            eav::tell_several(&mut candidate.sheet, field, tables, candidate.metadata_id, *property);
         }
         unknown |= cell.codes().iter().any(|code| matches!(*code, "VOCAB_UNKNOWN" | "PICKLIST_VALUE_MISSING"));
         let means = candidate.sheet.read(field, &cell);

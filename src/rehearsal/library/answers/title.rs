@@ -6,11 +6,16 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::Value;
 use super::entity::{Candidate, cell};
+use super::sheet::Sheet;
 use super::tables::Tables;
 use super::{eav, house_code, title_link};
 
 /// The source whose titles are all upper case (D08).
 const SHOUTING: i64 = 21;
+/// Words for nothing in any case, but for `None` as it stands here, which is a title (D03, rulings A05).
+const PLACEHOLDERS: [&str; 7] = ["null", "n/a", "-", "tbd", "untitled", "none", "(blank)"];
+/// Property `title`, the second source.
+const TITLE: i64 = 1;
 /// Characters of a title (D05).
 const LENGTH: usize = 255;
 
@@ -19,12 +24,15 @@ struct Source {
     cell: Value,
     /// The title, if it is one.
     title: Option<String>,
+    /// Whether what is left of a file's name is a placeholder (D03).
+    placeholder: bool,
     /// Whether it stands among the alternate titles, if it is not the title itself.
     alternate: bool,
 }
 
 /// Fills in title, original title and alternate titles.
 pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
+    let object = candidate.metadata_id;
     let code = house_code::valid(tables, candidate);
     let named = |title: &str| is_file_name(candidate, code.as_deref(), title);
     let sources = sources(tables, candidate, &named);
@@ -32,11 +40,12 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
         let sheet = &mut candidate.sheet;
         let mut placeholder = None;
         for source in &sources {
-            sheet.read("title", &source.cell);
-            if source.cell.codes().contains(&"PLACEHOLDER_DROPPED") {
+            read(sheet, source);
+            if source.placeholder || source.cell.codes().contains(&"PLACEHOLDER_DROPPED") {
                 placeholder = Some("placeholder".to_owned());
             }
         }
+        eav::tell_several(sheet, "title", tables, object, TITLE);
         sheet.reject("MISSING_TITLE", placeholder);
         return;
     };
@@ -47,7 +56,10 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
         && title.to_lowercase() != title;
     let sheet = &mut candidate.sheet;
     for source in sources.iter().take(place + 1) {
-        sheet.read("title", &source.cell);
+        read(sheet, source);
+    }
+    if place > 0 {
+        eav::tell_several(sheet, "title", tables, object, TITLE);
     }
     let raw = sources[place].cell.text();
     if looks_like_file {
@@ -75,24 +87,37 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     sheet.put("alternateTitles", others);
 }
 
+/// Takes note of a source that is asked.
+fn read(sheet: &mut Sheet, source: &Source) {
+    sheet.read("title", &source.cell);
+    if source.placeholder {
+        sheet.warn_of("PLACEHOLDER_DROPPED", "title", source.cell.text());
+    }
+}
+
 /// The sources of a candidate in their order.
 fn sources(tables: &Tables<'_>, candidate: &Candidate<'_>, named: &impl Fn(&str) -> bool) -> Vec<Source> {
-    let source = |cell: Value, alternate| Source { title: text(&cell), cell, alternate };
+    let source = |cell: Value, alternate| Source { title: text(&cell), cell, placeholder: false, alternate };
     let own = match candidate.class {
         "Promo" | "DeliverableImage" => candidate.own("title"),
         "Project" | "AssetCollection" => candidate.own("name"),
         _ => &Value::Null,
     };
-    let mut found = vec![source(own.clone(), true), source(eav::one(tables, candidate.metadata_id, 1), true)];
+    let mut found = vec![source(own.clone(), true), source(eav::one(tables, candidate.metadata_id, TITLE), true)];
     if matches!(candidate.sheet.target, "project" | "promo") {
         let title = title_link::of(tables, candidate);
         found.push(source(cell(title.as_ref(), "title_name").clone(), false));
     }
     let name = candidate.of_asset("name").clone();
     let whole = text(&name);
-    let title = whole.as_deref().map(|whole| without_extension(whole).to_owned());
+    // What is left of a file's name is judged again.
+    let blank = |character: char| character.is_whitespace() || "\u{200b}\u{2060}\u{feff}".contains(character);
+    let stem = whole.as_deref().map(|whole| without_extension(whole).trim_matches(blank).to_owned());
+    let placeholder =
+        stem.as_ref().is_some_and(|stem| stem != "None" && PLACEHOLDERS.contains(&stem.to_lowercase().as_str()));
+    let title = stem.filter(|stem| !placeholder && !stem.is_empty());
     let alternate = title == whole && !title.as_deref().is_some_and(named);
-    found.push(Source { cell: name, title, alternate });
+    found.push(Source { cell: name, title, placeholder, alternate });
     found
 }
 

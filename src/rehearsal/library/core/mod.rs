@@ -34,6 +34,12 @@ use self::asset::Asset;
 use self::content::Content;
 use self::layout::{FIRST_ID, Layout};
 pub use self::property::typed_column;
+
+/// The moment at which the library stands (rulings A30), as times are written.
+pub fn now() -> String {
+    dice::local(dice::NOW)
+}
+
 use self::spread::Kind;
 use super::{Library, TableSpec, Told, Value};
 

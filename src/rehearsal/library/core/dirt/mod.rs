@@ -105,6 +105,8 @@ pub fn deletion(flag: Option<bool>, at: Option<&str>) -> (Value, Value) {
     };
     let at = match at {
         Some("infinity") => Told::normalised("D50", label("infinity"), serde_json::Value::Null).into(),
+        // Not yet.
+        Some(at) if at > super::now().as_str() => Told::kept("D50", at.to_owned(), at).into(),
         Some(at) if flag == Some(false) => {
             Told::warned("D50", at.to_owned(), at, "DELETED_FLAG_CONFLICT").disposed(Disposition::OutOfScope).into()
         }
