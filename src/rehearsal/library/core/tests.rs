@@ -160,6 +160,7 @@ fn dirt_orphans_what_it_should() {
         "asset_keyword.keyword_id",
         "asset_master.owner_id",
         "asset_relation.left_asset_id",
+        "asset_relation.relation_type_id",
         "asset_relation.right_asset_id",
         "project_asset.asset_id",
         "asset_version.master_asset_id",
