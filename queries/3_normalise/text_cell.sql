@@ -55,7 +55,13 @@ read as (
             when 'line' then clean_line(text['value'])
             when 'html' then plain_text(text['value'])
             when 'episode' then clean_line(text['value'])
+            when 'series' then clean_line(text['value'])
+            when 'record' then clean_line(text['value'])
         end as line,
+        -- as of a house code: compatible forms, upper case, without blanks, hyphens and full stops (dirt D14)
+        case when kind = 'series' then
+            regexp_replace(upper(fold_key(clean_line(text['value'])['value'])), '[\s.-]', '', 'g')
+        end as code,
         case when kind in ('number', 'episode') then integer_text(text['value']) end as number,
         case when kind = 'date' then date_text(text['value'], day_first) end as day,
         case when kind = 'boolean' then boolean_text(text['value']) end as truth
@@ -76,6 +82,9 @@ valued as (
                 cast(number['value'] as varchar),
                 case when regexp_like(line['value'], '^[0-9]+[.][0-9]+$') then line['value'] end
             )
+            when 'series' then case when regexp_like(code, '^SER[0-9]{5}$') then code else line['value'] end
+            -- the id of a record that is a uuid has its one form, any other stays (dirt D30)
+            when 'record' then coalesce(uuid_text(line['value'])['value'], line['value'])
             when 'date' then cast(day['value'] as varchar)
             when 'boolean' then cast(truth['value'] as varchar)
             else line['value']
@@ -85,6 +94,10 @@ valued as (
             when 'episode' then case
                 when not coalesce(regexp_like(line['value'], '^[0-9]+[.][0-9]+$'), false) then number['warning']
             end
+            when 'series' then nullif(concat_ws(' ', line['warning'], case
+                when line['value'] is not null and not coalesce(regexp_like(code, '^SER[0-9]{5}$'), false)
+                    then 'HOUSE_CODE_FORMAT'
+            end), '')
             when 'date' then day['warning']
             when 'boolean' then truth['warning']
             else line['warning']
