@@ -297,9 +297,7 @@ fn written(layout: &Layout, subject: &Subject, slot: &Slot, clean: Value) -> Val
             dirt::text::list(choice, &items[..2 + index(choice >> 40) % 3], people).into()
         }
         10 => dirt::code::series_code(layout, dice, k, clean.text().unwrap_or_default()),
-        27 if let Some(found) = dirt::identity::record_id(layout, dice, k, |number| other_record(layout, number)) => {
-            found
-        }
+        27 if let Some(found) = dirt::identity::record_id(layout, dice, k) => found,
         5 | 6 | 9 | 27 | 29 | 31 | 33 | 35 | 45 => {
             // A placeholder among several values is no value, and no warning either.
             let several = field.multiple;
@@ -308,19 +306,6 @@ fn written(layout: &Layout, subject: &Subject, slot: &Slot, clean: Value) -> Val
         }
         _ => clean,
     }
-}
-
-/// The id of an object's record.
-fn record_of(dice: Dice) -> String {
-    format!("OID-{:08}", dice.below(603, 100_000_000))
-}
-
-/// The id of the record of another object that has one, if one of eight tried does.
-fn other_record(layout: &Layout, number: u64) -> String {
-    const RECORD: u64 = 10 + 27;
-    let tried = (0..8).map(|step| layout.dice(METADATA, number.wrapping_add(step * 7919) % layout.assets.max(1)));
-    let found = tried.clone().find(|dice| dice.chance(RECORD, 400_000)).or_else(|| tried.clone().next());
-    found.map(record_of).unwrap_or_default()
 }
 
 /// A picklist's value: the reference to it, whose row holds a spelling of the term, or a text beside a lost one.
@@ -427,7 +412,7 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
             .unwrap_or_else(|| house_code(layout, dice, dirt::draws(field.into()), title.house_code())),
         23 | 24 | 47 | 58 => moment(subject, field).map_or(Value::Null, day),
         25 => text(date(NOW - 86_400 * dice.below(600, 3000) + position * 86_400 * 365)),
-        27 => text(record_of(dice)),
+        27 => text(dirt::identity::record_of(dice)),
         28 => int(200_000 + dice.below(604, 5_200)),
         29 => label(words::place(dice, 605)),
         20 | 30 => Value::Bool(truth(subject, field)),

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::super::super::{Disposition, Told};
 use super::super::asset::{Asset, Role};
 use super::super::dice::Dice;
-use super::super::layout::{FIRST_ID, Layout, NOWHERE};
+use super::super::layout::{FIRST_ID, Layout, METADATA, NOWHERE};
 use super::super::spread::Kind;
 use super::super::{Value, label, text};
 use super::draws;
@@ -105,17 +105,30 @@ pub fn same_legacy_id(layout: &Layout, dice: Dice, row: u64) -> Option<(u64, Val
 
 /// What befalls the id of a record (property 27), which is data and identifies nothing (rulings A02): D10 (0.9 %) that
 /// of another object, D12 (0.2 %) the same in lower case with a blank behind, D30 (3 %) a uuid in one of its forms.
-/// `other` is the id of another object by a number. Draws `k` to `k + 15`.
-pub fn record_id(layout: &Layout, dice: Dice, k: u64, other: impl Fn(u64) -> String) -> Option<Value> {
+/// Draws `k` to `k + 15`.
+pub fn record_id(layout: &Layout, dice: Dice, k: u64) -> Option<Value> {
     if dice.chance(k + 13, layout.dirty(9_000)) {
-        Some(shared("D10", other(dice.draw(k))))
+        Some(shared("D10", other_record(layout, dice.draw(k))))
     } else if dice.chance(k + 14, layout.dirty(2_000)) {
-        Some(shared("D12", format!("{} ", other(dice.draw(k)).to_lowercase())))
+        Some(shared("D12", format!("{} ", other_record(layout, dice.draw(k)).to_lowercase())))
     } else if dice.chance(k + 15, layout.dirty(30_000)) {
         Some(record_uuid(dice.below(k, 9), &dice.uuid(k + 1)))
     } else {
         None
     }
+}
+
+/// The id of an object's record.
+pub fn record_of(dice: Dice) -> String {
+    format!("OID-{:08}", dice.below(603, 100_000_000))
+}
+
+/// The id of the record of another object that has one, if one of eight tried does.
+fn other_record(layout: &Layout, number: u64) -> String {
+    const RECORD: u64 = 10 + 27;
+    let tried = (0..8).map(|step| layout.dice(METADATA, number.wrapping_add(step * 7919) % layout.assets.max(1)));
+    let found = tried.clone().find(|dice| dice.chance(RECORD, 400_000)).or_else(|| tried.clone().next());
+    found.map(record_of).unwrap_or_default()
 }
 
 /// D30: a uuid as the id of a record: in a form of [`uuid_form`], as URN, in braces with dashes, all of which mean the
