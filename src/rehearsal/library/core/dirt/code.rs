@@ -150,6 +150,16 @@ mod tests {
     }
 
     #[test]
+    fn series_codes_have_the_noise_of_house_codes() {
+        for form in 0..HOUSE_CODE_FORMS {
+            let value = house_code_form(form, "SER00123".to_owned());
+            assert_ne!(value.text().as_deref(), Some("SER00123"));
+            assert_eq!(value.means() == "SER00123", form < 7, "{form}");
+        }
+        assert_eq!(house_code_form(7, "SER00020".to_owned()).codes(), ["HOUSE_CODE_FORMAT"]);
+    }
+
+    #[test]
     fn an_eidr_with_a_wrong_check_character_means_nothing() {
         let id = "10.5240/7791-8534-2C23-9030-8610-5";
         for form in 0..EIDR_FORMS {
