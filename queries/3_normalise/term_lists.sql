@@ -8,6 +8,7 @@ with judged as (
         c.field,
         c.rank,
         c.place,
+        c.item_place,
         c.raw,
         c.value,
         c.lost,
@@ -25,6 +26,7 @@ compared as (
         field,
         rank,
         place,
+        item_place,
         raw,
         value,
         lost,
@@ -41,6 +43,7 @@ asked as (
         field,
         rank,
         place,
+        item_place,
         raw,
         term,
         warn(field, raw, case
@@ -54,11 +57,11 @@ asked as (
 )
 select
     source_key,
-    distinct_folded(in_order(named_struct('rank', rank, 'place', place, 'raw', raw, 'term', term))
+    distinct_folded(in_order(named_struct('rank', rank, 'place', place, 'item', item_place, 'raw', raw, 'term', term))
         filter (where field = 'genres' and term is not null)) as genres,
-    distinct_folded(in_order(named_struct('rank', rank, 'place', place, 'raw', raw, 'term', term))
+    distinct_folded(in_order(named_struct('rank', rank, 'place', place, 'item', item_place, 'raw', raw, 'term', term))
         filter (where field = 'territories' and term is not null)) as territories,
-    flatten(in_order(named_struct('field', field, 'rank', rank, 'place', place, 'raw', raw, 'warnings', warnings))
+    flatten(in_order(named_struct('field', field, 'rank', rank, 'place', place, 'item', item_place, 'raw', raw, 'warnings', warnings))
         filter (where warnings is not null)) as warnings
 from asked
 group by source_key

@@ -88,13 +88,35 @@ split_cells as (
     where f.many
 ),
 raw_values as (
-    select v.source_key, f.field, f.rank, v.place, false as many, f.vocabulary, f.unknown_code, v.lost, v.several, v.raw
+    select
+        v.source_key,
+        f.field,
+        f.rank,
+        v.place,
+        1 as item_place,
+        false as many,
+        f.vocabulary,
+        f.unknown_code,
+        v.lost,
+        v.several,
+        v.raw
     from single_cells v
     join candidates c on c.source_key = v.source_key
     join fields f on f.target = c.target and f.cell = v.name
     where not f.many
     union all
-    select source_key, field, rank, place, true as many, vocabulary, unknown_code, lost, false as several, unnest(items) as raw
+    select
+        source_key,
+        field,
+        rank,
+        place,
+        unnest(generate_series(1, array_length(items))) as item_place,
+        true as many,
+        vocabulary,
+        unknown_code,
+        lost,
+        false as several,
+        unnest(items) as raw
     from split_cells
 ),
 cleaned as (
@@ -103,6 +125,7 @@ cleaned as (
         field,
         rank,
         place,
+        item_place,
         many,
         vocabulary,
         unknown_code,
@@ -117,6 +140,7 @@ select
     c.field,
     c.rank,
     c.place,
+    c.item_place,
     c.many,
     c.vocabulary,
     c.unknown_code,

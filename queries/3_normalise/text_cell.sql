@@ -57,7 +57,13 @@ read as (
             when 'line' then clean_line(text['value'])
             when 'html' then plain_text(text['value'])
             when 'episode' then clean_line(text['value'])
+            when 'series' then clean_line(text['value'])
+            when 'record' then clean_line(text['value'])
         end as line,
+        -- as of a house code: compatible forms, upper case, without blanks, hyphens and full stops (dirt D14)
+        case when kind = 'series' then
+            regexp_replace(upper(fold_key(clean_line(text['value'])['value'])), '[\s.-]', '', 'g')
+        end as code,
         case when kind in ('number', 'episode') then integer_text(text['value']) end as number,
         case when kind = 'date' then date_text(text['value'], day_first) end as day,
         -- a beginning of time stands for no date (dirt D52)
@@ -82,6 +88,9 @@ valued as (
                 cast(number['value'] as varchar),
                 case when regexp_like(line['value'], '^[0-9]+[.][0-9]+$') then line['value'] end
             )
+            when 'series' then case when regexp_like(code, '^SER[0-9]{5}$') then code else line['value'] end
+            -- the id of a record that is a uuid has its one form, any other stays (dirt D30)
+            when 'record' then coalesce(uuid_text(line['value'])['value'], line['value'])
             when 'date' then case when not zero then cast(day['value'] as varchar) end
             when 'boolean' then cast(truth['value'] as varchar)
             else line['value']
@@ -95,6 +104,10 @@ valued as (
             when 'episode' then case
                 when not coalesce(regexp_like(line['value'], '^[0-9]+[.][0-9]+$'), false) then number['warning']
             end
+            when 'series' then nullif(concat_ws(' ', line['warning'], case
+                when line['value'] is not null and not coalesce(regexp_like(code, '^SER[0-9]{5}$'), false)
+                    then 'HOUSE_CODE_FORMAT'
+            end), '')
             when 'date' then case when zero then 'EPOCH_ZERO' else day['warning'] end
             when 'boolean' then truth['warning']
             else line['warning']

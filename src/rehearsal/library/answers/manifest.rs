@@ -95,7 +95,7 @@ fn cells(
 
 /// The target field of a column, or of a descriptive field (sections 6 and 9).
 fn field(table: &str, column: &str, property: Option<i64>) -> Option<&'static str> {
-    if table == "metadata_property_value" && column != "property_id" {
+    if table == "metadata_property_value" {
         let property = usize::try_from(property?).ok()?;
         return match property {
             204 | 377 => Some("houseCode"),

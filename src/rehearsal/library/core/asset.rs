@@ -256,7 +256,11 @@ pub fn master(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         Value::id(asset.id),
         uuid(layout, asset),
         identity::declared_type(layout, asset),
-        if file_like { dirt::name::title(layout, dice, name) } else { dirt::name::of_asset(layout, dice, asset, name) },
+        if file_like {
+            dirt::name::title(layout, dice, name)
+        } else {
+            dirt::name::of_asset(layout, dice, asset, name, dirt::name::NAME)
+        },
         optional(dice.chance(1034, 340_000), || {
             let style = dirt::text::Style { lines: true, html: true, ..dirt::text::Style::default() };
             dirt::text::from(layout, dice, dirt::draws(4), Some(asset.source()), words::sentences(dice, 1100, 6), style)

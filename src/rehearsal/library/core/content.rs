@@ -1,8 +1,6 @@
 //! Versions, their contents, files, and what was measured in them.
 
-use serde_json::Value as Json;
-
-use super::super::{Disposition, Told};
+use super::super::Told;
 use super::asset::{Asset, Version, audio_millis, optional};
 use super::dice::{NOW, date, index, instant, local};
 use super::dirt::identity::{self, Versions};
@@ -42,7 +40,7 @@ pub fn version(layout: &Layout, asset: &Asset, number: u64, out: &mut Vec<Value>
     let at = created + (updated - created) * (number + 1) / 10;
     let wrong = identity::versions(layout, asset);
     let master = if !current && dirt::orphan(layout, dice, 10_000) {
-        Told::kept("D19", Value::id(dirt::nowhere(dice)), Json::Null).disposed(Disposition::Skipped).into()
+        dirt::parentless(dirt::nowhere(dice))
     } else {
         optional(current || !dirt::without_master(layout, dice), || Value::id(asset.id))
     };
@@ -363,15 +361,20 @@ pub fn document_text(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     ]);
 }
 
-/// A row of `asset_external_id`: each of another asset.
+/// A row of `asset_external_id`: each of another asset; D10, D12: some have the system and the id of a row before them.
 pub fn external_id(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let dice = layout.dice(12, row);
     let from = dice.past(0);
+    let system = |row| layout.dice(12, row).pick(2, &["legacy", "tms", "mam1"]);
+    let (system, id) = match identity::same_legacy_id(layout, dice, row) {
+        Some((other, id)) => (system(other), id),
+        None => (system(row), text(format!("LEG-{}", FIRST_ID + row))),
+    };
     out.extend([
         Value::id(FIRST_ID + row),
         Value::id(FIRST_ID + layout.external_places.at(row)),
-        label(dice.pick(2, &["legacy", "tms", "mam1"])),
-        text(format!("LEG-{}", FIRST_ID + row)),
+        label(system),
+        id,
         text(date(from)),
         optional(dice.chance(3, 100_000), || text(date(NOW + 86_400 * dice.below(4, 900)))),
     ]);

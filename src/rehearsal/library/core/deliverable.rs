@@ -27,7 +27,7 @@ pub fn image(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let asset = Asset::row(layout, place);
     let deleted = dirt::deleted(layout, dice, 25_000).0;
     let reference = if orphaned(layout, row) { dirt::lost(dirt::nowhere(dice)) } else { Value::id(asset.id) };
-    let title = dirt::name::of_asset(layout, dice, &asset, asset.name());
+    let title = dirt::name::of_asset(layout, dice, &asset, asset.name(), dirt::name::NAME);
     write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 

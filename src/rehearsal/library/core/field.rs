@@ -21,6 +21,10 @@ pub const CUSTOM: u32 = 171;
 /// The draw (of the object) that counts its own fields.
 pub const CUSTOM_DRAW: u64 = 900;
 
+/// Columns of `metadata_property_value`: the metadata object, the property.
+const OBJECT: usize = 1;
+const PROPERTY: usize = 2;
+
 /// A metadata object: whose it is and what it tells.
 struct Subject {
     owner: Owner,
@@ -208,8 +212,13 @@ pub fn value_row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
             let place =
                 (subject.dice.zipf(902, u64::from(CUSTOM)) + (k - slots.len() as u64) * step) % u64::from(CUSTOM);
             let field = 61 + place + u64::from(place >= 143);
-            let parent = if dirt::orphan(layout, dice, 8_000) { NOWHERE + object } else { FIRST_ID + object };
-            custom::write(layout, Ids { value: id, object: parent, field }, dice, out);
+            let start = out.len();
+            custom::write(layout, Ids { value: id, object: FIRST_ID + object, field }, dice, out);
+            if dirt::orphan(layout, dice, 8_000)
+                && let Some(cell) = out.get_mut(start + OBJECT)
+            {
+                *cell = dirt::parentless(NOWHERE + object);
+            }
         }
     }
 }
@@ -253,7 +262,14 @@ fn write(layout: &Layout, subject: &Subject, slot: &Slot, ids: (u64, u64, u64), 
     let held = soil(layout, subject.dice, field, fact, subject.day_first(), slot.position, held);
     let held = if held::empty(layout, subject.dice, field, dice) { held::nothing(field.kind) } else { held };
     let place = position(layout, subject.dice, field, slot.position);
+    let start = out.len();
     finish(Ids { value: ids.0, object: ids.1, field: field.id.into() }, place, held, dice, layout, out);
+    if slot.position > 0
+        && !field.multiple
+        && let Some(cell) = out.get_mut(start + PROPERTY)
+    {
+        *cell = held::doubled(field.id.into());
+    }
 }
 
 /// The draws for the dirt of a value of this field, from [`held::draws`] on: text in lines, lists, dates and numbers
@@ -281,7 +297,9 @@ fn written(layout: &Layout, subject: &Subject, slot: &Slot, clean: Value) -> Val
             let items = [first.clone(), more(choice >> 8), first.to_uppercase(), more(choice >> 24)];
             dirt::text::list(choice, &items[..2 + index(choice >> 40) % 3], people).into()
         }
-        5 | 6 | 9 | 10 | 27 | 29 | 31 | 33 | 35 | 45 => {
+        10 => dirt::code::series_code(layout, dice, k, clean.text().unwrap_or_default()),
+        27 if let Some(found) = dirt::identity::record_id(layout, dice, k) => found,
+        5 | 6 | 9 | 27 | 29 | 31 | 33 | 35 | 45 => {
             // A placeholder among several values is no value, and no warning either.
             let several = field.multiple;
             let style = dirt::text::Style { title: several, item: several, ..dirt::text::Style::default() };
@@ -294,6 +312,9 @@ fn written(layout: &Layout, subject: &Subject, slot: &Slot, clean: Value) -> Val
 /// A picklist's value: the reference to it, whose row holds a spelling of the term, or a text beside a lost one.
 fn picked(layout: &Layout, subject: &Subject, slot: &Slot, list: &'static str, term: &'static str) -> Held {
     let k = held::draws(slot.field, slot.position);
+    if let Some(string) = dirt::term::several(layout, subject.dice, k + 8, list, term) {
+        return Held { string, ..EMPTY };
+    }
     let reference = dirt::term::picked(layout, subject.dice, k, list, term);
     let (picklist, string) = dirt::term::held(layout, subject.dice, k + 4, reference);
     Held { picklist, string, ..EMPTY }
@@ -399,7 +420,7 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
         24 if reversed(layout, dice) => moment(layout, subject, field).map_or(Value::Null, dirt::date::reversed_day),
         23 | 24 | 47 | 58 => moment(layout, subject, field).map_or(Value::Null, day),
         25 => text(date(NOW - 86_400 * dice.below(600, 3000) + position * 86_400 * 365)),
-        27 => text(format!("OID-{:08}", dice.below(603, 100_000_000))),
+        27 => text(dirt::identity::record_of(dice)),
         28 => int(200_000 + dice.below(604, 5_200)),
         29 => label(words::place(dice, 605)),
         20 | 30 => Value::Bool(truth(subject, field)),
@@ -442,7 +463,7 @@ fn subject_title(layout: &Layout, subject: &Subject) -> Value {
     match (subject.asset, subject.owner) {
         (Some(asset), _) if asset.is_fixture() => text(asset.name()),
         (Some(asset), _) if matches!(asset.role, Role::DerivedPromo | Role::DerivedDeliverable) => text(asset.name()),
-        (Some(asset), _) => dirt::name::of_asset(layout, subject.dice, &asset, asset.name()),
+        (Some(asset), _) => dirt::name::of_asset(layout, subject.dice, &asset, asset.name(), dirt::name::PROPERTY),
         (None, Owner::Collection(row)) => text(super::collection::name(layout, row)),
         (None, Owner::Project(row)) => text(super::project::name(layout, row)),
         _ => text(subject.title.name()),

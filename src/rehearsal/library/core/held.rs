@@ -6,11 +6,11 @@
 //! have two rows, and places have gaps and ties (D26, D27).
 
 use super::super::Told;
-use super::dice::{Dice, local};
+use super::dice::{Dice, date, local};
 use super::dirt::{self, date::Wanted};
 use super::layout::Layout;
 use super::property::{Field, Type};
-use super::{Value, int, label, text};
+use super::{Value, int, label, text, vocabulary, words};
 
 /// The columns that hold values, in table order.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ pub enum Fact {
     Term(&'static str, &'static str),
 }
 
-/// D26: where the field is typed, a text that stands in for its value, or beside it. Draws are those of the object.
+/// D26: where the field is typed, a text that stands in for its value; 2 % have a second column filled ([`rival`]). Draws are those of the object.
 pub fn soil(
     layout: &Layout,
     dice: Dice,
@@ -146,24 +146,49 @@ pub fn soil(
     mut held: Held,
 ) -> Held {
     let k = draws(field, position) + 16;
-    let Some(fact) = fact else { return held };
-    // What references to vocabularies become is settled with them (D20, D33).
-    if dice.is_fixture() || !held.string.is_null() {
+    let own = matches!(field.kind, Type::String | Type::Tags);
+    // What references to vocabularies become is settled with them (D20, D28, D33).
+    if dice.is_fixture() || (!own && !held.string.is_null()) {
         return held;
     }
-    let (instead, beside) = match fact {
+    let instead = match fact {
+        None => 0,
         // D54: 5 % of the numbers are kept as text.
-        Fact::Number(_) => (50_000, 5_000),
-        Fact::Term(..) => (3_000, 3_000),
-        _ => (15_000, 5_000),
+        Some(Fact::Number(_)) => 50_000,
+        Some(Fact::Term(..)) => 3_000,
+        Some(_) => 15_000,
     };
-    if dice.chance(k, layout.dirty(instead)) {
+    if let Some(fact) = fact
+        && dice.chance(k, layout.dirty(instead))
+    {
         return Held { string: stand_in(layout, dice, k + 2, fact, day_first), ..EMPTY };
     }
-    if held.picklist.dirt() != Some("D20") && dice.chance(k + 1, layout.dirty(beside)) {
-        held.string = Told::normalised("D26", "see the other column", serde_json::Value::Null).into();
+    if held.picklist.dirt() != Some("D20") && dice.chance(k + 1, layout.dirty(20_000)) {
+        let beside = Told::normalised("D26", rival(dice, k + 2, field.kind, fact), serde_json::Value::Null).into();
+        *(if own { &mut held.long } else { &mut held.string }) = beside;
     }
     held
+}
+
+/// D26: what stands in a second column as plausibly as the value does in that of its type, which counts: another day as
+/// text, another number, the opposite, another term, another title; a number beside text.
+fn rival(dice: Dice, k: u64, kind: Type, fact: Option<Fact>) -> Value {
+    match fact {
+        Some(Fact::Moment(moment)) => text(date(moment + 86_400 * (1 + dice.below(k, 400)))),
+        Some(Fact::Number(number)) => text((number + 1 + dice.below(k, 9)).to_string()),
+        Some(Fact::Truth(truth)) => label(if truth { "No" } else { "Yes" }),
+        Some(Fact::Term(list, _)) => {
+            label(vocabulary::term_at(list, dice.below(k, vocabulary::terms(list).len() as u64)))
+        }
+        None if kind == Type::Text => text(words::title(dice.below(k, 4096))),
+        None if matches!(kind, Type::String | Type::Tags) => int(1 + dice.below(k, 5_000)),
+        None => text((1 + dice.below(k, 5_000)).to_string()),
+    }
+}
+
+/// D26: the property of a row that is a second one of a field for one value.
+pub fn doubled(property: u64) -> Value {
+    Told::warned("D26", Value::id(property), property, "MULTI_FOR_SINGLE").into()
 }
 
 /// A typed value as text: dates in the forms of D45 and D46, numbers of D54, truth values of D53, terms of D33.

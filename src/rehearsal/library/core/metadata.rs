@@ -20,6 +20,7 @@ pub fn object_row(layout: &Layout, object: u64, out: &mut Vec<Value>) {
         Owner::FixtureAsset(id) => ("AssetMaster", id),
     };
     // Only versions' objects lose their owner, so that no candidate loses its metadata.
+    let start = out.len();
     let lost = class == "AssetVersion" && dirt::orphan(layout, dice, 18_000);
     let categories = match owner {
         Owner::Asset(row) if dice.chance(803, 700_000) => {
@@ -32,15 +33,14 @@ pub fn object_row(layout: &Layout, object: u64, out: &mut Vec<Value>) {
         Owner::Asset(row) => Asset::row(layout, row).dates(),
         _ => (layout.dice(ASSET, object).past(1016), NOW - 86_400),
     };
-    write_object(
-        layout,
-        class,
-        (FIRST_ID + object, if lost { NOWHERE + object } else { owner_id }),
-        (created, updated),
-        categories,
-        out,
-    );
+    write_object(layout, class, (FIRST_ID + object, owner_id), (created, updated), categories, out);
+    if let (true, Some(cell)) = (lost, out.get_mut(start + OWNER_ID)) {
+        *cell = dirt::parentless(NOWHERE + object);
+    }
 }
+
+/// Where the owner's id stands in a row.
+const OWNER_ID: usize = 3;
 
 /// The columns of `metadata`.
 pub fn write_object(

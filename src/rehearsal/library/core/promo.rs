@@ -39,7 +39,7 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
     let asset = Asset::row(layout, video);
     let deleted = dirt::deleted(layout, dice, 20_000).0;
     let reference = stray(layout, row).unwrap_or(Value::id(asset.id));
-    let title = dirt::name::of_asset(layout, dice, &asset, asset.name());
+    let title = dirt::name::of_asset(layout, dice, &asset, asset.name(), dirt::name::NAME);
     write(layout, dice, FIRST_ID + row, (reference, &asset), title, deleted, out);
 }
 

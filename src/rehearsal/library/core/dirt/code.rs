@@ -23,19 +23,30 @@ pub fn house_code(layout: &Layout, dice: Dice, k: u64, code: String) -> Value {
 /// How many forms of a house code there are.
 pub const HOUSE_CODE_FORMS: u64 = 9;
 
+/// D14 (9 %): a series code (`SER` and five digits, as the catalogue of series has it) in a form of
+/// [`house_code_form`]; D03 (0.7 %) a placeholder, D07 (5 %) blank. What D14 means for a series code is not said; it is
+/// taken to have the same noise, the same way back, and the same warning where that leads to no series code. Draws `k`
+/// to `k + 3`.
+pub fn series_code(layout: &Layout, dice: Dice, k: u64, code: String) -> Value {
+    if !dice.is_fixture() && dice.chance(k + 3, layout.dirty(50_000)) {
+        return Told::normalised("D07", "", serde_json::Value::Null).into();
+    }
+    house_code(layout, dice, k, code)
+}
+
 /// A form of a house code (`HC` and six digits) by its number: the last two are none, and kept with a warning.
 pub fn house_code_form(form: u64, code: String) -> Value {
-    let digits = code.trim_start_matches("HC");
+    let (letters, digits) = code.split_at(code.find(|sign: char| sign.is_ascii_digit()).unwrap_or(0));
     let wide: String = digits.chars().filter_map(|digit| char::from_u32(u32::from(digit) + 0xFEE0)).collect();
     let raw = match form {
         0 => code.to_lowercase(),
-        1 => format!("HC {digits}"),
-        2 => format!("HC-{digits}"),
+        1 => format!("{letters} {digits}"),
+        2 => format!("{letters}-{digits}"),
         3 => format!("{code}."),
-        4 => format!("HC{wide}"),
+        4 => format!("{letters}{wide}"),
         5 => format!(" {code} "),
-        6 => format!("hc-{digits}"),
-        7 => code.replacen('1', "I", 1),
+        6 => format!("{}-{digits}", letters.to_lowercase()),
+        7 if digits.contains('1') => code.replacen('1', "I", 1),
         _ => format!("{code}7"),
     };
     if form < 7 {
@@ -136,6 +147,16 @@ mod tests {
         assert!(forms[..7].iter().all(|form| form.means() == "HC100123" && form.codes().is_empty()));
         assert_eq!((forms[7].means(), forms[7].codes()), ("HCI00123".into(), &["HOUSE_CODE_FORMAT"][..]));
         assert_eq!(forms[8].means(), "HC1001237");
+    }
+
+    #[test]
+    fn series_codes_have_the_noise_of_house_codes() {
+        for form in 0..HOUSE_CODE_FORMS {
+            let value = house_code_form(form, "SER00123".to_owned());
+            assert_ne!(value.text().as_deref(), Some("SER00123"));
+            assert_eq!(value.means() == "SER00123", form < 7, "{form}");
+        }
+        assert_eq!(house_code_form(7, "SER00020".to_owned()).codes(), ["HOUSE_CODE_FORMAT"]);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What an asset is, by which names it goes, and which of its versions counts (D10, D12, D13, D16 to D18, D22, D23, D30).
+//!
+//! D11, two assets that are equal in every mapped field, is not drawn: all that a row tells follows from numbers of its own,
+//! and a twin would need those of another in every table. Fixtures 34 and 35 are such a pair.
 
 use serde_json::Value as Json;
 
 use super::super::super::{Disposition, Told};
-use super::super::asset::Asset;
+use super::super::asset::{Asset, Role};
 use super::super::dice::Dice;
-use super::super::layout::{FIRST_ID, Layout, NOWHERE};
+use super::super::layout::{FIRST_ID, Layout, METADATA, NOWHERE};
 use super::super::spread::Kind;
 use super::super::{Value, label, text};
 use super::draws;
@@ -73,6 +76,74 @@ pub fn external_id(layout: &Layout, asset: &Asset) -> Value {
         return text(format!("EXT-{}", asset.id));
     }
     if dice.chance(k + 3, layout.dirty(280_000)) { blank_id() } else { Value::Null }
+}
+
+/// D10 (0.9 %), D12 (0.2 %): the row of `asset_external_id` whose system and id this one has too, and that id. Where the
+/// asset of this row is to be migrated and has no id of its own, a row of such an asset is looked for, since only there
+/// a duplicate counts (rulings A02); else it is the row before.
+pub fn same_legacy_id(layout: &Layout, dice: Dice, row: u64) -> Option<(u64, Value)> {
+    const SEARCHED: u64 = 400;
+    let same = dice.chance(draws(3), layout.dirty(9_000));
+    let folded = !same && dice.chance(draws(3) + 1, layout.dirty(2_000));
+    if row == 0 || !(same || folded) {
+        return None;
+    }
+    let asset = |row| Asset::row(layout, layout.external_places.at(row));
+    let chosen = |asset: &Asset| external_id(layout, asset).means().is_null();
+    let own = asset(row);
+    let counts = |other: &u64| {
+        let other = asset(*other);
+        other.role == own.role && chosen(&other)
+    };
+    let near = || (row.saturating_sub(SEARCHED)..row).rev().find(counts);
+    let found = if own.role != Role::None && chosen(&own) { near() } else { None };
+    let other = found.unwrap_or(row - 1);
+    let id = FIRST_ID + other;
+    let value = if same { shared("D10", format!("LEG-{id}")) } else { shared("D12", format!("leg-{id} ")) };
+    Some((other, value))
+}
+
+/// What befalls the id of a record (property 27), which is data and identifies nothing (rulings A02): D10 (0.9 %) that
+/// of another object, D12 (0.2 %) the same in lower case with a blank behind, D30 (3 %) a uuid in one of its forms.
+/// Draws `k` to `k + 15`.
+pub fn record_id(layout: &Layout, dice: Dice, k: u64) -> Option<Value> {
+    if dice.chance(k + 13, layout.dirty(9_000)) {
+        Some(shared("D10", other_record(layout, dice.draw(k))))
+    } else if dice.chance(k + 14, layout.dirty(2_000)) {
+        Some(shared("D12", format!("{} ", other_record(layout, dice.draw(k)).to_lowercase())))
+    } else if dice.chance(k + 15, layout.dirty(30_000)) {
+        Some(record_uuid(dice.below(k, 9), &dice.uuid(k + 1)))
+    } else {
+        None
+    }
+}
+
+/// The id of an object's record.
+pub fn record_of(dice: Dice) -> String {
+    format!("OID-{:08}", dice.below(603, 100_000_000))
+}
+
+/// The id of the record of another object that has one, if one of eight tried does.
+fn other_record(layout: &Layout, number: u64) -> String {
+    const RECORD: u64 = 10 + 27;
+    let tried = (0..8).map(|step| layout.dice(METADATA, number.wrapping_add(step * 7919) % layout.assets.max(1)));
+    let found = tried.clone().find(|dice| dice.chance(RECORD, 400_000)).or_else(|| tried.clone().next());
+    found.map(record_of).unwrap_or_default()
+}
+
+/// D30: a uuid as the id of a record: in a form of [`uuid_form`], as URN, in braces with dashes, all of which mean the
+/// canonical form. What is a character short is no uuid; a record may go by any text, so it stays as it is.
+pub fn record_uuid(number: u64, clean: &str) -> Value {
+    let raw = match number {
+        0..=5 => return uuid_form(number, clean),
+        6 => format!("urn:uuid:{clean}"),
+        7 => format!("{{{}}}", clean.to_uppercase()),
+        _ => {
+            let short: String = clean.chars().take(35).collect();
+            return Told::kept("D30", short.clone(), short).into();
+        }
+    };
+    Told::normalised("D30", raw, clean).into()
 }
 
 /// D10, D12: an external id that another asset may have, too. It means itself, trimmed.

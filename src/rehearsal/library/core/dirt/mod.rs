@@ -55,6 +55,11 @@ pub fn lost(id: u64) -> Value {
     Told::kept("D19", Value::id(id), serde_json::Value::Null).disposed(Disposition::Rejected).into()
 }
 
+/// D19: a reference to no row, for which a row that nobody asks for is skipped and counted.
+pub fn parentless(id: u64) -> Value {
+    Told::kept("D19", Value::id(id), serde_json::Value::Null).and("ORPHAN_ROW").disposed(Disposition::Skipped).into()
+}
+
 /// D19: no reference where there must be one (rulings A48).
 pub fn no_asset() -> Value {
     Told::kept("D19", Value::Null, serde_json::Value::Null).disposed(Disposition::Rejected).into()

@@ -12,22 +12,26 @@ use super::{BLANKS, DRAW, PLACEHOLDERS};
 
 /// The draws of titles: 32 from here.
 const TITLE: u64 = DRAW + 100;
+/// How many characters a name or a title holds that has a column of its own.
+pub const NAME: u64 = 1_024;
+/// How many the title among the properties holds.
+pub const PROPERTY: u64 = 4_000;
 
 /// A title of something that is no asset: NULL (D01), blank (D02), a placeholder (D03), too long (D05), and what
 /// befalls any text.
 pub fn title(layout: &Layout, dice: Dice, clean: String) -> Value {
     missing(layout, dice)
-        .or_else(|| too_long(layout, dice, &clean))
+        .or_else(|| too_long(layout, dice, &clean, NAME))
         .unwrap_or_else(|| from(layout, dice, TITLE + 8, None, clean, Style { title: true, ..Style::default() }))
 }
 
 /// A title of an asset: as [`title`], and the name of its file, its uuid or house code instead (D04), all upper case
-/// from source 21 (D08), another wording than the other titles have (D09).
-pub fn of_asset(layout: &Layout, dice: Dice, asset: &Asset, clean: String) -> Value {
+/// from source 21 (D08), another wording than the other titles have (D09). The column holds `most` characters.
+pub fn of_asset(layout: &Layout, dice: Dice, asset: &Asset, clean: String, most: u64) -> Value {
     if layout.dirt == 0.0 || dice.is_fixture() {
         return text(clean);
     }
-    if let Some(found) = missing(layout, dice).or_else(|| too_long(layout, dice, &clean)) {
+    if let Some(found) = missing(layout, dice).or_else(|| too_long(layout, dice, &clean, most)) {
         return found;
     }
     if dice.chance(TITLE, layout.dirty(15_000)) {
@@ -77,12 +81,12 @@ pub fn placeholder(raw: &'static str) -> Told {
     Told::dropped("D03", label(raw), "PLACEHOLDER_DROPPED")
 }
 
-/// D05: a title of 300 to 1,000 characters (what the column holds), or of 255 signs of four bytes.
-fn too_long(layout: &Layout, dice: Dice, clean: &str) -> Option<Value> {
+/// D05: a title of 300 characters to what the column holds, or of 255 signs of four bytes.
+fn too_long(layout: &Layout, dice: Dice, clean: &str, most: u64) -> Option<Value> {
     if dice.is_fixture() || !dice.chance(TITLE + 4, layout.dirty(1_000)) {
         return None;
     }
-    let length = index(300 + dice.below(TITLE + 5, 700));
+    let length = index(300 + dice.below(TITLE + 5, most - 299));
     Some(long(clean, length, dice.below(TITLE + 6, 3) == 0).into())
 }
 

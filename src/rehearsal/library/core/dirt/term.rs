@@ -265,6 +265,32 @@ fn value_text(id: i64) -> Option<Value> {
     }
 }
 
+/// D28: 12 % of the cells of genres and territories hold several terms as text; what it means is the list of terms. Draws `k`, `k + 1`.
+pub fn several(layout: &Layout, dice: Dice, k: u64, list: &'static str, term: &'static str) -> Option<Value> {
+    if dice.is_fixture() || !matches!(list, "genres" | "licenseTerritory") || !dice.chance(k, layout.dirty(120_000)) {
+        return None;
+    }
+    let count = vocabulary::terms(list).len() as u64;
+    let choice = dice.draw(k + 1);
+    let terms = [
+        term,
+        vocabulary::term_at(list, (choice >> 8) % count),
+        term,
+        vocabulary::term_at(list, (choice >> 24) % count),
+    ];
+    let terms = &terms[..2 + index(choice >> 40) % 3];
+    // A place whose name holds a comma would be parted.
+    if terms.iter().any(|term| term.contains([',', ';', '/', '|'])) {
+        return None;
+    }
+    let mut raws: Vec<String> = terms.iter().map(|term| (*term).to_owned()).collect();
+    if let Some(again) = raws.get_mut(2) {
+        *again = again.to_uppercase();
+    }
+    let told = super::text::list(choice, &raws, false);
+    Some(Told { means: Json::from(terms.to_vec()), ..told }.into())
+}
+
 /// D33: several terms as an array of texts, each in one of its spellings. The cell means a list of
 /// `{"raw", "means", "code"}`. Draws `k + 4 * n`.
 pub fn terms(layout: &Layout, dice: Dice, k: u64, vocabulary: &'static str, canonical: &[&'static str]) -> Value {

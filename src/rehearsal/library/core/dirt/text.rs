@@ -11,6 +11,16 @@ use super::super::{Value, text};
 
 /// Letters of other scripts and signs of four bytes, which stay as they are (D35, D36).
 const KEPT: [&str; 6] = ["👨‍👩‍👧‍👦", "🇳🇴🇯🇵", "👍🏽", "🎬 🎉", "مرحبا", "שלום עולם"];
+/// The marks that turn the direction of text, each with its end (D36): all of U+202A to 202E and U+2066 to 2069.
+const MARKS: [(&str, &str); 7] = [
+    ("\u{202a}", "\u{202c}"),
+    ("\u{202b}", "\u{202c}"),
+    ("\u{202d}", "\u{202c}"),
+    ("\u{202e}", "\u{202c}"),
+    ("\u{2066}", "\u{2069}"),
+    ("\u{2067}", "\u{2069}"),
+    ("\u{2068}", "\u{2069}"),
+];
 /// Decomposed accents, and ligatures and full width that stay (D37): raw, meaning.
 const COMPOSED: [(&str, &str); 4] = [
     ("Cafe\u{301}", "Caf\u{e9}"),
@@ -83,7 +93,7 @@ pub fn from(layout: &Layout, dice: Dice, k: u64, source: Option<u64>, clean: Str
         Told::dropped("D03", dice.pick(k + 11, &super::PLACEHOLDERS), "PLACEHOLDER_DROPPED")
     } else if hit(1, 30_000) {
         blanks(choice, &clean, style)
-    } else if !style.title && hit(2, 20_000) {
+    } else if !style.title && hit(2, 50_000) {
         Told::normalised("D07", "", Json::Null)
     } else if style.html && hit(3, 100_000) {
         html(choice, &clean)
@@ -124,7 +134,7 @@ fn blanks(choice: u64, clean: &str, style: Style) -> Told {
 
 /// D36: controls of the direction of text, which go from a line and stay in text of many lines.
 fn bidi(choice: u64, clean: &str, style: Style) -> Told {
-    let (open, close) = chosen(choice, &[("\u{202b}", "\u{202c}"), ("\u{202d}", "\u{202c}"), ("\u{2067}", "\u{2069}")]);
+    let (open, close) = chosen(choice, &MARKS);
     let raw = format!("{clean} {open}שלום{close} end");
     if style.lines {
         return kept("D36", raw);
@@ -258,7 +268,7 @@ mod tests {
             *found.entry(told(&value).map_or("", |told| told.dirt.unwrap_or(""))).or_default() += 1;
         }
         for (kind, expected) in
-            [("D03", 1400), ("D06", 6000), ("D07", 3800), ("D35", 1500), ("D36", 1100), ("D39", 750)]
+            [("D03", 1400), ("D06", 6000), ("D07", 9600), ("D35", 1500), ("D36", 1100), ("D39", 750)]
         {
             assert!(
                 found[kind].abs_diff(expected) < expected / 5,
