@@ -1,7 +1,11 @@
 //! The fields of section 6: which a metadata object has, in what order, and what stands in them.
 
+mod body;
+
 use std::cell::RefCell;
 
+use self::body::body;
+pub use self::body::text_row;
 use super::super::Told;
 use super::asset::{Asset, Role};
 use super::dice::{Dice, FIRST_DAY, NOW, date, index, local};
@@ -468,41 +472,4 @@ fn subject_title(layout: &Layout, subject: &Subject) -> Value {
         (None, Owner::Project(row)) => text(super::project::name(layout, row)),
         _ => text(subject.title.name()),
     }
-}
-
-/// A row of `metadata_property_text`: the text a value refers to, or one that none refers to.
-pub fn text_row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
-    let texts = &layout.values().1;
-    let long = if row < texts.total() {
-        let (object, number) = texts.parent(row);
-        let made = subject(layout, object);
-        let slot = made.1.iter().find(|slot| slot.field.kind == Type::Text && slot.text == number);
-        slot.map_or(Value::Null, |slot| body(layout, &made.0, slot))
-    } else {
-        text(words::sentences(layout.dice(19, row), 0, 6))
-    };
-    out.extend([Value::id(FIRST_ID + row), long, label("text/plain")]);
-}
-
-/// The text of a value of a text field.
-fn body(layout: &Layout, subject: &Subject, slot: &Slot) -> Value {
-    let other;
-    let subject = if slot.position > 0 {
-        other = subject.other(layout);
-        &other
-    } else {
-        subject
-    };
-    let k = 700 + u64::from(slot.field.id) * 16;
-    let clean = match slot.field.id {
-        3 | 46 => words::body(subject.dice, k + 1, 100 << subject.dice.below(k, 6)),
-        _ => words::sentences(subject.dice, k, 4),
-    };
-    let dice = subject.dice;
-    let draws = held::draws(slot.field, slot.position);
-    if matches!(slot.field.id, 3 | 46) && !dice.is_fixture() && dice.chance(draws + 13, layout.dirty(200)) {
-        return dirt::text::long(&clean, dice.pick(draws + 14, &[70_000, 300_000, 1 << 20])).into();
-    }
-    let style = dirt::text::Style { lines: true, html: true, ..dirt::text::Style::default() };
-    dirt::text::from(layout, dice, draws, subject.source(), clean, style)
 }
