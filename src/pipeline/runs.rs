@@ -21,7 +21,7 @@ struct Begun {
 }
 
 /// The run `id`, begun now unless it was begun before; without an id a new one, named by the time in UTC. A run that is
-/// begun remembers `fixed_now`, the time set for its queries ([`fixed_now`]).
+/// begun remembers `fixed_now`, the time set for its queries.
 ///
 /// # Errors
 /// When the id cannot name a folder, or the area cannot be read or written.

@@ -98,7 +98,7 @@ pub fn definitions() -> Result<(Vec<Definition>, Vec<Variant>)> {
 /// The FIELD objects of all built-in definitions, each name once (the first definition that has it counts), in order.
 ///
 /// # Errors
-/// As [`definitions`].
+/// As `definitions`.
 pub fn fields() -> Result<Vec<Value>> {
     let mut fields: Vec<Value> = Vec::new();
     for field in definitions()?.0.into_iter().flat_map(|definition| definition.record.fields) {

@@ -77,7 +77,7 @@ pub fn line(layout: &Layout, dice: Dice, k: u64, clean: String) -> Value {
     from(layout, dice, k, None, clean, Style::default())
 }
 
-/// Text of many lines: as [`line`], with HTML (D40) where `html` says so.
+/// Text of many lines: as [`line`](fn@line), with HTML (D40) where `html` says so.
 pub fn body(layout: &Layout, dice: Dice, k: u64, clean: String, html: bool) -> Value {
     from(layout, dice, k, None, clean, Style { lines: true, html, ..Style::default() })
 }
