@@ -20,7 +20,7 @@ use telecine::dataflow::Source as _;
 use telecine::source::{PostgresSource, SourceConfig};
 
 use crate::source::{config, database};
-use crate::support::{Done, PATIENCE, Source, Workplace, files, finish, lives, wait_for};
+use crate::support::{Done, PATIENCE, Source, Workplace, files, finish, lives, server_command, wait_for};
 
 /// Must be heard by nobody who has not proved who it is, and turn up nowhere.
 const PASSWORD: &str = "canary-connect-4c1f";
@@ -188,15 +188,15 @@ async fn secure(server: &telecine::rehearsal::postgres::PrivateServer, folder: &
     let data: String = client.query_one("show data_directory", &[]).await.unwrap().get(0);
     let setting = format!(
         "cp {0}/right.pem {1}/server.crt && cp {0}/ca.pem {1}/ca.pem && cat {0}/right.key > {1}/server.key && \
-         chmod 600 {1}/server.key && printf ''hostssl all cert_user all cert map=m\\nhostssl all all all scram-sha-256\\n\
-         local all all scram-sha-256\\nhost all all all scram-sha-256\\n'' > {1}/pg_hba.conf && \
-         echo ''m postgres cert_user'' > {1}/pg_ident.conf",
+         chmod 600 {1}/server.key && printf 'hostssl all cert_user all cert map=m\\nhostssl all all all scram-sha-256\\n\
+         local all all scram-sha-256\\nhost all all all scram-sha-256\\n' > {1}/pg_hba.conf && \
+         echo 'm postgres cert_user' > {1}/pg_ident.conf",
         folder.display(),
         data
     );
     // The server runs as another user, who must be able to read the key for a moment.
     fs::set_permissions(folder.join("right.key"), fs::Permissions::from_mode(0o644)).unwrap();
-    client.batch_execute(&format!("copy (select 1) to program '{setting}'")).await.unwrap();
+    server_command(&client, &setting).await;
     for statement in ["alter system set ssl = on", "alter system set ssl_ca_file = 'ca.pem'", "select pg_reload_conf()"]
     {
         client.batch_execute(statement).await.unwrap();

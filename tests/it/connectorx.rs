@@ -12,7 +12,7 @@ use telecine::source::{PostgresSource, Reader, SourceConfig};
 use crate::conformance::{checksums_of_batches, checksums_of_bytes};
 use crate::source::sessions::CERTIFICATES;
 use crate::source::{database, read_by, rows, whole};
-use crate::support::{PATIENCE, Source, Workplace, wait_for};
+use crate::support::{PATIENCE, Source, Workplace, server_command, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_readers_give_the_sample_library_with_equal_checksums() {
@@ -68,8 +68,7 @@ async fn it_reads_over_tls_that_proves_the_servers_name() {
     let (server, url, client) =
         database("create table t (id bigint, fill text); insert into t select i, repeat(md5(i::text), 9) from generate_series(1, 90000) i").await;
     let folder: String = client.query_one("show data_directory", &[]).await.unwrap().get(0);
-    let program = CERTIFICATES.replace('\'', "\'\'");
-    client.batch_execute(&format!("copy (select 1) to program '({program}) >/dev/null 2>&1'")).await.unwrap();
+    server_command(&client, CERTIFICATES).await;
     client.batch_execute("alter system set ssl = on").await.unwrap();
     client.batch_execute("select pg_reload_conf()").await.unwrap();
     wait_for("the server to offer TLS", PATIENCE, async || {

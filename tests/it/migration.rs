@@ -12,13 +12,12 @@ use futures::TryStreamExt;
 use telecine::dataflow::Progress;
 use telecine::rehearsal::library::{self, Library, LibraryOptions};
 use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
-use telecine::source::{PostgresSource, Reader, SourceConfig};
-use telecine::staging::{RunFolder, StagingArea, StagingConfig};
+use telecine::staging::RunFolder;
 use telecine::transform::{Transform, TransformConfig, TransformReport};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::LIBRARY_NOW;
+use crate::support::{LIBRARY_NOW, extracted_library};
 
 /// The run of a library that was filled and extracted.
 struct Rehearsed {
@@ -28,31 +27,9 @@ struct Rehearsed {
 
 async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
     let folder = TempDir::new().unwrap();
-    let url = folder.path().to_str().unwrap().to_owned();
-    let run = StagingArea::open(&StagingConfig::at(url)).unwrap().run("r1");
-    let database = format!("dirt{dirt}");
-    server.create_database(&database).await.unwrap();
     let options = LibraryOptions { scale: 0.0001, dirt, ..LibraryOptions::default() };
     let library = Arc::new(Library::new(options).unwrap());
-    let (progress, cancel) = (Progress::default(), CancellationToken::new());
-    library::create(&library, &server.url(&database), 2, &progress).await.unwrap();
-    let config = SourceConfig {
-        url: server.url(&database),
-        include: Vec::new(),
-        exclude: Vec::new(),
-        exclude_columns: Vec::new(),
-        connections: 2,
-        batch_rows: 8192,
-        batch_bytes: 8 << 20,
-        partition_bytes: 64 << 20,
-        max_mbps: None,
-        materialised_views: false,
-        allow_insecure: false,
-        reader: Reader::default(),
-        silence: telecine::source::SILENCE,
-    };
-    let source = PostgresSource::connect(&config).await.unwrap();
-    telecine::extract::run(&source, &run, &progress, &cancel).await.unwrap();
+    let run = extracted_library(server, &format!("dirt{dirt}"), &library, folder.path()).await;
     Rehearsed { run, _folder: folder }
 }
 

@@ -18,7 +18,7 @@ use telecine::dataflow::Progress;
 use telecine::extract::{self, ExtractReport};
 use telecine::rehearsal::library::{self, Library, LibraryOptions};
 use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
-use telecine::source::PostgresSource;
+use telecine::source::{PostgresSource, SourceConfig};
 use telecine::staging::{RunFolder, StagingArea, StagingConfig};
 use telecine::verify::{self, VerifyReport};
 use tempfile::TempDir;
@@ -39,6 +39,26 @@ pub async fn extract(source: &PostgresSource, run: &RunFolder) -> telecine::Resu
 /// A verification that nobody watches or stops.
 pub async fn verify(source: &PostgresSource, run: &RunFolder) -> VerifyReport {
     verify::run(source, run, &Progress::default(), &CancellationToken::new()).await.unwrap()
+}
+
+/// The sample library in a database of its own, extracted into a run below `folder`.
+pub async fn extracted_library(server: &PrivateServer, name: &str, library: &Arc<Library>, folder: &Path) -> RunFolder {
+    server.create_database(name).await.unwrap();
+    let url = server.url(name);
+    library::create(library, &url, 2, &Progress::default()).await.unwrap();
+    let settings = SourceConfig { connections: 2, ..crate::source::config(&url) };
+    let source = PostgresSource::connect(&settings).await.unwrap();
+    let run = area(folder).run("r1");
+    extract(&source, &run).await.unwrap();
+    run
+}
+
+/// Runs a shell command as the server's user, in the folder of its data; what it prints is lost. The row that COPY gives
+/// it is taken before anything else: a command that ends without reading its input breaks the server's pipe.
+pub async fn server_command(client: &tokio_postgres::Client, command: &str) {
+    let command = command.replace('\'', "''");
+    let statement = format!("copy (select 1) to program '(cat; {command}) >/dev/null 2>&1'");
+    client.batch_execute(&statement).await.unwrap();
 }
 
 /// How long anything may take that is not a whole run.

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::{client, config, database, extracted, version};
 use crate::source::read_by;
-use crate::support::{PATIENCE, signal, wait_for};
+use crate::support::{PATIENCE, server_command, signal, wait_for};
 
 /// A standby of a private server, in the server's folder and run by the server's user. It ends with this value.
 struct Standby {
@@ -34,7 +34,7 @@ impl Standby {
         };
         primary.batch_execute(&format!("select {start}")).await.unwrap();
         let copy = format!("cp -a {} {} && rm -f {1}/postmaster.pid {1}/postmaster.opts", show(&from), show(&data));
-        program(primary, &copy).await;
+        server_command(primary, &copy).await;
         let label: String = primary.query_one(stop, &[]).await.unwrap().get(0);
         let conninfo = server.url("postgres").expose_secret().replace('\'', "''");
         let follow = format!("primary_conninfo = '{conninfo}'\n");
@@ -48,7 +48,7 @@ impl Standby {
         for (name, text) in files {
             // By the server, whose user owns the folder.
             let text = text.replace('\'', "'\\''");
-            program(primary, &format!("printf %s '{text}' > {}/{name}", show(&data))).await;
+            server_command(primary, &format!("printf %s '{text}' > {}/{name}", show(&data))).await;
         }
         let programs: String =
             primary.query_one("select setting from pg_config where name = 'BINDIR'", &[]).await.unwrap().get(0);
@@ -60,7 +60,7 @@ impl Standby {
             show(&data),
             show(&log)
         );
-        program(primary, &command).await;
+        server_command(primary, &command).await;
         let url = server.url("library").expose_secret().replace(&format!(":{}/", server.port()), &format!(":{port}/"));
         let standby = Self { data, url: url.into() };
         let log = async || {
@@ -83,12 +83,6 @@ impl Drop for Standby {
 
 fn show(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// Runs a shell command as the server's user.
-async fn program(client: &Client, command: &str) {
-    let statement = format!("copy (select 1) to program '({}) >/dev/null'", command.replace('\'', "''"));
-    client.batch_execute(&statement).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Sessions with the source: what discovery says, what keeps a run from starting, what a snapshot holds together.
 
+use crate::support::server_command;
 use arrow::array::RecordBatch;
 use secrecy::{ExposeSecret, SecretString};
 use telecine::dataflow::Source;
@@ -216,8 +217,7 @@ async fn the_server_proves_its_name_before_a_password_is_sent() {
     let (server, url, client) =
         database("create table t (id int); insert into t select generate_series(1, 5000)").await;
     let folder: String = client.query_one("show data_directory", &[]).await.unwrap().get(0);
-    let program = CERTIFICATES.replace('\'', "\'\'");
-    client.batch_execute(&format!("copy (select 1) to program '({program}) >/dev/null 2>&1'")).await.unwrap();
+    server_command(&client, CERTIFICATES).await;
     client.batch_execute("alter system set ssl = on").await.unwrap();
     client.batch_execute("select pg_reload_conf()").await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;

@@ -36,11 +36,13 @@ pub struct Written {
 /// missing; files of the same names are replaced.
 ///
 /// # Errors
-/// [`Error::Rehearsal`] naming the file that cannot be written, or the row and field whose value is not of the field's
+/// [`Error::Preflight`] when the folder cannot be made; [`Error::Rehearsal`] naming the file that cannot be written, or the row and field whose value is not of the field's
 /// type.
 pub fn write(library: &Library, sheets: &[Sheet], folder: &Path) -> Result<Written> {
-    std::fs::create_dir_all(folder)
-        .map_err(|cause| Error::rehearsal(folder.display().to_string(), "cannot be created", cause))?;
+    std::fs::create_dir_all(folder).map_err(|cause| Error::Preflight {
+        message: format!("{}: cannot be made a folder; name one that can be written to", folder.display()),
+        cause: Some(cause.into()),
+    })?;
     let mut written = Written::default();
     let mut targets = Dataset::create(folder, "expected_targets", targets_schema()?)?;
     let mut dispositions = Dataset::create(folder, "expected_dispositions", dispositions_schema())?;
