@@ -20,6 +20,8 @@ with images as (
         d.approved_at,
         d.rights_expire,
         d.alt_text,
+        -- text of the import that garbled its accents is repaired (dirt D38)
+        case when c.source_id = z.garbled_source then repair_mojibake(d.alt_text) end as repaired_alt,
         d.crop,
         d.s3_uri,
         d.checksum,
@@ -89,7 +91,8 @@ parsed as (
         zero_moment(instant_text(i.described_expire, i.zone, i.day_first)['value'], i.zone) as described_zero,
         i.described_expire as described_expire_raw,
         i.several_expires,
-        clean_line(i.alt_text) as alt_text,
+        clean_line(coalesce(i.repaired_alt['value'], i.alt_text)) as alt_text,
+        i.repaired_alt['warning'] as alt_repair,
         i.alt_text as alt_text_raw,
         regexp_match(i.crop, '^\((-?[0-9.eE+-]+),(-?[0-9.eE+-]+)\),\((-?[0-9.eE+-]+),(-?[0-9.eE+-]+)\)$') as corners,
         s3_uri(i.s3_uri) as storage,
@@ -246,7 +249,7 @@ valued as (
             warn('approvedBy', cast(p.approved_by as varchar), case
                 when p.approved_by is not null and p.approver is null then 'OWNER_UNRESOLVED'
             end),
-            warn('altText', p.alt_text_raw, p.alt_text['warning']),
+            warn('altText', p.alt_text_raw, nullif(concat_ws(' ', p.alt_repair, p.alt_text['warning']), '')),
             warn('captureDate', p.capture_date_raw, m.capture_warning),
             warn('storage', p.storage_raw, p.storage['warning']),
             warn('checksumSha256', p.checksum_raw, p.checksum['warning'])
