@@ -225,6 +225,7 @@ valued as (
         t.endpoint_image_detail,
         t.endpoint_image_detail_stated,
         f.file_format,
+        f.stated as file_format_stated,
         n.locale,
         c.title,
         c.placeholder,
@@ -304,8 +305,11 @@ select
             then 'MISSING_MANDATORY:endpointImageDetail' else '' end,
         case when house_code is null then 'MISSING_MANDATORY:houseCode' else '' end,
         case when asset_found and resolution is null then 'MISSING_MANDATORY:resolution' else '' end,
-        case when asset_found and file_format is null then 'MISSING_MANDATORY:fileFormat' else '' end,
+        case when asset_found and file_format is null and not coalesce(file_format_stated, false)
+            then 'MISSING_MANDATORY:fileFormat' else '' end,
         case when endpoint_image_detail is null and endpoint_image_detail_stated
-            then 'VOCAB_UNMAPPED:endpointImageDetail' else '' end
+            then 'VOCAB_UNMAPPED:endpointImageDetail' else '' end,
+        case when asset_found and file_format is null and file_format_stated
+            then 'VOCAB_UNMAPPED:fileFormat' else '' end
     ), '') as reasons
 from valued

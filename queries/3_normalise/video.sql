@@ -17,6 +17,7 @@ with parsed as (
         s.asset_size as asset_size_raw,
         resolution_at(s.described_size, c.aspect) as described_size,
         s.described_size as described_size_raw,
+        s.lost_size,
         s.media_ms,
         s.no_media_ms,
         duration_ms(s.content_duration, 's', c.rate) as content_duration,
@@ -94,6 +95,10 @@ select
         warn('resolution', described_size_raw, case
             when coalesce(media_size['value'], content_size['value'], asset_size['value']) is null
                 then described_size['warning']
+        end),
+        warn('resolution', lost_size, case
+            when lost_size is not null and coalesce(media_size['value'], content_size['value'], asset_size['value']) is null
+                then 'PICKLIST_VALUE_MISSING'
         end),
         warn(
             'resolution',

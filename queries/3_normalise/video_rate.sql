@@ -18,7 +18,8 @@ with parsed as (
         aspect_ratio(asset_aspect) as asset_aspect,
         asset_aspect as asset_aspect_raw,
         aspect_ratio(described_aspect) as described_aspect,
-        described_aspect as described_aspect_raw
+        described_aspect as described_aspect_raw,
+        lost_aspect
     from video_source
 ),
 chosen as (
@@ -61,6 +62,11 @@ select
         warn('aspectRatio', described_aspect_raw, case
             when coalesce(media_aspect['value'], content_aspect['value'], asset_aspect['value']) is null
                 then described_aspect['warning']
+        end),
+        warn('aspectRatio', lost_aspect, case
+            when lost_aspect is not null
+                and coalesce(media_aspect['value'], content_aspect['value'], asset_aspect['value']) is null
+                then 'PICKLIST_VALUE_MISSING'
         end),
         warn(
             'aspectRatio',

@@ -25,7 +25,7 @@ enum Source {
     Track(&'static str),
     /// A row of a lookup: the column that refers to it (of the candidate), the lookup, the column of the term.
     Lookup(&'static str, &'static str, &'static str),
-    /// The picklist's value that the image's row refers to.
+    /// The picklist's value that the image's row refers to; the reference itself where it leads nowhere (D20).
     ImagePick(&'static str),
     /// The key of the asset's status.
     Status,
@@ -114,7 +114,7 @@ fn of(tables: &Tables<'_>, candidate: &Candidate<'_>, source: Source) -> Value {
         ImagePick(column) => {
             let reference = candidate.of_subclass(tables, "image_asset_master", column);
             let row = tables.one("picklist_value", "id", reference.number());
-            plain(cell(row.as_ref(), "value"))
+            row.map_or_else(|| plain(reference), |row| plain(row.cell("value")))
         }
         Status => {
             let row = tables.one("asset_status", "id", candidate.of_asset("status_id").number());
