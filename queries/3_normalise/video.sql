@@ -11,6 +11,7 @@ with parsed as (
         c.aspect,
         c.warnings as picture_warnings,
         resolution(s.media_size) as media_size,
+        s.media_size as media_size_raw,
         resolution(s.content_size) as content_size,
         s.content_size_raw,
         resolution_at(s.asset_size, c.aspect) as asset_size,
@@ -88,6 +89,7 @@ select
     coalesce(asset_layout['value'], described_layout['value']) as audio_layout,
     gather(
         picture_warnings,
+        warn('resolution', media_size_raw, media_size['warning']),
         warn('resolution', content_size_raw, case when media_size['value'] is null then content_size['warning'] end),
         warn('resolution', asset_size_raw, case
             when coalesce(media_size['value'], content_size['value']) is null then asset_size['warning']

@@ -8,7 +8,7 @@ with promos as (
 )
 select
     p.source_key,
-    case when m.width > 0 and m.height > 0 then concat(m.width, 'x', m.height) end as media_size,
+    case when m.width is not null and m.height is not null then concat(m.width, 'x', m.height) end as media_size,
     -- each side is a number kept as text (D54); one that is none stays, for the size to be told as invalid
     case when c.width is not null and c.height is not null then concat(
         coalesce(cast(integer_text(c.width)['value'] as varchar), c.width),

@@ -17,9 +17,11 @@ pub type Rate = (u64, u64);
 
 /// What one source says of a field.
 #[derive(Debug, Default)]
-struct Source<'a> {
+pub struct Source<'a> {
     /// The cell behind it, if it is one.
     cell: Option<&'a Value>,
+    /// The text behind it, if it is no cell.
+    raw: Option<String>,
     /// What it says, if it says anything.
     value: Json,
     /// The code it gives where it is asked.
@@ -30,13 +32,30 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// A cell whose meaning is the value.
-    fn of(cell: &'a Value) -> Self {
-        Self { cell: Some(cell), value: cell.means(), code: cell.codes().first().copied(), always: None }
+    pub fn of(cell: &'a Value) -> Self {
+        Self { cell: Some(cell), value: cell.means(), code: cell.codes().first().copied(), ..Self::default() }
     }
 
     /// A value of several cells, which are no text.
     fn measured(value: Json) -> Self {
         Self { value, ..Self::default() }
+    }
+
+    /// The two cells that tell a size together; what is no size is INVALID_RESOLUTION (D61).
+    pub fn sides(width: &Value, height: &Value) -> Self {
+        let side = |cell: &Value| cell.means().as_u64().filter(|side| *side > 0);
+        let value = match (side(width), side(height)) {
+            (Some(width), Some(height)) => json!({"width": width, "height": height}),
+            _ => Json::Null,
+        };
+        let raw = width.text().zip(height.text()).map(|(width, height)| format!("{width}x{height}"));
+        let code = (value.is_null() && raw.is_some()).then_some("INVALID_RESOLUTION");
+        Self { raw, value, code, ..Self::default() }
+    }
+
+    /// A text that tells a size at a ratio.
+    pub fn size(cell: &'a Value, aspect: &Json) -> Self {
+        Self::resolved(cell, |means| pixels(means, aspect))
     }
 
     /// A cell whose meaning is resolved with the help of other values: the value, and the code where there is none.
@@ -46,16 +65,16 @@ impl<'a> Source<'a> {
             return Self::of(cell);
         }
         let (value, code) = resolve(&means);
-        Self { cell: Some(cell), value, code, always: None }
+        Self { cell: Some(cell), value, code, ..Self::default() }
     }
 }
 
 /// The first value of the sources; `conflict` gives the code for a later one that differs.
-fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], conflict: Conflict<'_>) -> Json {
+pub fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], conflict: Conflict<'_>) -> Json {
     let mut best = Json::Null;
     let mut differs = false;
     for source in sources {
-        let raw = source.cell.and_then(Value::text);
+        let raw = source.raw.clone().or_else(|| source.cell.and_then(Value::text));
         if let Some(cell) = source.cell {
             sheet.touch(field, cell);
         }
@@ -78,14 +97,16 @@ fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], confli
     best
 }
 
-type Conflict<'a> = Option<(&'static str, &'a dyn Fn(&Json, &Json) -> bool)>;
+/// The code for a later source that differs, and when two are the same.
+pub type Conflict<'a> = Option<(&'static str, &'a dyn Fn(&Json, &Json) -> bool)>;
 
 /// A cell of a row that may not be there.
 fn cell<'a>(row: Option<Row<'a>>, column: &str) -> &'a Value {
     entity::cell(row.as_ref(), column)
 }
 
-fn equal(a: &Json, b: &Json) -> bool {
+/// The same value.
+pub fn equal(a: &Json, b: &Json) -> bool {
     a == b
 }
 
@@ -158,33 +179,26 @@ fn aspect_ratio(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>
 
 /// D61: a label is no size, but the class.
 fn size(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, described: &Value, aspect: &Json) {
-    let pair = |row: Option<Row<'_>>| {
-        let (width, height) = (cell(row, "width").means(), cell(row, "height").means());
-        match (width.as_u64(), height.as_u64()) {
-            (Some(w), Some(h)) if w > 0 && h > 0 => json!({"width": w, "height": h}),
-            _ => Json::Null,
-        }
-    };
-    let sides = ["width", "height"].map(|side| cell(known.content, side));
-    sides.iter().for_each(|side| sheet.touch("resolution", side));
-    let content = Source::measured(pair(known.content));
-    let unread = content.value.is_null() && sides.iter().all(|side| !side.is_null());
+    let sides = [known.video, known.content].map(|row| ["width", "height"].map(|side| cell(row, side)));
     let stated = cell(asset, "video_resolution");
-    let resolve = |found| Source::resolved(found, |means| pixels(means, aspect));
-    let sources = [
-        Source::measured(pair(known.video)),
-        Source { code: unread.then_some("INVALID_RESOLUTION"), ..content },
-        resolve(stated),
-        resolve(described),
-    ];
-    let best = settle(sheet, "resolution", &sources, Some(("RESOLUTION_CONFLICT", &equal)));
+    let [track, content] = sides.map(|[width, height]| Source::sides(width, height));
+    let sources = [track, content, Source::size(stated, aspect), Source::size(described, aspect)];
+    sides.iter().flatten().for_each(|side| sheet.touch("resolution", side));
+    settle_size(sheet, &sources, [stated, described]);
+}
+
+/// The first size of the sources as width, height and resolution, and the first label of the texts as the class; whether
+/// there is a size.
+pub fn settle_size(sheet: &mut Sheet, sources: &[Source<'_>], texts: [&Value; 2]) -> bool {
+    let best = settle(sheet, "resolution", sources, Some(("RESOLUTION_CONFLICT", &equal)));
     if let (Some(w), Some(h)) = (best["width"].as_u64(), best["height"].as_u64()) {
         sheet.put("resolution", format!("{w}x{h}"));
     }
     sheet.put("width", best["width"].clone());
     sheet.put("height", best["height"].clone());
-    let class = [stated, described].map(|found| label(&found.means()));
+    let class = texts.map(|found| label(&found.means()));
     sheet.put("resolutionClass", class.into_iter().find(|class| !class.is_null()).unwrap_or_default());
+    !best.is_null()
 }
 
 /// The label that a meaning is: `{"class"}`, or a term of the vocabulary of labels.

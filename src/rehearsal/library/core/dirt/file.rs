@@ -40,13 +40,11 @@ pub fn picture_size(layout: &Layout, dice: Dice, k: u64, width: u64, height: u64
 }
 
 /// D61: one of the forms of a size, by number. Where a form could not tell this size (`1080p` for a square), the common
-/// one stands. A number of lines means the class `lines` with the size it has at 16:9 (rulings A32), a label its class
+/// one stands. A number of lines means `{"lines"}`, the size that it has at 16:9 (rulings A32), a label its class
 /// alone.
 pub fn size_form(number: u64, width: u64, height: u64) -> Value {
     let of = |raw: String| Told::normalised("D61", raw, size(width, height)).into();
-    let lines = |raw: &'static str| {
-        Told::normalised("D61", raw, json!({"lines": raw, "width": width, "height": height})).into()
-    };
+    let lines = |raw: &'static str| Told::normalised("D61", raw, json!({"lines": [width, height]})).into();
     let class = |raw: &'static str| Told::warned("D61", raw, json!({"class": raw}), "RESOLUTION_LABEL_ONLY").into();
     let thousands = |side: u64| format!("{}.{:03}", side / 1000, side % 1000);
     match (number, width, height) {
