@@ -134,16 +134,36 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) -> Option<Rate> 
 
 /// D62: the track's fraction, else its text, then the content's, then the timeline's.
 fn frame_rate(sheet: &mut Sheet, known: &Technical<'_>, timeline: Option<Row<'_>>) -> Option<Rate> {
+    let sources = rates(known, timeline);
+    rate_of(&settle(sheet, "frameRate", &sources, Some(("FRAME_RATE_CONFLICT", &equal))))
+}
+
+/// Whether the frame rate is written as that of interlaced pictures (`50i`: D62, rulings A33), by any source that tells
+/// the rate which counts.
+pub fn interlaced(tables: &Tables<'_>, candidate: &Candidate<'_>) -> bool {
+    let timeline = tables.one("timeline", "id", candidate.of_asset("main_timeline_id").number());
+    let sources = rates(&candidate.technical, timeline);
+    let Some(best) = sources.iter().map(|source| &source.value).find(|value| !value.is_null()) else { return false };
+    let says = |source: &Source<'_>| source.cell.is_some_and(|cell| cell.means()["interlaced"] == true);
+    sources.iter().any(|source| source.value == *best && says(source))
+}
+
+fn rates<'a>(known: &Technical<'a>, timeline: Option<Row<'a>>) -> [Source<'a>; 3] {
+    let text = |cell| Source::resolved(cell, |means| (rate_text(means), None));
     let side = |column| cell(known.video, column).number().and_then(|side| u64::try_from(side).ok()).unwrap_or(0);
     let track = match (side("frame_rate_num"), side("frame_rate_den")) {
-        (0, _) | (_, 0) => Source::of(cell(known.video, "frame_rate")),
+        (0, _) | (_, 0) => text(cell(known.video, "frame_rate")),
         (num, den) => {
             let common = greatest_common(num, den);
             Source::measured(json!(format!("{}/{}", num / common, den / common)))
         }
     };
-    let sources = [track, Source::of(cell(known.content, "frame_rate")), Source::of(cell(timeline, "frame_rate"))];
-    rate_of(&settle(sheet, "frameRate", &sources, Some(("FRAME_RATE_CONFLICT", &equal))))
+    [track, text(cell(known.content, "frame_rate")), text(cell(timeline, "frame_rate"))]
+}
+
+/// The rate alone of what a text means.
+fn rate_text(means: &Json) -> Json {
+    if means.is_string() { means.clone() } else { means["rate"].clone() }
 }
 
 fn greatest_common(a: u64, b: u64) -> u64 {
@@ -375,7 +395,7 @@ pub fn sequences(tables: &Tables<'_>, candidates: &mut [Candidate<'_>]) {
 
 fn sequence(sheet: &mut Sheet, timeline: Row<'_>) -> Json {
     let name = sheet.read("sequences", timeline.cell("name"));
-    let text = sheet.read("sequences", timeline.cell("frame_rate"));
+    let text = rate_text(&sheet.read("sequences", timeline.cell("frame_rate")));
     let rate = rate_of(&text);
     let frames = timeline.means("duration_frames").as_u64();
     let start = Source::resolved(timeline.cell("start_timecode"), |means| timecode(means, rate));
@@ -387,7 +407,9 @@ fn sequence(sheet: &mut Sheet, timeline: Row<'_>) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use super::super::expected;
     use super::*;
+    use crate::rehearsal::library::{Library, LibraryOptions};
 
     const NTSC: Option<Rate> = Some((30_000, 1001));
     const DOUBLE: Option<Rate> = Some((60_000, 1001));
@@ -428,6 +450,21 @@ mod tests {
             (json!({"millis": 500}), None, Json::Null, invalid),
         ] {
             assert_eq!(timecode(&means, rate), (expected, code), "{means} at {rate:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_of_fields_tells_the_scan_where_nothing_else_does() {
+        let options = LibraryOptions { scale: 0.0001, dirt: 1.0, ..LibraryOptions::default() };
+        let sheets = expected(&Library::new(options).unwrap());
+        for (id, rate, scan) in [
+            (82, json!("25/1"), json!("Interlaced")),
+            (83, json!("60000/1001"), Json::Null),
+            (90, json!("30000/1001"), json!("Progressive")),
+        ] {
+            let key = format!("Promo:{id}");
+            let sheet = sheets.iter().find(|sheet| sheet.source_key == key).unwrap();
+            assert_eq!((sheet.get("frameRate"), sheet.get("scanType")), (rate, scan), "{id}");
         }
     }
 

@@ -298,7 +298,7 @@ pub fn video_track(layout: &Layout, id: u64, content: &Content<'_>, out: &mut Ve
         optional(fraction, || int(num)),
         optional(fraction, || int(den)),
         int(frames),
-        label(video.scan),
+        optional(measured, || label(video.scan)),
         int(if video.size.label == "UHD" { 10 } else { 8 }),
         label("BT.709"),
         optional(video.size.label == "UHD" && dice.chance(1, 300_000), || label("SMPTE ST 2086, HDR10 compatible")),
