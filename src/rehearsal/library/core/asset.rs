@@ -399,7 +399,7 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         referred(layout, own, dirt::draws(6) + 4, picked)
     });
     let (wide, high) = file::sides(layout, own, dirt::draws(1), width, height);
-    let captured = asset.dates().0.saturating_sub(86_400 * (1 + dice.below(1220, 300)));
+    let captured = captured(asset);
     out.extend([
         identity::subclass_id(layout, asset),
         wide,
@@ -418,6 +418,11 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         Value::Bool(dice.chance(1224, 100_000)),
         proxy.map_or(Value::Null, |proxy| Value::id(proxy.0)),
     ]);
+}
+
+/// When a picture was taken.
+pub fn captured(asset: &Asset) -> u64 {
+    asset.dates().0.saturating_sub(86_400 * (1 + asset.dice.below(1220, 300)))
 }
 
 /// The colour space of an image.

@@ -2,7 +2,7 @@
 //! so they are those of the EXIF standard). The size stands in two pairs, of the EXIF and of the TIFF directory.
 
 use super::super::Told;
-use super::asset::Asset;
+use super::asset::{Asset, captured};
 use super::dice::{Dice, exif, index};
 use super::dirt::draws;
 use super::dirt::media::{Soil, side};
@@ -60,14 +60,13 @@ pub fn row(layout: &Layout, row: u64, out: &mut Vec<Value>) {
 fn value(layout: &Layout, asset: &Asset, tag: &str, picture: Dice, own: Dice) -> Value {
     let (width, height) = size(layout, asset, picture);
     let soil = Soil::new(layout, own, draws(VALUE), true);
-    let taken = asset.dates().0.saturating_sub(86_400);
     match tag {
         "ImageWidth" | "PixelXDimension" => side_of(side(soil, width), width, image_size(layout, asset).0),
         "ImageLength" | "PixelYDimension" => side_of(side(soil, height), height, image_size(layout, asset).1),
         "Orientation" => label("1"),
         "XResolution" | "YResolution" => label("300/1"),
         "ResolutionUnit" => label("2"),
-        "DateTime" | "DateTimeOriginal" | "DateTimeDigitized" => text(exif(taken)),
+        "DateTime" | "DateTimeOriginal" | "DateTimeDigitized" => text(exif(captured(asset))),
         "Make" | "Model" | "Software" => label(picture.pick(2, &["Camera A", "Camera B", "Retouch 7"])),
         "Artist" | "Copyright" => text(words::person(picture.below(3, 4096))),
         "ExifVersion" => label("0232"),

@@ -56,6 +56,7 @@ pub fn size_form(number: u64, width: u64, height: u64) -> Value {
         (6, 1000.., 1000..) => of(format!("{} x {}", thousands(width), thousands(height))),
         (7, 1920, 1080) => lines("1080p"),
         (8, 1920, 1080) => lines("1080i59.94"),
+        (7 | 8, 1280, 720) => lines("720p"),
         (9, 1920, 1080) | (9, 1280, 720) => class("HD"),
         (10, 3840, 2160) => class("UHD"),
         (11, 3840, 2160) => class("4K"),
