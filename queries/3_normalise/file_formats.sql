@@ -1,7 +1,8 @@
 -- The file format of each promo and image: the first listed one in the order media report, MIME types, the image's own
 -- column, the file's column, extension, descriptive field (D66, rulings A25). Sources before it that are not listed
 -- warn, as do placeholders; where none is listed the first stands in upper case, of a MIME type the part behind the slash. Listed ones that
--- differ are a conflict.
+-- differ are a conflict. A descriptive field that refers to a picklist's value that is missing is asked like the others
+-- and says nothing (dirt D20); a candidate of which nothing else is known has a format (stated), and none that is mapped.
 -- materialise: parquet
 -- key: source_key
 with candidate as (
@@ -21,20 +22,23 @@ files as (
     join source_file f on f.asset_id = c.asset_id
 ),
 sources as (
-    select source_key, 1 as rank, format as raw from technical
-    union all select source_key, 2, mime_type from files
-    union all select source_key, 3, mime_type from technical
-    union all select c.source_key, 4, d.file_format
+    select source_key, 1 as rank, format as raw, false as lost from technical
+    union all select source_key, 2, mime_type, false from files
+    union all select source_key, 3, mime_type, false from technical
+    union all select c.source_key, 4, d.file_format, false
         from candidate c
         join public.deliverable_image d on c.class = 'DeliverableImage' and d.id = c.id
-    union all select source_key, 5, file_format from files
-    union all select source_key, 6, extension from files
-    union all select c.source_key, 7, e.asset_format
+    union all select source_key, 5, file_format, false from files
+    union all select source_key, 6, extension, false from files
+    union all select c.source_key, 7, e.asset_format, false
         from candidate c
         join eav e on e.metadata_id = c.metadata_id
+    union all select c.source_key, 7, l.value, true
+        from candidate c
+        join eav_lost l on l.metadata_id = c.metadata_id and l.field = 'asset_format'
 ),
 cleaned as (
-    select source_key, rank, raw, clean_line(raw) as line
+    select source_key, rank, raw, lost, clean_line(case when not lost then raw end) as line
     from sources
     where raw is not null
 ),
@@ -46,11 +50,15 @@ stripped as (
         raw,
         line['value'] as line,
         ltrim(regexp_replace(line['value'], '^.*/', ''), '.') as bare,
-        case when line['value'] is null then line['warning'] end as dropped
+        lost,
+        case
+            when lost then 'PICKLIST_VALUE_MISSING'
+            when line['value'] is null then line['warning']
+        end as dropped
     from cleaned
 ),
 looked_up as (
-    select s.source_key, s.rank, s.raw, s.line, s.bare, s.dropped, coalesce(k.canonical, b.canonical) as listed
+    select s.source_key, s.rank, s.raw, s.line, s.bare, s.lost, s.dropped, coalesce(k.canonical, b.canonical) as listed
     from stripped s
     left join terms_known k on k.vocabulary = 'fileFormat' and k.spelling = fold_key(s.line)
     left join terms_known b on b.vocabulary = 'fileFormat' and b.spelling = fold_key(s.bare)
@@ -62,6 +70,7 @@ judged as (
         rank,
         raw,
         listed,
+        lost,
         dropped,
         upper(bare) as unlisted,
         min(case when listed is not null then rank end) over (partition by source_key) as best,
@@ -74,6 +83,7 @@ chosen as (
         rank,
         raw,
         listed,
+        lost,
         dropped,
         best,
         max(case when rank = best then listed end) over (partition by source_key) as best_listed,
@@ -85,6 +95,7 @@ warned as (
         source_key,
         rank,
         file_format,
+        lost,
         case when listed <> best_listed then rank end as other,
         case
             when rank < best or best is null then warn('fileFormat', raw, coalesce(dropped, 'FORMAT_UNKNOWN'))
@@ -93,12 +104,13 @@ warned as (
     from chosen
 ),
 conflicts as (
-    select source_key, rank, file_format, unknown, raw, other, min(other) over (partition by source_key) as first_other
+    select source_key, rank, file_format, lost, unknown, raw, other, min(other) over (partition by source_key) as first_other
     from warned
 )
 select
     source_key,
     max(file_format) as file_format,
+    max(file_format) is not null or bool_or(lost) as stated,
     gather(
         flatten(in_order(named_struct('rank', rank, 'warnings', unknown)) filter (where unknown is not null)),
         warn(

@@ -1,7 +1,6 @@
 -- Each deliverable image's own fields in their target form, and the reasons for which it would be rejected, in the
--- order of the closed list. A size is looked for in the two columns of the image, its text and the deliverable's text,
--- a ratio in the deliverable's column and the descriptive field, the end of rights in those two as well. A label
--- without a size is no error where another source has the size.
+-- order of the closed list. Size and ratio are those of picture.sql; the end of rights is looked for in the deliverable's
+-- column and the descriptive field.
 -- materialise: parquet
 -- key: source_key
 with images as (
@@ -13,26 +12,21 @@ with images as (
         c.asset_class,
         c.subclass_rows,
         coalesce(c.source_id = z.day_first_source, false) as day_first,
-        d.pixel_size,
-        d.aspect_ratio,
         d.approved,
         d.approved_by,
         d.approved_at,
         d.rights_expire,
         d.alt_text,
+        -- text of the import that garbled its accents is repaired (dirt D38)
+        case when c.source_id = z.garbled_source then repair_mojibake(d.alt_text) end as repaired_alt,
         d.crop,
         d.s3_uri,
         d.checksum,
         s.width as spec_width,
         s.height as spec_height,
         k.canonical as spec_format,
-        i.width as asset_width,
-        i.height as asset_height,
-        i.resolution as asset_size,
         i.capture_date,
         z.zone,
-        a.value as described_ratio,
-        a.lost as ratio_lost,
         e.rights_expire as described_expire,
         array_has(e.several, 'rights_expire') as several_expires
     from candidates c
@@ -42,15 +36,7 @@ with images as (
     left join terms_known k on k.vocabulary = 'fileFormat' and k.spelling = fold_key(s.format)
     left join public.image_asset_master i on i.id = c.asset_id
     left join eav e on e.metadata_id = c.metadata_id
-    left join eav_cell a on a.metadata_id = c.metadata_id and a.field = 'aspect_ratio'
     where c.target = 'deliverable_image'
-),
-ratios as (
-    select
-        source_key,
-        aspect_ratio(aspect_ratio) as own,
-        aspect_ratio(case when not ratio_lost then described_ratio end) as described
-    from images
 ),
 parsed as (
     select
@@ -60,22 +46,6 @@ parsed as (
         i.asset_class,
         i.subclass_rows,
         i.asset_id,
-        i.aspect_ratio as ratio_raw,
-        i.described_ratio as described_ratio_raw,
-        i.ratio_lost,
-        r.own as ratio,
-        r.described as described_ratio,
-        coalesce(r.own['value'], r.described['value']) as stated_ratio,
-        case when i.asset_width > 0 and i.asset_height > 0 then concat(i.asset_width, 'x', i.asset_height) end
-            as sides,
-        case when i.asset_width <= 0 or i.asset_height <= 0 then concat(i.asset_width, 'x', i.asset_height) end
-            as no_sides,
-        i.asset_width,
-        i.asset_height,
-        resolution_at(i.asset_size, coalesce(r.own['value'], r.described['value'])) as asset_size,
-        i.asset_size as asset_size_raw,
-        resolution_at(i.pixel_size, coalesce(r.own['value'], r.described['value'])) as pixel_size,
-        i.pixel_size as pixel_size_raw,
         i.approved,
         i.approved_by,
         u.display_name as approver,
@@ -89,7 +59,8 @@ parsed as (
         zero_moment(instant_text(i.described_expire, i.zone, i.day_first)['value'], i.zone) as described_zero,
         i.described_expire as described_expire_raw,
         i.several_expires,
-        clean_line(i.alt_text) as alt_text,
+        clean_line(coalesce(i.repaired_alt['value'], i.alt_text)) as alt_text,
+        i.repaired_alt['warning'] as alt_repair,
         i.alt_text as alt_text_raw,
         regexp_match(i.crop, '^\((-?[0-9.eE+-]+),(-?[0-9.eE+-]+)\),\((-?[0-9.eE+-]+),(-?[0-9.eE+-]+)\)$') as corners,
         s3_uri(i.s3_uri) as storage,
@@ -103,34 +74,7 @@ parsed as (
         zero_moment(instant_text(i.capture_date, i.zone, i.day_first)['value'], i.zone) as capture_zero,
         i.capture_date as capture_date_raw
     from images i
-    left join ratios r on r.source_key = i.source_key
     left join users u on u.user_id = i.approved_by
-),
--- A size is known from the first source that has one.
-sized as (
-    select
-        source_key,
-        coalesce(sides, asset_size['value'], pixel_size['value']) as resolution,
-        cast(case when sides is not null then asset_width
-            else coalesce(asset_size['width'], pixel_size['width']) end as int) as width,
-        cast(case when sides is not null then asset_height
-            else coalesce(asset_size['height'], pixel_size['height']) end as int) as height,
-        coalesce(asset_size['class'], pixel_size['class']) as resolution_class,
-        gather(
-            warn('resolution', no_sides, case when no_sides is not null then 'INVALID_RESOLUTION' end),
-            warn('resolution', asset_size_raw, case
-                when sides is null and asset_size['warning'] <> 'RESOLUTION_LABEL_ONLY' then asset_size['warning']
-            end),
-            warn('resolution', pixel_size_raw, case
-                when sides is null and asset_size['value'] is null and pixel_size['warning'] <> 'RESOLUTION_LABEL_ONLY'
-                    then pixel_size['warning']
-            end),
-            warn('resolution', asset_size_raw, case when asset_size['value'] <> sides then 'RESOLUTION_CONFLICT' end),
-            warn('resolution', pixel_size_raw, case
-                when pixel_size['value'] <> coalesce(sides, asset_size['value']) then 'RESOLUTION_CONFLICT'
-            end)
-        ) as warnings
-    from parsed
 ),
 corner_values as (
     select
@@ -197,8 +141,7 @@ valued as (
         z.width,
         z.height,
         z.resolution_class,
-        -- a computed ratio outside the known ones is absent, without a warning (rulings A43)
-        coalesce(p.stated_ratio, aspect_ratio(concat(z.width, ':', z.height))['value']) as aspect_ratio,
+        z.aspect_ratio,
         p.approved,
         p.approver as approved_by,
         m.approved_at,
@@ -222,6 +165,7 @@ valued as (
         t.endpoint_image_detail,
         t.endpoint_image_detail_stated,
         f.file_format,
+        f.stated as file_format_stated,
         n.locale,
         c.title,
         c.placeholder,
@@ -236,24 +180,18 @@ valued as (
             warn('rightsExpireDate', g.expires_raw, case
                 when g.expires < cast(m.approved_at as date) then 'DATE_ORDER'
             end),
-            warn('aspectRatio', p.ratio_raw, p.ratio['warning']),
-            warn('aspectRatio', p.described_ratio_raw, case
-                when p.ratio['value'] is null and p.ratio_lost then 'PICKLIST_VALUE_MISSING'
-                when p.ratio['value'] is null then p.described_ratio['warning']
-                when p.described_ratio['value'] <> p.ratio['value'] then 'ASPECT_CONFLICT'
-            end),
             warn('approvedAt', replace(cast(p.approved_at_raw as varchar), 'T', ' '), m.approved_warning),
             warn('approvedBy', cast(p.approved_by as varchar), case
                 when p.approved_by is not null and p.approver is null then 'OWNER_UNRESOLVED'
             end),
-            warn('altText', p.alt_text_raw, p.alt_text['warning']),
+            warn('altText', p.alt_text_raw, nullif(concat_ws(' ', p.alt_repair, p.alt_text['warning']), '')),
             warn('captureDate', p.capture_date_raw, m.capture_warning),
             warn('storage', p.storage_raw, p.storage['warning']),
             warn('checksumSha256', p.checksum_raw, p.checksum['warning'])
         ) as warnings
     from parsed p
     join moments m on m.source_key = p.source_key
-    left join sized z on z.source_key = p.source_key
+    left join picture z on z.source_key = p.source_key
     left join rights g on g.source_key = p.source_key
     left join corner_values k on k.source_key = p.source_key
     left join file_formats f on f.source_key = p.source_key
@@ -301,8 +239,11 @@ select
             then 'MISSING_MANDATORY:endpointImageDetail' else '' end,
         case when house_code is null then 'MISSING_MANDATORY:houseCode' else '' end,
         case when asset_found and resolution is null then 'MISSING_MANDATORY:resolution' else '' end,
-        case when asset_found and file_format is null then 'MISSING_MANDATORY:fileFormat' else '' end,
+        case when asset_found and file_format is null and not coalesce(file_format_stated, false)
+            then 'MISSING_MANDATORY:fileFormat' else '' end,
         case when endpoint_image_detail is null and endpoint_image_detail_stated
-            then 'VOCAB_UNMAPPED:endpointImageDetail' else '' end
+            then 'VOCAB_UNMAPPED:endpointImageDetail' else '' end,
+        case when asset_found and file_format is null and file_format_stated
+            then 'VOCAB_UNMAPPED:fileFormat' else '' end
     ), '') as reasons
 from valued

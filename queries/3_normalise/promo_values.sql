@@ -125,6 +125,7 @@ valued as (
         t.network,
         t.network_stated,
         y.file_format,
+        y.stated as file_format_stated,
         c.title,
         c.placeholder,
         r.version_id,
@@ -217,8 +218,11 @@ select
         case when network is null and not coalesce(network_stated, false)
             then 'MISSING_MANDATORY:network' else '' end,
         case when promo_length is null then 'MISSING_MANDATORY:promoLength' else '' end,
-        case when asset_found and file_format is null then 'MISSING_MANDATORY:fileFormat' else '' end,
+        case when asset_found and file_format is null and not coalesce(file_format_stated, false)
+            then 'MISSING_MANDATORY:fileFormat' else '' end,
         case when promo_type is null and promo_type_stated then 'VOCAB_UNMAPPED:promoType' else '' end,
-        case when network is null and network_stated then 'VOCAB_UNMAPPED:network' else '' end
+        case when network is null and network_stated then 'VOCAB_UNMAPPED:network' else '' end,
+        case when asset_found and file_format is null and file_format_stated
+            then 'VOCAB_UNMAPPED:fileFormat' else '' end
     ), '') as reasons
 from valued

@@ -89,6 +89,14 @@ technical as (
     join technical_content c on c.asset_id = d.asset_id
     left join media m on m.asset_id = d.asset_id
 ),
+rates as (
+    select
+        source_key,
+        make_array(
+            named_struct('name', 'rate.scan_type', 'raw', case when interlaced then 'Interlaced' end)
+        ) as cells
+    from video_rate
+),
 titles as (
     select
         l.source_key,
@@ -126,6 +134,8 @@ cells as (
     select source_key, unnest(cells) as cell from pictures
     union all
     select source_key, unnest(cells) as cell from technical
+    union all
+    select source_key, unnest(cells) as cell from rates
     union all
     select source_key, unnest(cells) as cell from titles
     union all

@@ -23,6 +23,14 @@ single_cells as (
     select s.source_key, concat('eav.', e.field) as name, 0 as place, e.value as raw, e.lost, e.several
     from eav_cell e
     join subject s on s.metadata_id = e.metadata_id
+    union all
+    -- an image's own reference to a picklist's value that is missing (dirt D20)
+    select c.source_key, 'picture.image_detail' as name, 0 as place,
+        cast(i.endpoint_image_detail_id as varchar) as raw, true as lost, false as several
+    from candidates c
+    join public.image_asset_master i on i.id = c.asset_id
+    where i.endpoint_image_detail_id is not null
+        and not exists (select 1 from public.picklist_value v where v.id = i.endpoint_image_detail_id)
 ),
 listed as (
     select

@@ -11,12 +11,14 @@ with parsed as (
         c.aspect,
         c.warnings as picture_warnings,
         resolution(s.media_size) as media_size,
+        s.media_size as media_size_raw,
         resolution(s.content_size) as content_size,
         s.content_size_raw,
         resolution_at(s.asset_size, c.aspect) as asset_size,
         s.asset_size as asset_size_raw,
         resolution_at(s.described_size, c.aspect) as described_size,
         s.described_size as described_size_raw,
+        s.lost_size,
         s.media_ms,
         s.no_media_ms,
         duration_ms(s.content_duration, 's', c.rate) as content_duration,
@@ -87,6 +89,7 @@ select
     coalesce(asset_layout['value'], described_layout['value']) as audio_layout,
     gather(
         picture_warnings,
+        warn('resolution', media_size_raw, media_size['warning']),
         warn('resolution', content_size_raw, case when media_size['value'] is null then content_size['warning'] end),
         warn('resolution', asset_size_raw, case
             when coalesce(media_size['value'], content_size['value']) is null then asset_size['warning']
@@ -94,6 +97,10 @@ select
         warn('resolution', described_size_raw, case
             when coalesce(media_size['value'], content_size['value'], asset_size['value']) is null
                 then described_size['warning']
+        end),
+        warn('resolution', lost_size, case
+            when lost_size is not null and coalesce(media_size['value'], content_size['value'], asset_size['value']) is null
+                then 'PICKLIST_VALUE_MISSING'
         end),
         warn(
             'resolution',

@@ -1,5 +1,7 @@
 -- The frame rate and the aspect ratio of each promo's video: lengths and timecodes need the one, numbers of lines the
--- other. Sources in order; see video.sql for what they give.
+-- other. Sources in order; see video.sql for what they give. A rate that is written in fields (`50i`, `59.94i`) tells that
+-- the pictures are interlaced (dirt D62, rulings A33), which is what the field scanType falls back on; a `p`
+-- says nothing beyond the rate, as the rules name it for that alone.
 -- materialise: parquet
 -- key: source_key
 with parsed as (
@@ -18,7 +20,8 @@ with parsed as (
         aspect_ratio(asset_aspect) as asset_aspect,
         asset_aspect as asset_aspect_raw,
         aspect_ratio(described_aspect) as described_aspect,
-        described_aspect as described_aspect_raw
+        described_aspect as described_aspect_raw,
+        lost_aspect
     from video_source
 ),
 chosen as (
@@ -39,6 +42,10 @@ select
             / cast(split_part(rate, '/', 2) as bigint),
         '/1'
     ) as counted_rate,
+    -- by any source of the rate that counts
+    coalesce(media_rate['value'] = rate and media_rate['interlaced'], false)
+        or coalesce(content_rate['value'] = rate and content_rate['interlaced'], false)
+        or coalesce(timeline_rate['value'] = rate and timeline_rate['interlaced'], false) as interlaced,
     aspect,
     gather(
         warn('frameRate', media_rate_raw, media_rate['warning']),
@@ -61,6 +68,11 @@ select
         warn('aspectRatio', described_aspect_raw, case
             when coalesce(media_aspect['value'], content_aspect['value'], asset_aspect['value']) is null
                 then described_aspect['warning']
+        end),
+        warn('aspectRatio', lost_aspect, case
+            when lost_aspect is not null
+                and coalesce(media_aspect['value'], content_aspect['value'], asset_aspect['value']) is null
+                then 'PICKLIST_VALUE_MISSING'
         end),
         warn(
             'aspectRatio',

@@ -8,7 +8,7 @@ with promos as (
 )
 select
     p.source_key,
-    case when m.width > 0 and m.height > 0 then concat(m.width, 'x', m.height) end as media_size,
+    case when m.width is not null and m.height is not null then concat(m.width, 'x', m.height) end as media_size,
     -- each side is a number kept as text (D54); one that is none stays, for the size to be told as invalid
     case when c.width is not null and c.height is not null then concat(
         coalesce(cast(integer_text(c.width)['value'] as varchar), c.width),
@@ -18,6 +18,7 @@ select
     case when c.width is not null and c.height is not null then concat(c.width, 'x', c.height) end as content_size_raw,
     v.video_resolution as asset_size,
     e.video_resolution as described_size,
+    d.value as lost_size,
     case
         when m.frame_rate_num > 0 and m.frame_rate_den > 0 then concat(m.frame_rate_num, '/', m.frame_rate_den)
         else m.frame_rate
@@ -28,6 +29,7 @@ select
     c.aspect_ratio as content_aspect,
     v.aspect_ratio as asset_aspect,
     e.aspect_ratio as described_aspect,
+    r.value as lost_aspect,
     case when m.duration_ms > 0 then m.duration_ms end as media_ms,
     case when m.duration_ms <= 0 then cast(m.duration_ms as varchar) end as no_media_ms,
     c.duration as content_duration,
@@ -45,3 +47,6 @@ left join public.video_asset_master v on v.id = p.asset_id
 left join candidate_assets a on a.asset_id = p.asset_id
 left join public.timeline t on t.id = a.main_timeline_id
 left join eav e on e.metadata_id = p.metadata_id
+-- references to picklists' values that are missing (dirt D20)
+left join eav_lost d on d.metadata_id = p.metadata_id and d.field = 'video_resolution'
+left join eav_lost r on r.metadata_id = p.metadata_id and r.field = 'aspect_ratio'

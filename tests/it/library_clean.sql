@@ -121,3 +121,10 @@ select (select count(*) from asset_master where date_updated < date_created or d
 --- promo without a parsable length, or its video longer
 select count(*) from promo p join video_asset_master v on v.id = p.asset_id where p.length_txt !~ '^:[0-9]{2}$'
     or abs(v.duration_txt::numeric / 1000 / substr(p.length_txt, 2)::numeric - 1) > 0.01
+
+--- image whose sources disagree in its size
+select count(*) from image_asset_master i join asset_version v on v.master_asset_id = i.id and v.current_version_flag
+    join asset_content c on c.id = v.original_content_id left join exif_tag w on w.image_asset_id = i.id and w.tag =
+    'PixelXDimension' left join deliverable_image d on d.asset_id = i.id where c.width <> i.width::text or c.height <>
+    i.height::text or i.resolution <> i.width || 'x' || i.height or w.value <> i.width::text or d.pixel_size <>
+    i.resolution or c.aspect_ratio <> d.aspect_ratio

@@ -33,6 +33,7 @@ const TABLES: &[&str] = &[
     "promo",
     "deliverable_image",
     "deliverable_image_spec",
+    "exif_tag",
     "project",
     "project_asset",
     "asset_collection",

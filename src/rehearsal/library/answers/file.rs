@@ -11,6 +11,8 @@ use super::tables::Tables;
 /// Properties `assetFormat` and `language`.
 const ASSET_FORMAT: i64 = 14;
 const LANGUAGE: i64 = 49;
+/// Of a reference to a picklist's value that is missing (D20): a format is there, and none that is known (rulings A50).
+const LOST: &str = "PICKLIST_VALUE_MISSING";
 
 /// Formats by the extensions of file names.
 const EXTENSIONS: [(&str, &str); 9] = [
@@ -99,6 +101,10 @@ fn format(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     stated.extend(extension(&technical.file("original_name").means()));
     sheet.touch(FIELD, &described);
     placeholder(sheet, &described, &stated);
+    let lost = described.codes().contains(&LOST);
+    if lost && !stated.iter().any(|stated| stated.listed) {
+        sheet.warn_of(LOST, FIELD, described.text());
+    }
     stated.extend(of_cell(&described));
     let chosen = stated.iter().position(|stated| stated.listed);
     for unlisted in stated.iter().take_while(|stated| !stated.listed) {
@@ -106,7 +112,7 @@ fn format(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     }
     let Some(found) = chosen.map_or(stated.first(), |place| stated.get(place)) else {
         if candidate.asset.is_some() {
-            sheet.reject("MISSING_MANDATORY", Some(FIELD.to_owned()));
+            sheet.reject(if lost { "VOCAB_UNMAPPED" } else { "MISSING_MANDATORY" }, Some(FIELD.to_owned()));
         }
         return;
     };

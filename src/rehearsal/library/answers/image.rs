@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::super::Value;
 use super::entity::{Candidate, cell};
 use super::sheet::Sheet;
 use super::tables::Tables;
+use super::video::{self, Source};
 use super::{eav, file};
 
 /// Properties `aspectRatio` and `rightsExpire`.
@@ -34,8 +35,7 @@ const RATIOS: [(&str, u64, u64); 8] = [
 pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     file::fill(tables, candidate);
     let described = eav::one(tables, candidate.metadata_id, ASPECT_RATIO);
-    let own = candidate.row_or_null("aspect_ratio");
-    let ratio = stated_ratio(&mut candidate.sheet, own, &described);
+    let ratio = stated_ratio(candidate, &described);
     size(tables, candidate, &ratio);
     if ratio.is_null() {
         let computed = computed_ratio(&candidate.sheet);
@@ -68,26 +68,12 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// The first ratio that is known, of the image's own column and the descriptive field (D60); two that differ are
-/// ASPECT_CONFLICT (rulings A18).
-fn stated_ratio(sheet: &mut Sheet, own: &Value, described: &Value) -> Json {
-    const FIELD: &str = "aspectRatio";
-    let mut found = Json::Null;
-    for cell in [own, described] {
-        sheet.touch(FIELD, cell);
-        let means = cell.means();
-        if found.is_null() {
-            for code in cell.codes() {
-                let code = if *code == "VOCAB_UNKNOWN" { "ASPECT_UNKNOWN" } else { code };
-                sheet.warn_of(code, FIELD, cell.text());
-            }
-            sheet.put(FIELD, means.clone());
-            found = means;
-        } else if !means.is_null() && means != found {
-            sheet.warn_of("ASPECT_CONFLICT", FIELD, cell.text());
-        }
-    }
-    found
+/// The first ratio that is known (D60), by the order of section 10: the picture's track, the content, the deliverable's own
+/// column, the descriptive field; the first that differs is ASPECT_CONFLICT (rulings A18).
+fn stated_ratio(candidate: &mut Candidate<'_>, described: &Value) -> Json {
+    let known = &candidate.technical;
+    let cells = [known.video("dar"), known.content("aspect_ratio"), candidate.row_or_null("aspect_ratio"), described];
+    video::settle(&mut candidate.sheet, "aspectRatio", &cells.map(Source::of), Some(("ASPECT_CONFLICT", &video::equal)))
 }
 
 /// The known ratio within half a per cent of the picture's.
@@ -98,68 +84,43 @@ fn computed_ratio(sheet: &Sheet) -> Json {
     RATIOS.iter().find(near).map_or(Json::Null, |known| known.0.into())
 }
 
-/// What a text says of a size: the size, where it tells one, and the class of a label. A number of lines is a size at
-/// 16:9 only (rulings A32).
-fn told(cell: &Value, ratio: &Json) -> (Json, Json) {
-    let means = cell.means();
-    if means.is_null() || (!means["lines"].is_null() && ratio != "16:9") {
-        return (Json::Null, Json::Null);
-    }
-    let size = match (&means["width"], &means["height"]) {
-        (Json::Null, _) | (_, Json::Null) => Json::Null,
-        (width, height) => json!([width, height]),
-    };
-    (size, means["class"].clone())
-}
+/// The pairs of EXIF tags that tell the size, those of the EXIF directory before those of the TIFF one.
+const TAGS: [[&str; 2]; 2] = [["PixelXDimension", "PixelYDimension"], ["ImageWidth", "ImageLength"]];
 
-/// Width, height, resolution and its class (D61): the two columns of the image, its text, the text of the deliverable.
-/// Labels give the class; sources before the first size that are none warn, later ones that differ are
-/// RESOLUTION_CONFLICT.
+/// Width, height, resolution and its class (D61, section 9): the picture's track, the content's text, the two columns of
+/// the image, its text, the text of the deliverable, EXIF. A label before the first size is RESOLUTION_LABEL_ONLY and
+/// gives the class alone, one behind it the class without a word; the first size that differs is RESOLUTION_CONFLICT.
 fn size(tables: &Tables<'_>, candidate: &mut Candidate<'_>, ratio: &Json) {
-    let image = tables.one("image_asset_master", "id", candidate.sheet.asset_id);
-    let (wide, high) = (cell(image.as_ref(), "width"), cell(image.as_ref(), "height"));
-    let texts = [cell(image.as_ref(), "resolution"), candidate.row_or_null("pixel_size")];
+    let asset = candidate.sheet.asset_id;
+    let image = tables.one("image_asset_master", "id", asset);
+    let image = |column| cell(image.as_ref(), column);
+    let known = &candidate.technical;
+    let mut tags = asset.map_or_else(Vec::new, |id| tables.by("exif_tag", "image_asset_id", id));
+    tags.sort_by_key(|row| row.id("id"));
+    let tag = |name: &str| {
+        let found = tags.iter().find(|row| row.cell("tag").text().as_deref() == Some(name));
+        cell(found, "value")
+    };
+    let texts = [image("resolution"), candidate.row_or_null("pixel_size")];
+    let pairs = [
+        [known.video("width"), known.video("height")],
+        [known.content("width"), known.content("height")],
+        [image("width"), image("height")],
+        TAGS[0].map(tag),
+        TAGS[1].map(tag),
+    ];
+    let [track, content, columns, exif, tiff] = pairs.map(|[width, height]| Source::sides(width, height));
+    let [resolution, pixel_size] = texts.map(|text| Source::size(text, ratio));
     let sheet = &mut candidate.sheet;
-    for field in ["width", "height", "resolution", "resolutionClass"] {
-        for cell in [wide, high].into_iter().chain(texts) {
-            sheet.touch(field, cell);
-        }
+    pairs.iter().flatten().for_each(|side| sheet.touch("resolution", side));
+    let found = video::settle_size(sheet, &[track, content, columns, resolution, pixel_size, exif, tiff], texts);
+    for field in ["width", "height", "resolutionClass"] {
+        let met = sheet.dirt.get("resolution").cloned().unwrap_or_default();
+        sheet.dirt.entry(field).or_default().extend(met);
     }
-    let mut found = Json::Null;
-    match (wide.means(), high.means()) {
-        (Json::Null, Json::Null) => {
-            if let (Some(width), Some(height)) = (wide.text(), high.text()) {
-                sheet.warn_of("INVALID_RESOLUTION", "resolution", Some(format!("{width}x{height}")));
-            }
-        }
-        (width, height) => found = json!([width, height]),
+    if !found && candidate.asset.is_some() {
+        sheet.reject("MISSING_MANDATORY", Some("resolution".to_owned()));
     }
-    for cell in texts {
-        let (size, class) = told(cell, ratio);
-        if sheet.get("resolutionClass").is_null() {
-            sheet.put("resolutionClass", class);
-        }
-        if found.is_null() {
-            // A label is not wrong, it only tells less.
-            for code in
-                cell.codes().iter().filter(|code| !matches!(**code, "RESOLUTION_CONFLICT" | "RESOLUTION_LABEL_ONLY"))
-            {
-                sheet.warn_of(code, "resolution", cell.text());
-            }
-            found = size;
-        } else if !size.is_null() && size != found {
-            sheet.warn_of("RESOLUTION_CONFLICT", "resolution", cell.text());
-        }
-    }
-    if found.is_null() {
-        if candidate.asset.is_some() {
-            sheet.reject("MISSING_MANDATORY", Some("resolution".to_owned()));
-        }
-        return;
-    }
-    sheet.put("width", found[0].clone());
-    sheet.put("height", found[1].clone());
-    sheet.put("resolution", format!("{}x{}", found[0], found[1]));
 }
 
 /// Whether size and format are those of the image's specification.
@@ -246,6 +207,80 @@ pub fn settle(candidates: &mut [Candidate<'_>]) {
         if loads(candidate) {
             let primary = first.get(&group(candidate)) == Some(&place);
             candidate.sheet.put("isPrimary", primary);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Sheet, expected};
+    use crate::rehearsal::library::{Library, LibraryOptions};
+
+    fn sheets() -> Vec<Sheet> {
+        expected(&Library::new(LibraryOptions { scale: 0.0001, dirt: 1.0, ..LibraryOptions::default() }).unwrap())
+    }
+
+    fn fixture(sheets: &[Sheet], id: u64) -> &Sheet {
+        let key = format!("DeliverableImage:{id}");
+        sheets.iter().find(|sheet| sheet.source_key == key).unwrap()
+    }
+
+    #[test]
+    fn a_size_is_that_of_the_first_source_that_has_one() {
+        let sheets = sheets();
+        for (id, resolution, class, warnings) in [
+            (98, "1920x1080", "", ""),
+            (100, "1920x1080", "HD", "RESOLUTION_CONFLICT 1024x768"),
+            (101, "3840x2160", "UHD", ""),
+            (102, "3840x2160", "4K", "RESOLUTION_LABEL_ONLY 4K"),
+            (103, "1280x720", "", ""),
+            (104, "1920x1080", "", "INVALID_RESOLUTION 0x0"),
+            (105, "1920x1080", "", "PLACEHOLDER_DROPPED null"),
+            (106, "1920x1080", "", "INVALID_RESOLUTION 0x0"),
+            (107, "1920x1080", "", ""),
+            (108, "1920x1080", "", "RESOLUTION_CONFLICT 1280x720"),
+            (109, "1920x1080", "", "INVALID_RESOLUTION 0x0"),
+            (110, "1920x1080", "", "RESOLUTION_CONFLICT 1280x720"),
+        ] {
+            let sheet = fixture(&sheets, id);
+            let told: Vec<String> = sheet
+                .warnings
+                .iter()
+                .filter(|warning| warning.field == "resolution")
+                .map(|warning| format!("{} {}", warning.code, warning.raw.as_deref().unwrap_or_default()))
+                .collect();
+            let text = |field| sheet.get(field).as_str().unwrap_or_default().to_owned();
+            let found = (text("resolution"), text("resolutionClass"), told.join(", "));
+            assert_eq!(found, (resolution.to_owned(), class.to_owned(), warnings.to_owned()), "{id}");
+            assert_eq!(format!("{}x{}", sheet.get("width"), sheet.get("height")), resolution, "{id}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_and_unknown_everywhere_is_unmapped() {
+        let sheets = sheets();
+        for (id, reason, field) in [
+            (181, "MISSING_MANDATORY", "resolution"),
+            (182, "VOCAB_UNMAPPED", "fileFormat"),
+            (186, "VOCAB_UNMAPPED", "endpointImageDetail"),
+            (194, "VOCAB_UNMAPPED", "endpointImageDetail"),
+        ] {
+            let reasons: Vec<_> =
+                fixture(&sheets, id).reasons.iter().map(|found| (found.1, found.2.as_deref())).collect();
+            assert_eq!(reasons, [(reason, Some(field))], "{id}");
+        }
+    }
+
+    #[test]
+    fn texts_of_the_import_that_garbled_them_are_repaired() {
+        let sheets = sheets();
+        let sheet = fixture(&sheets, 197);
+        for field in ["title", "altText", "description"] {
+            assert!(
+                sheet.warnings.iter().any(|found| found.code == "MOJIBAKE_FIXED" && found.field == field),
+                "{field}"
+            );
+            assert!(!sheet.get(field).to_string().contains('\u{c3}'), "{}", sheet.get(field));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::eav;
 use super::entity::{Candidate, cell};
 use super::sheet::Sheet;
 use super::tables::Tables;
-use super::title_link;
+use super::{title_link, video};
 
 /// Where a vocabulary field looks.
 #[derive(Debug, Clone, Copy)]
@@ -25,10 +25,12 @@ enum Source {
     Track(&'static str),
     /// A row of a lookup: the column that refers to it (of the candidate), the lookup, the column of the term.
     Lookup(&'static str, &'static str, &'static str),
-    /// The picklist's value that the image's row refers to.
+    /// The picklist's value that the image's row refers to; the reference itself where it leads nowhere (D20).
     ImagePick(&'static str),
     /// The key of the asset's status.
     Status,
+    /// What the frame rate says of its pictures (D62, rulings A33).
+    Rate,
     /// A column of the catalogue title.
     Title(&'static str),
     /// A value of the scheduling system's copy of that title.
@@ -38,7 +40,7 @@ enum Source {
 /// A vocabulary field of one value: name, whether it is required, sources in order.
 type Field = (&'static str, bool, &'static [Source]);
 
-use Source::{Copied, Described, ImagePick, Lookup, Own, Status, Subclass, Title, Track};
+use Source::{Copied, Described, ImagePick, Lookup, Own, Rate, Status, Subclass, Title, Track};
 
 const COMMON: [Field; 3] = [
     ("titleClass", false, &[Described(7)]),
@@ -50,7 +52,7 @@ const PROMO: [Field; 6] = [
     ("promoType", true, &[Own("promo_type")]),
     ("network", true, &[Own("network"), Described(44)]),
     ("approvalStatus", false, &[Own("approval_status"), Described(48)]),
-    ("scanType", false, &[Track("scan_type"), Subclass("video_asset_master", "scan_type"), Described(19)]),
+    ("scanType", false, &[Track("scan_type"), Subclass("video_asset_master", "scan_type"), Described(19), Rate]),
     (
         "captionStatus",
         false,
@@ -114,12 +116,14 @@ fn of(tables: &Tables<'_>, candidate: &Candidate<'_>, source: Source) -> Value {
         ImagePick(column) => {
             let reference = candidate.of_subclass(tables, "image_asset_master", column);
             let row = tables.one("picklist_value", "id", reference.number());
-            plain(cell(row.as_ref(), "value"))
+            row.map_or_else(|| plain(reference), |row| plain(row.cell("value")))
         }
         Status => {
             let row = tables.one("asset_status", "id", candidate.of_asset("status_id").number());
             plain(cell(row.as_ref(), "key"))
         }
+        Rate if video::interlaced(tables, candidate) => Value::Label("Interlaced"),
+        Rate => Value::Null,
         Title(column) => plain(cell(title_link::of(tables, candidate).as_ref(), column)),
         Copied(name) => title_link::copied(tables, title_link::of(tables, candidate).as_ref(), name),
     }

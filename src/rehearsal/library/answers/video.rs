@@ -17,9 +17,11 @@ pub type Rate = (u64, u64);
 
 /// What one source says of a field.
 #[derive(Debug, Default)]
-struct Source<'a> {
+pub struct Source<'a> {
     /// The cell behind it, if it is one.
     cell: Option<&'a Value>,
+    /// The text behind it, if it is no cell.
+    raw: Option<String>,
     /// What it says, if it says anything.
     value: Json,
     /// The code it gives where it is asked.
@@ -30,13 +32,30 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// A cell whose meaning is the value.
-    fn of(cell: &'a Value) -> Self {
-        Self { cell: Some(cell), value: cell.means(), code: cell.codes().first().copied(), always: None }
+    pub fn of(cell: &'a Value) -> Self {
+        Self { cell: Some(cell), value: cell.means(), code: cell.codes().first().copied(), ..Self::default() }
     }
 
     /// A value of several cells, which are no text.
     fn measured(value: Json) -> Self {
         Self { value, ..Self::default() }
+    }
+
+    /// The two cells that tell a size together; what is no size is INVALID_RESOLUTION (D61).
+    pub fn sides(width: &Value, height: &Value) -> Self {
+        let side = |cell: &Value| cell.means().as_u64().filter(|side| *side > 0);
+        let value = match (side(width), side(height)) {
+            (Some(width), Some(height)) => json!({"width": width, "height": height}),
+            _ => Json::Null,
+        };
+        let raw = width.text().zip(height.text()).map(|(width, height)| format!("{width}x{height}"));
+        let code = (value.is_null() && raw.is_some()).then_some("INVALID_RESOLUTION");
+        Self { raw, value, code, ..Self::default() }
+    }
+
+    /// A text that tells a size at a ratio.
+    pub fn size(cell: &'a Value, aspect: &Json) -> Self {
+        Self::resolved(cell, |means| pixels(means, aspect))
     }
 
     /// A cell whose meaning is resolved with the help of other values: the value, and the code where there is none.
@@ -46,16 +65,16 @@ impl<'a> Source<'a> {
             return Self::of(cell);
         }
         let (value, code) = resolve(&means);
-        Self { cell: Some(cell), value, code, always: None }
+        Self { cell: Some(cell), value, code, ..Self::default() }
     }
 }
 
 /// The first value of the sources; `conflict` gives the code for a later one that differs.
-fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], conflict: Conflict<'_>) -> Json {
+pub fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], conflict: Conflict<'_>) -> Json {
     let mut best = Json::Null;
     let mut differs = false;
     for source in sources {
-        let raw = source.cell.and_then(Value::text);
+        let raw = source.raw.clone().or_else(|| source.cell.and_then(Value::text));
         if let Some(cell) = source.cell {
             sheet.touch(field, cell);
         }
@@ -78,14 +97,16 @@ fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], confli
     best
 }
 
-type Conflict<'a> = Option<(&'static str, &'a dyn Fn(&Json, &Json) -> bool)>;
+/// The code for a later source that differs, and when two are the same.
+pub type Conflict<'a> = Option<(&'static str, &'a dyn Fn(&Json, &Json) -> bool)>;
 
 /// A cell of a row that may not be there.
 fn cell<'a>(row: Option<Row<'a>>, column: &str) -> &'a Value {
     entity::cell(row.as_ref(), column)
 }
 
-fn equal(a: &Json, b: &Json) -> bool {
+/// The same value.
+pub fn equal(a: &Json, b: &Json) -> bool {
     a == b
 }
 
@@ -113,16 +134,36 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) -> Option<Rate> 
 
 /// D62: the track's fraction, else its text, then the content's, then the timeline's.
 fn frame_rate(sheet: &mut Sheet, known: &Technical<'_>, timeline: Option<Row<'_>>) -> Option<Rate> {
+    let sources = rates(known, timeline);
+    rate_of(&settle(sheet, "frameRate", &sources, Some(("FRAME_RATE_CONFLICT", &equal))))
+}
+
+/// Whether the frame rate is written as that of interlaced pictures (`50i`: D62, rulings A33), by any source that tells
+/// the rate which counts.
+pub fn interlaced(tables: &Tables<'_>, candidate: &Candidate<'_>) -> bool {
+    let timeline = tables.one("timeline", "id", candidate.of_asset("main_timeline_id").number());
+    let sources = rates(&candidate.technical, timeline);
+    let Some(best) = sources.iter().map(|source| &source.value).find(|value| !value.is_null()) else { return false };
+    let says = |source: &Source<'_>| source.cell.is_some_and(|cell| cell.means()["interlaced"] == true);
+    sources.iter().any(|source| source.value == *best && says(source))
+}
+
+fn rates<'a>(known: &Technical<'a>, timeline: Option<Row<'a>>) -> [Source<'a>; 3] {
+    let text = |cell| Source::resolved(cell, |means| (rate_text(means), None));
     let side = |column| cell(known.video, column).number().and_then(|side| u64::try_from(side).ok()).unwrap_or(0);
     let track = match (side("frame_rate_num"), side("frame_rate_den")) {
-        (0, _) | (_, 0) => Source::of(cell(known.video, "frame_rate")),
+        (0, _) | (_, 0) => text(cell(known.video, "frame_rate")),
         (num, den) => {
             let common = greatest_common(num, den);
             Source::measured(json!(format!("{}/{}", num / common, den / common)))
         }
     };
-    let sources = [track, Source::of(cell(known.content, "frame_rate")), Source::of(cell(timeline, "frame_rate"))];
-    rate_of(&settle(sheet, "frameRate", &sources, Some(("FRAME_RATE_CONFLICT", &equal))))
+    [track, text(cell(known.content, "frame_rate")), text(cell(timeline, "frame_rate"))]
+}
+
+/// The rate alone of what a text means.
+fn rate_text(means: &Json) -> Json {
+    if means.is_string() { means.clone() } else { means["rate"].clone() }
 }
 
 fn greatest_common(a: u64, b: u64) -> u64 {
@@ -158,33 +199,26 @@ fn aspect_ratio(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>
 
 /// D61: a label is no size, but the class.
 fn size(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, described: &Value, aspect: &Json) {
-    let pair = |row: Option<Row<'_>>| {
-        let (width, height) = (cell(row, "width").means(), cell(row, "height").means());
-        match (width.as_u64(), height.as_u64()) {
-            (Some(w), Some(h)) if w > 0 && h > 0 => json!({"width": w, "height": h}),
-            _ => Json::Null,
-        }
-    };
-    let sides = ["width", "height"].map(|side| cell(known.content, side));
-    sides.iter().for_each(|side| sheet.touch("resolution", side));
-    let content = Source::measured(pair(known.content));
-    let unread = content.value.is_null() && sides.iter().all(|side| !side.is_null());
+    let sides = [known.video, known.content].map(|row| ["width", "height"].map(|side| cell(row, side)));
     let stated = cell(asset, "video_resolution");
-    let resolve = |found| Source::resolved(found, |means| pixels(means, aspect));
-    let sources = [
-        Source::measured(pair(known.video)),
-        Source { code: unread.then_some("INVALID_RESOLUTION"), ..content },
-        resolve(stated),
-        resolve(described),
-    ];
-    let best = settle(sheet, "resolution", &sources, Some(("RESOLUTION_CONFLICT", &equal)));
+    let [track, content] = sides.map(|[width, height]| Source::sides(width, height));
+    let sources = [track, content, Source::size(stated, aspect), Source::size(described, aspect)];
+    sides.iter().flatten().for_each(|side| sheet.touch("resolution", side));
+    settle_size(sheet, &sources, [stated, described]);
+}
+
+/// The first size of the sources as width, height and resolution, and the first label of the texts as the class; whether
+/// there is a size.
+pub fn settle_size(sheet: &mut Sheet, sources: &[Source<'_>], texts: [&Value; 2]) -> bool {
+    let best = settle(sheet, "resolution", sources, Some(("RESOLUTION_CONFLICT", &equal)));
     if let (Some(w), Some(h)) = (best["width"].as_u64(), best["height"].as_u64()) {
         sheet.put("resolution", format!("{w}x{h}"));
     }
     sheet.put("width", best["width"].clone());
     sheet.put("height", best["height"].clone());
-    let class = [stated, described].map(|found| label(&found.means()));
+    let class = texts.map(|found| label(&found.means()));
     sheet.put("resolutionClass", class.into_iter().find(|class| !class.is_null()).unwrap_or_default());
+    !best.is_null()
 }
 
 /// The label that a meaning is: `{"class"}`, or a term of the vocabulary of labels.
@@ -361,7 +395,7 @@ pub fn sequences(tables: &Tables<'_>, candidates: &mut [Candidate<'_>]) {
 
 fn sequence(sheet: &mut Sheet, timeline: Row<'_>) -> Json {
     let name = sheet.read("sequences", timeline.cell("name"));
-    let text = sheet.read("sequences", timeline.cell("frame_rate"));
+    let text = rate_text(&sheet.read("sequences", timeline.cell("frame_rate")));
     let rate = rate_of(&text);
     let frames = timeline.means("duration_frames").as_u64();
     let start = Source::resolved(timeline.cell("start_timecode"), |means| timecode(means, rate));
@@ -373,7 +407,9 @@ fn sequence(sheet: &mut Sheet, timeline: Row<'_>) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use super::super::expected;
     use super::*;
+    use crate::rehearsal::library::{Library, LibraryOptions};
 
     const NTSC: Option<Rate> = Some((30_000, 1001));
     const DOUBLE: Option<Rate> = Some((60_000, 1001));
@@ -414,6 +450,21 @@ mod tests {
             (json!({"millis": 500}), None, Json::Null, invalid),
         ] {
             assert_eq!(timecode(&means, rate), (expected, code), "{means} at {rate:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_of_fields_tells_the_scan_where_nothing_else_does() {
+        let options = LibraryOptions { scale: 0.0001, dirt: 1.0, ..LibraryOptions::default() };
+        let sheets = expected(&Library::new(options).unwrap());
+        for (id, rate, scan) in [
+            (82, json!("25/1"), json!("Interlaced")),
+            (83, json!("60000/1001"), Json::Null),
+            (90, json!("30000/1001"), json!("Progressive")),
+        ] {
+            let key = format!("Promo:{id}");
+            let sheet = sheets.iter().find(|sheet| sheet.source_key == key).unwrap();
+            assert_eq!((sheet.get("frameRate"), sheet.get("scanType")), (rate, scan), "{id}");
         }
     }
 

@@ -7,7 +7,7 @@ use super::dirt::date::{self, Wanted};
 use super::dirt::file;
 use super::dirt::identity;
 use super::dirt::media::{self as soiled, Soil};
-use super::dirt::term::{picked, term};
+use super::dirt::term::{picked, referred, term};
 use super::layout::{ASSET, FIRST_ID, FIXTURE_ROWS, Layout, Owner, VERSION};
 use super::media::{Rendition, Video, format_of, image_size, renditions};
 use super::spread::Kind;
@@ -395,10 +395,11 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
     let proxy = contents.iter().find(|found| found.1 == Rendition::Proxy);
     let own = layout.dice(IMAGE, asset.row);
     let detail = asset.detail.map_or(Value::Null, |detail| {
-        picked(layout, own, dirt::draws(6), "endpointImageDetail", vocabulary::DETAILS[detail].0)
+        let picked = picked(layout, own, dirt::draws(6), "endpointImageDetail", vocabulary::DETAILS[detail].0);
+        referred(layout, own, dirt::draws(6) + 4, picked)
     });
     let (wide, high) = file::sides(layout, own, dirt::draws(1), width, height);
-    let captured = asset.dates().0.saturating_sub(86_400 * (1 + dice.below(1220, 300)));
+    let captured = captured(asset);
     out.extend([
         identity::subclass_id(layout, asset),
         wide,
@@ -417,6 +418,11 @@ fn image(layout: &Layout, asset: &Asset, out: &mut Vec<Value>) {
         Value::Bool(dice.chance(1224, 100_000)),
         proxy.map_or(Value::Null, |proxy| Value::id(proxy.0)),
     ]);
+}
+
+/// When a picture was taken.
+pub fn captured(asset: &Asset) -> u64 {
+    asset.dates().0.saturating_sub(86_400 * (1 + asset.dice.below(1220, 300)))
 }
 
 /// The colour space of an image.

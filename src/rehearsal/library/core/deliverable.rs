@@ -5,7 +5,7 @@ use super::asset::{Asset, color_space, optional};
 use super::dice::{Dice, NOW, index, instant};
 use super::dirt::code::house_code;
 use super::dirt::term::term;
-use super::dirt::text::line;
+use super::dirt::text::{Style, from};
 use super::dirt::{date as moment, draws, file};
 use super::layout::{FIRST_ID, Layout};
 use super::media::{format_of, image_size};
@@ -70,7 +70,9 @@ pub fn write(
             let day_first = asset.source() == 12;
             file::expiry(layout, dice, draws(15), asset.rights_expire(), approved_at, day_first)
         }),
-        optional(dice.chance(9, 600_000), || line(layout, dice, draws(16), words::sentences(dice, 30, 1))),
+        optional(dice.chance(9, 600_000), || {
+            from(layout, dice, draws(16), Some(asset.source()), words::sentences(dice, 30, 1), Style::default())
+        }),
         optional(dice.chance(10, 300_000), || crop((width, height), corner)),
         file::place(layout, dice, draws(18), "studio-deliverables", &folder, &format!("{id}.{}", format.extension)),
         optional(dice.chance(11, 850_000), || {
@@ -78,7 +80,8 @@ pub fn write(
             file::checksum(layout, dice, draws(19), hex)
         }),
         optional(dice.chance(16, 250_000), || {
-            dirt::text::body(layout, dice, draws(20), words::sentences(dice, 40, 3), true)
+            let style = Style { lines: true, html: true, ..Style::default() };
+            from(layout, dice, draws(20), Some(asset.source()), words::sentences(dice, 40, 3), style)
         }),
         deleted,
         moment::audit(layout, dice, draws(22), created),

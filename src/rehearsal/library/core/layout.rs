@@ -63,6 +63,8 @@ pub struct Layout {
     pub deliverable_images: u64,
     /// Deliverable image to image.
     pub deliverable_places: Permutation,
+    /// Picture with EXIF tags to image.
+    pub exif_places: Permutation,
     /// Titles, series, seasons and episodes.
     pub titles: Titles,
     /// Users.
@@ -146,6 +148,7 @@ impl Layout {
             promo_videos: Permutation::new(videos, seed % 97),
             deliverable_images: rows("deliverable_image"),
             deliverable_places: Permutation::new(images, seed % 89),
+            exif_places: Permutation::new(images, seed % 79),
             titles: Titles::new(&rows),
             users: rows(USERS),
             files: rows("file_info").max(contents.total()),

@@ -11,6 +11,7 @@ mod custom;
 mod deliverable;
 mod dice;
 mod dirt;
+mod exif;
 mod field;
 mod fixture;
 mod held;
@@ -123,7 +124,7 @@ pub fn fixtures(library: &Library, table: &str) -> Vec<Vec<Value>> {
 }
 
 /// The tables made here.
-const TABLES: [&str; 61] = [
+const TABLES: [&str; 62] = [
     "annotation",
     "asset_category",
     "asset_category_asset",
@@ -149,6 +150,7 @@ const TABLES: [&str; 61] = [
     "document_text",
     "dynamic_property",
     "episode",
+    "exif_tag",
     "file_info",
     "image_asset_master",
     "keyword",
@@ -239,6 +241,7 @@ fn media_row(layout: &Layout, table: &TableSpec, row: u64, out: &mut Vec<Value>)
             with_content(layout, content, |found| content::audio_track(layout, FIRST_ID + row, found, order, out));
         }
         "document_text" => content::document_text(layout, row, out),
+        "exif_tag" => exif::row(layout, row, out),
         "asset_type" | "asset_status" | "asset_source" | "asset_content_use" => {
             vocabulary::lookup(table.name, row, out);
         }

@@ -72,7 +72,7 @@ fn texts_fit_their_columns() {
 }
 
 /// Foreign keys of the core tables: child, column, parent, column. In a clean library every reference resolves.
-const REFERENCES: [(&str, &str, &str, &str); 52] = [
+const REFERENCES: [(&str, &str, &str, &str); 53] = [
     ("asset_master", "current_version_id", "asset_version", "id"),
     ("asset_master", "main_timeline_id", "timeline", "id"),
     ("asset_master", "metadata_id", "metadata", "id"),
@@ -98,6 +98,7 @@ const REFERENCES: [(&str, &str, &str, &str); 52] = [
     ("media_info_raw", "content_id", "asset_content", "id"),
     ("media_info_track_video", "media_info_id", "media_info", "id"),
     ("media_info_track_audio", "media_info_id", "media_info", "id"),
+    ("exif_tag", "image_asset_id", "image_asset_master", "id"),
     ("metadata_property_value", "metadata_id", "metadata", "id"),
     ("metadata_property_value", "property_id", "metadata_property", "id"),
     ("metadata_property_value", "text_id", "metadata_property_text", "id"),
@@ -165,6 +166,7 @@ fn dirt_orphans_what_it_should() {
         "project_asset.asset_id",
         "asset_version.master_asset_id",
         "deliverable_image.asset_id",
+        "image_asset_master.endpoint_image_detail_id",
         "metadata_property_value.metadata_id",
         "metadata_property_value.picklist_value_id",
         "promo.asset_id",

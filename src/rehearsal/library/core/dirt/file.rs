@@ -40,13 +40,11 @@ pub fn picture_size(layout: &Layout, dice: Dice, k: u64, width: u64, height: u64
 }
 
 /// D61: one of the forms of a size, by number. Where a form could not tell this size (`1080p` for a square), the common
-/// one stands. A number of lines means the class `lines` with the size it has at 16:9 (rulings A32), a label its class
+/// one stands. A number of lines means `{"lines"}`, the size that it has at 16:9 (rulings A32), a label its class
 /// alone.
 pub fn size_form(number: u64, width: u64, height: u64) -> Value {
     let of = |raw: String| Told::normalised("D61", raw, size(width, height)).into();
-    let lines = |raw: &'static str| {
-        Told::normalised("D61", raw, json!({"lines": raw, "width": width, "height": height})).into()
-    };
+    let lines = |raw: &'static str| Told::normalised("D61", raw, json!({"lines": [width, height]})).into();
     let class = |raw: &'static str| Told::warned("D61", raw, json!({"class": raw}), "RESOLUTION_LABEL_ONLY").into();
     let thousands = |side: u64| format!("{}.{:03}", side / 1000, side % 1000);
     match (number, width, height) {
@@ -58,6 +56,7 @@ pub fn size_form(number: u64, width: u64, height: u64) -> Value {
         (6, 1000.., 1000..) => of(format!("{} x {}", thousands(width), thousands(height))),
         (7, 1920, 1080) => lines("1080p"),
         (8, 1920, 1080) => lines("1080i59.94"),
+        (7 | 8, 1280, 720) => lines("720p"),
         (9, 1920, 1080) | (9, 1280, 720) => class("HD"),
         (10, 3840, 2160) => class("UHD"),
         (11, 3840, 2160) => class("4K"),

@@ -49,9 +49,14 @@ fn told(dirt: &'static str, clean: bool, raw: Value, means: impl Into<Json>) -> 
     if clean { Told::clean(raw, means).into() } else { Told::normalised(dirt, raw, means).into() }
 }
 
-/// What a rate means: `30000/1001`.
-pub fn rate_text(rate: &Rate) -> String {
-    format!("{}/{}", rate.num, rate.den)
+/// What a rate means: `30000/1001`; written in fields (`59.94i`) `{"rate", "interlaced"}`.
+fn rate_told(form: &str, rate: &Rate) -> Json {
+    fields(form, &format!("{}/{}", rate.num, rate.den))
+}
+
+/// The rate, or that and what its text says of the pictures (D62, rulings A33).
+pub fn fields(form: &str, rate: &str) -> Json {
+    if form.ends_with('i') { json!({"rate": rate, "interlaced": true}) } else { json!(rate) }
 }
 
 /// D62: the ways to write a rate, the usual one first.
@@ -73,7 +78,7 @@ pub fn rate(soil: Soil<'_>, rate: &'static Rate) -> Value {
     }
     let rate = if soil.hit(2, 4_000) { other_rate(rate) } else { rate };
     let (place, form) = soil.form(3, rate_forms(rate));
-    told("D62", place == 0, label(form), rate_text(rate))
+    told("D62", place == 0, label(form), rate_told(form, rate))
 }
 
 /// A rate that a person might have taken for this one.
@@ -300,6 +305,7 @@ fn ratio_forms(ratio: &str) -> &'static [&'static str] {
         "4:3" => &["4:3", "4x3", "4/3", "1.33", "1.3333", "133"],
         "3:2" => &["3:2", "3x2", "3/2", "1.5"],
         "2:3" => &["2:3", "2x3", "2/3", "0.667"],
+        "2.39:1" => &["2.39:1", "2.39x1", "2.39/1", "2.39", "239"],
         _ => &["1:1", "1x1", "1/1", "1.00"],
     }
 }

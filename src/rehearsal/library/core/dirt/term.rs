@@ -256,6 +256,14 @@ pub fn held(layout: &Layout, dice: Dice, k: u64, picked: Value) -> (Value, Value
     (lost.into(), beside.unwrap_or(Value::Null))
 }
 
+/// D20: a reference to a picklist value that is lost (0.3 %) where no text can stand beside it. Draws `k` and `k + 1`.
+pub fn referred(layout: &Layout, dice: Dice, k: u64, picked: Value) -> Value {
+    if picked.is_null() || dice.is_fixture() || !dice.chance(k, layout.dirty(3_000)) {
+        return picked;
+    }
+    lost(dice.below(k + 1, 1_000_000))
+}
+
 /// What a picklist value's row holds, by its id.
 fn value_text(id: i64) -> Option<Value> {
     let id = u64::try_from(id).ok()?;
