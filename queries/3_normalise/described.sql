@@ -1,6 +1,5 @@
--- The descriptive fields that any type may carry, side by side, each from its first good source (rulings A01), with what
--- the sources up to that one had to say. Campaign, audio layout and the end of rights are second sources of other
--- queries, which tell their warnings themselves.
+-- The descriptive fields side by side, each from its first good source (rulings A01), with what the sources up to that
+-- one had to say. The end of rights is the second source of another query, which tells its warnings itself.
 -- materialise: parquet
 -- key: source_key
 with asked as (
@@ -16,7 +15,7 @@ told as (
             warn(case field when 'usageNotes' then 'description' else field end, raw, case when several then 'MULTI_FOR_SINGLE' end)
         )))) as warnings
     from asked
-    where (warning is not null or several) and field not in ('campaign', 'audioLayout', 'rightsExpireDate')
+    where (warning is not null or several) and field <> 'rightsExpireDate'
     group by source_key
 ),
 wide as (
@@ -42,7 +41,12 @@ wide as (
         max(value) filter (where field = 'telecine') as telecine,
         max(value) filter (where field = 'preValidated') as pre_validated,
         max(value) filter (where field = 'campaign') as campaign,
-        max(value) filter (where field = 'audioLayout') as audio_layout
+        max(value) filter (where field = 'audioLayout') as audio_layout,
+        max(value) filter (where field = 'versionLabel') as version_label,
+        max(value) filter (where field = 'tagline') as tagline,
+        max(value) filter (where field = 'editor') as editor,
+        max(value) filter (where field = 'script') as script,
+        max(value) filter (where field = 'notes') as notes
     from asked
     group by source_key
 )
@@ -72,6 +76,11 @@ select
     cast(w.pre_validated as boolean) as pre_validated,
     w.campaign,
     w.audio_layout,
+    w.version_label,
+    w.tagline,
+    w.editor,
+    w.script,
+    w.notes,
     l.license_windows,
     l.cast_names,
     l.directors,

@@ -33,6 +33,7 @@ with images as (
         z.zone,
         a.value as described_ratio,
         a.lost as ratio_lost,
+        a.several as several_ratios,
         e.rights_expire as described_expire,
         array_has(e.several, 'rights_expire') as several_expires
     from candidates c
@@ -63,6 +64,7 @@ parsed as (
         i.aspect_ratio as ratio_raw,
         i.described_ratio as described_ratio_raw,
         i.ratio_lost,
+        i.several_ratios,
         r.own as ratio,
         r.described as described_ratio,
         coalesce(r.own['value'], r.described['value']) as stated_ratio,
@@ -241,6 +243,9 @@ valued as (
                 when p.ratio['value'] is null and p.ratio_lost then 'PICKLIST_VALUE_MISSING'
                 when p.ratio['value'] is null then p.described_ratio['warning']
                 when p.described_ratio['value'] <> p.ratio['value'] then 'ASPECT_CONFLICT'
+            end),
+            warn('aspectRatio', p.described_ratio_raw, case
+                when p.ratio['value'] is null and p.several_ratios then 'MULTI_FOR_SINGLE'
             end),
             warn('approvedAt', replace(cast(p.approved_at_raw as varchar), 'T', ' '), m.approved_warning),
             warn('approvedBy', cast(p.approved_by as varchar), case

@@ -49,7 +49,7 @@ with mapped as (
         w.start_timecode as "startTimecode",
         t.video_codec as "videoCodec",
         t.audio_codec as "audioCodec",
-        w.audio_layout as "audioLayout",
+        v.audio_layout as "audioLayout",
         w.bitrate_kbps as "bitrateKbps",
         g.file_format as "fileFormat",
         f.file_name as "fileName",

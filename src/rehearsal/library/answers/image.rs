@@ -35,6 +35,9 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     file::fill(tables, candidate);
     let described = eav::one(tables, candidate.metadata_id, ASPECT_RATIO);
     let own = candidate.row_or_null("aspect_ratio");
+    if own.means().is_null() {
+        eav::tell_several(&mut candidate.sheet, "aspectRatio", tables, candidate.metadata_id, ASPECT_RATIO);
+    }
     let ratio = stated_ratio(&mut candidate.sheet, own, &described);
     size(tables, candidate, &ratio);
     if ratio.is_null() {

@@ -26,12 +26,14 @@ struct Source<'a> {
     code: Option<&'static str>,
     /// The code it gives whether it is asked or not.
     always: Option<&'static str>,
+    /// The raw value that counts of a property for one value that has several (D26), told where it is asked.
+    several: Option<String>,
 }
 
 impl<'a> Source<'a> {
     /// A cell whose meaning is the value.
     fn of(cell: &'a Value) -> Self {
-        Self { cell: Some(cell), value: cell.means(), code: cell.codes().first().copied(), always: None }
+        Self { cell: Some(cell), value: cell.means(), code: cell.codes().first().copied(), ..Self::default() }
     }
 
     /// A value of several cells, which are no text.
@@ -46,7 +48,7 @@ impl<'a> Source<'a> {
             return Self::of(cell);
         }
         let (value, code) = resolve(&means);
-        Self { cell: Some(cell), value, code, always: None }
+        Self { cell: Some(cell), value, code, ..Self::default() }
     }
 }
 
@@ -66,6 +68,9 @@ fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], confli
             if let Some(code) = source.code {
                 sheet.warn_of(code, field, raw);
             }
+            if source.several.is_some() {
+                sheet.warn_of("MULTI_FOR_SINGLE", field, source.several.clone());
+            }
             best = source.value.clone();
         } else if let Some((code, same)) = conflict
             && !(differs || source.value.is_null() || same(&best, &source.value))
@@ -78,6 +83,8 @@ fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], confli
     best
 }
 
+/// A property's cell, and the raw value that counts where it has several.
+type Described<'a> = (&'a Value, Option<String>);
 type Conflict<'a> = Option<(&'static str, &'a dyn Fn(&Json, &Json) -> bool)>;
 
 /// A cell of a row that may not be there.
@@ -95,11 +102,16 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) -> Option<Rate> 
     let timeline = tables.one("timeline", "id", candidate.of_asset("main_timeline_id").number());
     let described = |property| eav::one(tables, candidate.metadata_id, property);
     let [resolution, ratio, sound, runtime] = [16, 18, 21, 39].map(described);
+    let doubled = |property| eav::doubled(tables, candidate.metadata_id, property);
+    let [sizes, ratios, runtimes] = [16, 18, 39].map(doubled);
+    if cell(asset, "audio_channel_configuration").means().is_null() {
+        eav::tell_several(&mut candidate.sheet, "audioLayout", tables, candidate.metadata_id, 21);
+    }
     let (sheet, known) = (&mut candidate.sheet, &candidate.technical);
     let rate = frame_rate(sheet, known, timeline);
-    let aspect = aspect_ratio(sheet, known, asset, &ratio);
-    size(sheet, known, asset, &resolution, &aspect);
-    length(sheet, known, &runtime, rate);
+    let aspect = aspect_ratio(sheet, known, asset, (&ratio, ratios));
+    size(sheet, known, asset, (&resolution, sizes), &aspect);
+    length(sheet, known, (&runtime, runtimes), rate);
     let timecodes = [cell(known.content, "start_timecode"), cell(asset, "start_timecode")]
         .map(|found| Source::resolved(found, |means| timecode(means, rate)));
     settle(sheet, "startTimecode", &timecodes, Some(("TIMECODE_CONFLICT", &equal)));
@@ -151,13 +163,26 @@ fn half_to_even(dividend: u64, divisor: u64) -> u64 {
 }
 
 /// D60.
-fn aspect_ratio(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, described: &Value) -> Json {
-    let cells = [cell(known.video, "dar"), cell(known.content, "aspect_ratio"), cell(asset, "aspect_ratio"), described];
-    settle(sheet, "aspectRatio", &cells.map(Source::of), Some(("ASPECT_CONFLICT", &equal)))
+fn aspect_ratio(
+    sheet: &mut Sheet,
+    known: &Technical<'_>,
+    asset: Option<Row<'_>>,
+    (described, several): Described<'_>,
+) -> Json {
+    let cells = [cell(known.video, "dar"), cell(known.content, "aspect_ratio"), cell(asset, "aspect_ratio")];
+    let [report, content, stated] = cells.map(Source::of);
+    let sources = [report, content, stated, Source { several, ..Source::of(described) }];
+    settle(sheet, "aspectRatio", &sources, Some(("ASPECT_CONFLICT", &equal)))
 }
 
 /// D61: a label is no size, but the class.
-fn size(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, described: &Value, aspect: &Json) {
+fn size(
+    sheet: &mut Sheet,
+    known: &Technical<'_>,
+    asset: Option<Row<'_>>,
+    (described, several): Described<'_>,
+    aspect: &Json,
+) {
     let pair = |row: Option<Row<'_>>| {
         let (width, height) = (cell(row, "width").means(), cell(row, "height").means());
         match (width.as_u64(), height.as_u64()) {
@@ -175,7 +200,7 @@ fn size(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, descri
         Source::measured(pair(known.video)),
         Source { code: unread.then_some("INVALID_RESOLUTION"), ..content },
         resolve(stated),
-        resolve(described),
+        Source { several: several.clone(), ..resolve(described) },
     ];
     let best = settle(sheet, "resolution", &sources, Some(("RESOLUTION_CONFLICT", &equal)));
     if let (Some(w), Some(h)) = (best["width"].as_u64(), best["height"].as_u64()) {
@@ -184,6 +209,9 @@ fn size(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, descri
     sheet.put("width", best["width"].clone());
     sheet.put("height", best["height"].clone());
     let class = [stated, described].map(|found| label(&found.means()));
+    if several.is_some() && class[0].is_null() && !class[1].is_null() {
+        sheet.warn_of("MULTI_FOR_SINGLE", "resolutionClass", several);
+    }
     sheet.put("resolutionClass", class.into_iter().find(|class| !class.is_null()).unwrap_or_default());
 }
 
@@ -202,7 +230,7 @@ fn pixels(means: &Json, aspect: &Json) -> (Json, Option<&'static str>) {
 
 /// D63: the report's milliseconds, the content's length, the runtime. A text that says a thousand times what the
 /// report says is in milliseconds; lengths within a hundredth are the same.
-fn length(sheet: &mut Sheet, known: &Technical<'_>, runtime: &Value, rate: Option<Rate>) {
+fn length(sheet: &mut Sheet, known: &Technical<'_>, (runtime, several): Described<'_>, rate: Option<Rate>) {
     let report = cell(known.media, "duration_ms");
     let measured = report.means().as_u64().filter(|millis| *millis > 0);
     let unread = measured.is_none() && !report.is_null();
@@ -220,7 +248,7 @@ fn length(sheet: &mut Sheet, known: &Technical<'_>, runtime: &Value, rate: Optio
     };
     let measured =
         Source { cell: Some(report), code: unread.then_some("DURATION_INVALID"), ..Source::measured(json!(measured)) };
-    let sources = [measured, stated(cell(known.content, "duration")), stated(runtime)];
+    let sources = [measured, stated(cell(known.content, "duration")), Source { several, ..stated(runtime) }];
     settle(sheet, "durationMs", &sources, Some(("DURATION_CONFLICT", &near)));
 }
 
