@@ -6,6 +6,12 @@ with fields as (
     select field, cast(rank as int) as rank, cell, kind
     from text_field
 ),
+copies as (
+    select l.source_key, json_text(m.payload, 'synopsis') as found
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    join public.metabase_title_cache m on m.house_code = t.house_code
+),
 promos as (
     select
         concat('Promo:', p.id) as source_key,
@@ -44,10 +50,8 @@ cells as (
     from title_link l
     join title_card t on t.title_id = l.title_id
     union all
-    select l.source_key, 'copy.synopsis' as name, json_text(m.payload, 'synopsis')['value'] as raw, false as several
-    from title_link l
-    join title_card t on t.title_id = l.title_id
-    join public.metabase_title_cache m on m.house_code = t.house_code
+    select source_key, 'copy.synopsis' as name, coalesce(found['value'], '') as raw, false as several
+    from copies
 ),
 repaired as (
     select
@@ -59,11 +63,14 @@ repaired as (
         c.several,
         coalesce(s.day_first, false) as day_first,
         z.zone,
+        -- what JSON was freed of (dirt D41)
+        case when c.name like 'copy.%' then p.found['warning'] end as freed,
         case when s.garbled and split_part(c.name, '.', 1) not in ('title', 'copy', 'campaign')
             then repair_mojibake(c.raw) else named_struct('value', c.raw, 'warning', cast(null as varchar)) end as text
     from cells c
     join fields f on f.cell = c.name
     join subject s on s.source_key = c.source_key
+    left join copies p on p.source_key = c.source_key
     cross join settings z
     where c.raw is not null
         -- two fields that only promos and images carry (rulings A41)
@@ -79,7 +86,7 @@ read as (
         kind,
         raw,
         several,
-        text['warning'] as repair,
+        nullif(concat_ws(' ', freed, text['warning']), '') as repair,
         case kind
             when 'line' then clean_line(text['value'])
             when 'text' then clean_text(text['value'])

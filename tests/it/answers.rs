@@ -113,3 +113,30 @@ fn the_key_is_the_same_on_every_run() {
     }
     assert!(written[0] == written[1]);
 }
+
+/// The fields of which the key tells a code.
+fn told(code: &str) -> BTreeSet<String> {
+    let warnings = answers::expected(&library("0.001:3:7")).into_iter().flat_map(|sheet| sheet.warnings);
+    warnings.filter(|warning| warning.code == code).map(|warning| warning.field).collect()
+}
+
+fn among(found: &BTreeSet<String>, wanted: &str) {
+    let missing: Vec<&str> = wanted.split_whitespace().filter(|field| !found.contains(*field)).collect();
+    assert!(missing.is_empty(), "not met: {missing:?}; met: {found:?}");
+}
+
+#[test]
+fn every_property_for_one_value_is_met_twice() {
+    let fields = "aspectRatio audioLayout budgetAmount campaign captionStatus description durationMs eidr episodeNumber \
+        fileFormat firstAirDate houseCode language legacyRecordId location preValidated promoLength rating releaseYear \
+        resolution resolutionClass rightsExpireDate rightsNotes scanType seasonNumber seriesCode seriesName studio \
+        svodKillDate svodLiveDate synopsisShort telecine title titleClass";
+    among(&told("MULTI_FOR_SINGLE"), fields);
+}
+
+#[test]
+fn every_text_of_an_asset_is_met_garbled() {
+    let fields = "airDates audioLayout cast description directors legacyRecordId markers notes script sequences \
+        seriesName synopsisShort tagline tags title versionLabel";
+    among(&told("MOJIBAKE_FIXED"), fields);
+}

@@ -23,7 +23,7 @@
 //! | `checksum_text(text, digits)` * | `{value text, warning}` | `CHECKSUM_INVALID` | D72 |
 //! | `content_uses(text)` | list of text | | D69 |
 //! | `split_list(list, 'tags' or 'people')` | list of text | | D28, A11 |
-//! | `json_names(json)` | list of text | | D41 D74, A51 |
+//! | `json_names(json)` | `{value list of text, warning}` | `NUL_REMOVED` `SURROGATE_REPLACED` | D41 D74, A51 |
 //! | `json_text(json, path)` | `{value text, warning}` | `NUL_REMOVED` `SURROGATE_REPLACED` | D41 |
 //! | `distinct_folded(list)` | list of text | | D28 |
 //! | `gather(list, ...)` | list | | |
