@@ -1,9 +1,11 @@
 -- The descriptive fields side by side, each from its first good source (rulings A01), with what the sources up to that
--- one had to say. The end of rights is the second source of another query, which tells its warnings itself.
+-- one had to say. Where the setting legacy_html asks for it, the HTML that the chosen texts were made of stands beside
+-- them, in the order of the fields' names, an empty line between two. The end of rights is the second source of another
+-- query, which tells its warnings itself.
 -- materialise: parquet
 -- key: source_key
 with asked as (
-    select source_key, field, rank, raw, several, value, warning, first_good
+    select source_key, field, rank, raw, html, several, value, warning, first_good
     from text_cell
     where first_good is null or rank <= first_good
 ),
@@ -46,7 +48,11 @@ wide as (
         max(value) filter (where field = 'tagline') as tagline,
         max(value) filter (where field = 'editor') as editor,
         max(value) filter (where field = 'script') as script,
-        max(value) filter (where field = 'notes') as notes
+        max(value) filter (where field = 'notes') as notes,
+        array_to_string(
+            in_order(named_struct('field', field, 'html', html)) filter (where html is not null and rank = first_good),
+            concat(chr(10), chr(10))
+        ) as legacy_html
     from asked
     group by source_key
 )
@@ -81,6 +87,7 @@ select
     w.editor,
     w.script,
     w.notes,
+    w.legacy_html,
     l.license_windows,
     l.cast_names,
     l.directors,

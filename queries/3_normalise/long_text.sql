@@ -9,6 +9,8 @@ with texts as (
     union all
     select source_key, 'rightsNotes' as field, rights_notes as text from described
     union all
+    select source_key, 'legacyHtml' as field, legacy_html as text from described
+    union all
     select source_key, 'script' as field, script as text from described
     union all
     select source_key, 'notes' as field, notes as text from described

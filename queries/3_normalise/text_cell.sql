@@ -63,6 +63,7 @@ repaired as (
         c.several,
         coalesce(s.day_first, false) as day_first,
         z.zone,
+        z.legacy_html,
         -- what JSON was freed of (dirt D41)
         case when c.name like 'copy.%' then p.found['warning'] end as freed,
         case when s.garbled and split_part(c.name, '.', 1) not in ('title', 'copy', 'campaign')
@@ -86,6 +87,10 @@ read as (
         kind,
         raw,
         several,
+        -- as it stands in the source (dirt D40)
+        case when kind = 'html' and legacy_html
+            and plain_text(text['value'])['value'] is distinct from clean_text(text['value'])['value'] then raw
+        end as html,
         nullif(concat_ws(' ', freed, text['warning']), '') as repair,
         case kind
             when 'line' then clean_line(text['value'])
@@ -112,6 +117,7 @@ valued as (
         field,
         rank,
         raw,
+        html,
         several,
         repair,
         case kind
@@ -154,6 +160,7 @@ select
     field,
     rank,
     raw,
+    html,
     several,
     value,
     nullif(concat_ws(' ', repair, warning), '') as warning,
