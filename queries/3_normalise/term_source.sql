@@ -1,6 +1,7 @@
 -- Every raw value of a vocabulary field, with its place in the order of sources, and the term it stands for by itself or
 -- by an alias. Which cells and properties feed which field is term_field.csv: a field is one line there for each of
 -- its sources. Values of fields for several (many) stand one a row. Several says that a property for one value had more.
+-- Terms are not repaired where text was garbled (dirt D38), since a list of terms knows its spellings.
 -- materialise: parquet
 with targets as (
     select distinct target from candidates
