@@ -46,7 +46,8 @@ texts as (
             when 'text' then coalesce(t.body, k.string_value)
             when 'term' then coalesce(p.value, k.string_value)
             when 'number' then coalesce(
-                cast(k.long_value as varchar), k.decimal_value, cast(k.double_value as varchar), k.string_value)
+                cast(k.long_value as varchar), k.decimal_value, plain_digits(cast(k.double_value as varchar)),
+                k.string_value)
             when 'boolean' then coalesce(cast(k.boolean_value as varchar), k.string_value)
             when 'date' then coalesce(k.date_text, k.string_value)
         end as value,

@@ -26,7 +26,9 @@ select
     t.rating,
     t.eidr,
     t.genres,
-    json_names(t."cast") as cast_names,
+    json_names(t."cast")['value'] as cast_names,
+    json_names(t."cast")['warning'] as cast_warning,
+    t."cast" as cast_raw,
     clean_line(t.studio)['value'] as studio
 from public.title t
 left join terms_known k on k.vocabulary = 'titleClass' and k.spelling = fold_key(t.title_class)

@@ -21,6 +21,7 @@ joined as (
         truncate_bytes(d.description, z.text_limit) as description,
         truncate_bytes(d.synopsis_short, z.text_limit) as synopsis_short,
         truncate_bytes(d.rights_notes, z.text_limit) as rights_notes,
+        truncate_bytes(d.legacy_html, z.text_limit) as legacy_html,
         d.tags,
         z.values_limit,
         x.categories,
@@ -86,6 +87,7 @@ select
     i.eidr,
     j.first_air_date,
     j.rights_notes['value'] as rights_notes,
+    j.legacy_html['value'] as legacy_html,
     j.telecine,
     j.pre_validated,
     case when l.title_id is not null then
@@ -102,6 +104,7 @@ select
         warn('description', concat('long_text/', j.source_key, '/description'), j.description['warning']),
         warn('synopsisShort', concat('long_text/', j.source_key, '/synopsisShort'), j.synopsis_short['warning']),
         warn('rightsNotes', concat('long_text/', j.source_key, '/rightsNotes'), j.rights_notes['warning']),
+        warn('legacyHtml', concat('long_text/', j.source_key, '/legacyHtml'), j.legacy_html['warning']),
         warn('tags', cast(array_length(j.tags) as varchar), case when array_length(j.tags) > j.values_limit then 'TOO_MANY_VALUES' end),
         j.owner_warnings,
         t.warnings,

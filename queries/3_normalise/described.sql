@@ -1,10 +1,11 @@
--- The descriptive fields that any type may carry, side by side, each from its first good source (rulings A01), with what
--- the sources up to that one had to say. Campaign, audio layout and the end of rights are second sources of other
--- queries, which tell their warnings themselves.
+-- The descriptive fields side by side, each from its first good source (rulings A01), with what the sources up to that
+-- one had to say. Where the setting legacy_html asks for it, the HTML that the chosen texts were made of stands beside
+-- them, in the order of the fields' names, an empty line between two. The end of rights is the second source of another
+-- query, which tells its warnings itself.
 -- materialise: parquet
 -- key: source_key
 with asked as (
-    select source_key, field, rank, raw, several, value, warning, first_good
+    select source_key, field, rank, raw, html, several, value, warning, first_good
     from text_cell
     where first_good is null or rank <= first_good
 ),
@@ -16,7 +17,7 @@ told as (
             warn(case field when 'usageNotes' then 'description' else field end, raw, case when several then 'MULTI_FOR_SINGLE' end)
         )))) as warnings
     from asked
-    where (warning is not null or several) and field not in ('campaign', 'audioLayout', 'rightsExpireDate')
+    where (warning is not null or several) and field <> 'rightsExpireDate'
     group by source_key
 ),
 wide as (
@@ -42,7 +43,16 @@ wide as (
         max(value) filter (where field = 'telecine') as telecine,
         max(value) filter (where field = 'preValidated') as pre_validated,
         max(value) filter (where field = 'campaign') as campaign,
-        max(value) filter (where field = 'audioLayout') as audio_layout
+        max(value) filter (where field = 'audioLayout') as audio_layout,
+        max(value) filter (where field = 'versionLabel') as version_label,
+        max(value) filter (where field = 'tagline') as tagline,
+        max(value) filter (where field = 'editor') as editor,
+        max(value) filter (where field = 'script') as script,
+        max(value) filter (where field = 'notes') as notes,
+        array_to_string(
+            in_order(named_struct('field', field, 'html', html)) filter (where html is not null and rank = first_good),
+            concat(chr(10), chr(10))
+        ) as legacy_html
     from asked
     group by source_key
 )
@@ -72,6 +82,12 @@ select
     cast(w.pre_validated as boolean) as pre_validated,
     w.campaign,
     w.audio_layout,
+    w.version_label,
+    w.tagline,
+    w.editor,
+    w.script,
+    w.notes,
+    w.legacy_html,
     l.license_windows,
     l.cast_names,
     l.directors,

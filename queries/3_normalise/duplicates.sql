@@ -12,9 +12,9 @@ with promo_digests as (
             c.cast_names, c.genres, c.directors, c.studio, c.rating, c.release_year, c.eidr, c.first_air_date,
             c.rights_notes, c.telecine, c.pre_validated, c.title_ref,
             v.promo_code, v.campaign, v.version_label, v.tagline, v.editor, v.promo_length, v.air_start, v.air_end,
-            v.open_ended, v.air_dates, v.script, v.notes, v.isci_code,
+            v.open_ended, v.air_dates, v.script, v.notes, v.isci_code, v.audio_layout,
             w.duration_ms, w.resolution, w.width, w.height, w.resolution_class, w.aspect_ratio, w.frame_rate,
-            w.start_timecode, w.audio_layout, w.bitrate_kbps,
+            w.start_timecode, w.bitrate_kbps,
             t.promo_type, t.network, t.scan_type, t.video_codec, t.audio_codec, g.file_format, n.language,
             t.caption_status, t.approval_status, t.status,
             f.file_name, f.file_size, f.md5, m.markers, y.items

@@ -1,8 +1,8 @@
 -- The file format of each promo and image: the first listed one in the order media report, MIME types, the image's own
 -- column, the file's column, extension, descriptive field (D66, rulings A25). Sources before it that are not listed
--- warn, as do placeholders; where none is listed the first stands in upper case, of a MIME type the part behind the slash. Listed ones that
--- differ are a conflict. A descriptive field that refers to a picklist's value that is missing is asked like the others
--- and says nothing (dirt D20); a candidate of which nothing else is known has a format (stated), and none that is mapped.
+-- warn, as do placeholders and lost terms; where none is listed the first stands in upper case, of a MIME type the
+-- part behind the slash. Listed ones that differ are a conflict. A candidate of whose format nothing is known but a
+-- reference to a picklist's value that is missing (dirt D20) has a format (stated), and none that is mapped.
 -- materialise: parquet
 -- key: source_key
 with candidate as (
@@ -22,23 +22,20 @@ files as (
     join source_file f on f.asset_id = c.asset_id
 ),
 sources as (
-    select source_key, 1 as rank, format as raw, false as lost from technical
-    union all select source_key, 2, mime_type, false from files
-    union all select source_key, 3, mime_type, false from technical
-    union all select c.source_key, 4, d.file_format, false
+    select source_key, 1 as rank, format as raw, false as lost, false as several from technical
+    union all select source_key, 2, mime_type, false, false from files
+    union all select source_key, 3, mime_type, false, false from technical
+    union all select c.source_key, 4, d.file_format, false, false
         from candidate c
         join public.deliverable_image d on c.class = 'DeliverableImage' and d.id = c.id
-    union all select source_key, 5, file_format, false from files
-    union all select source_key, 6, extension, false from files
-    union all select c.source_key, 7, e.asset_format, false
+    union all select source_key, 5, file_format, false, false from files
+    union all select source_key, 6, extension, false, false from files
+    union all select c.source_key, 7, e.value, e.lost, e.several
         from candidate c
-        join eav e on e.metadata_id = c.metadata_id
-    union all select c.source_key, 7, l.value, true
-        from candidate c
-        join eav_lost l on l.metadata_id = c.metadata_id and l.field = 'asset_format'
+        join eav_cell e on e.metadata_id = c.metadata_id and e.field = 'asset_format'
 ),
 cleaned as (
-    select source_key, rank, raw, lost, clean_line(case when not lost then raw end) as line
+    select source_key, rank, raw, lost, several, clean_line(case when not lost then raw end) as line
     from sources
     where raw is not null
 ),
@@ -48,30 +45,43 @@ stripped as (
         source_key,
         rank,
         raw,
+        several,
         line['value'] as line,
         ltrim(regexp_replace(line['value'], '^.*/', ''), '.') as bare,
         lost,
         case
+            -- a reference to a picklist's value that is missing (dirt D20)
             when lost then 'PICKLIST_VALUE_MISSING'
             when line['value'] is null then line['warning']
         end as dropped
     from cleaned
 ),
 looked_up as (
-    select s.source_key, s.rank, s.raw, s.line, s.bare, s.lost, s.dropped, coalesce(k.canonical, b.canonical) as listed
+    select
+        s.source_key,
+        s.rank,
+        s.raw,
+        s.several,
+        s.lost,
+        s.line,
+        s.bare,
+        s.dropped,
+        coalesce(k.canonical, b.canonical) as listed
     from stripped s
     left join terms_known k on k.vocabulary = 'fileFormat' and k.spelling = fold_key(s.line)
     left join terms_known b on b.vocabulary = 'fileFormat' and b.spelling = fold_key(s.bare)
-    where s.line is not null or s.dropped is not null
+    where s.line is not null or s.dropped is not null or s.several
 ),
 judged as (
     select
         source_key,
         rank,
         raw,
+        several,
         listed,
         lost,
         dropped,
+        line is not null or dropped is not null as told,
         upper(bare) as unlisted,
         min(case when listed is not null then rank end) over (partition by source_key) as best,
         min(case when line is not null then rank end) over (partition by source_key) as first_rank
@@ -82,9 +92,11 @@ chosen as (
         source_key,
         rank,
         raw,
+        several,
         listed,
         lost,
         dropped,
+        told,
         best,
         max(case when rank = best then listed end) over (partition by source_key) as best_listed,
         case when rank = coalesce(best, first_rank) then coalesce(listed, unlisted) end as file_format
@@ -97,9 +109,13 @@ warned as (
         file_format,
         lost,
         case when listed <> best_listed then rank end as other,
-        case
-            when rank < best or best is null then warn('fileFormat', raw, coalesce(dropped, 'FORMAT_UNKNOWN'))
-        end as unknown,
+        gather(
+            warn('fileFormat', raw, case
+                when told and (rank < best or best is null) then coalesce(dropped, 'FORMAT_UNKNOWN')
+            end),
+            -- a field for one value that has more (dirt D26)
+            warn('fileFormat', raw, case when several and (rank <= best or best is null) then 'MULTI_FOR_SINGLE' end)
+        ) as unknown,
         raw
     from chosen
 ),

@@ -1,5 +1,6 @@
 -- Name, size and checksum of the file behind each asset, where it is the source file (D70, D72). A size of no bytes or
 -- less is no number of bytes; the content's own size stands in for it.
+-- A name stays as the file bears it, garbled or not (dirt D38, D70).
 -- materialise: view
 -- key: asset_id
 with parsed as (

@@ -9,7 +9,7 @@ with candidate as (
 ),
 promos as (
     select c.source_key, m.audio_language, t.audio_language as content_language, v.language, e.value as described,
-        e.lost
+        e.lost, e.several
     from candidate c
     left join technical_content t on t.asset_id = c.asset_id
     left join media m on m.asset_id = c.asset_id
@@ -18,11 +18,11 @@ promos as (
     where c.target = 'promo'
 ),
 sources as (
-    select source_key, 'language' as field, 1 as rank, audio_language as raw, false as lost from promos
-    union all select source_key, 'language', 2, content_language, false from promos
-    union all select source_key, 'language', 3, language, false from promos
-    union all select source_key, 'language', 4, described, lost from promos
-    union all select c.source_key, 'locale', 1, d.locale, false
+    select source_key, 'language' as field, 1 as rank, audio_language as raw, false as lost, false as several from promos
+    union all select source_key, 'language', 2, content_language, false, false from promos
+    union all select source_key, 'language', 3, language, false, false from promos
+    union all select source_key, 'language', 4, described, lost, several from promos
+    union all select c.source_key, 'locale', 1, d.locale, false, false
         from candidate c
         join public.deliverable_image d on c.class = 'DeliverableImage' and d.id = c.id
 ),
@@ -32,6 +32,7 @@ read as (
         s.field,
         s.rank,
         s.raw,
+        s.several,
         k.canonical,
         -- a reference to a picklist's value that is missing (D20)
         language_tag(case when not s.lost then s.raw end) as tag,
@@ -41,7 +42,7 @@ read as (
     where s.raw is not null
 ),
 judged as (
-    select source_key, field, rank, raw, coalesce(canonical, tag['value']) as tag, coalesce(lost, tag['warning']) as warning
+    select source_key, field, rank, raw, several, coalesce(canonical, tag['value']) as tag, coalesce(lost, tag['warning']) as warning
     from read
 ),
 chosen as (
@@ -50,6 +51,7 @@ chosen as (
         field,
         rank,
         raw,
+        several,
         tag,
         warning,
         min(case when tag is not null then rank end) over (partition by source_key, field) as best
@@ -61,7 +63,11 @@ warned as (
         field,
         rank,
         case when rank = best then tag end as tag,
-        case when tag is null and (best is null or rank < best) then warn(field, raw, warning) end as warnings
+        gather(
+            warn(field, raw, case when tag is null and (best is null or rank < best) then warning end),
+            -- a field for one value that has more (dirt D26)
+            warn(field, raw, case when several and (best is null or rank <= best) then 'MULTI_FOR_SINGLE' end)
+        ) as warnings
     from chosen
 )
 select

@@ -1,5 +1,6 @@
 -- Every value of a descriptive field for several, one row an item of a cell, in order. Which cells feed which field, and
--- by what they are parted, is list_field.csv; of ranks the first that has a value counts (dirt D27, D28).
+-- by what they are parted, is list_field.csv; of ranks the first that has a value counts (dirt D27, D28). What a list
+-- in JSON was freed of is told in a row without a value (dirt D41).
 -- materialise: parquet
 with fields as (
     select field, cast(rank as int) as rank, cast(line as int) as line, cell, kind
@@ -15,29 +16,41 @@ listed as (
     join subject s on s.metadata_id = e.metadata_id
     where e.multi and e.kind <> 'term'
 ),
-arrays as (
-    select concat('Project:', id) as source_key, 'project.tags' as name, tags as items
-    from public.project
-    union all
-    select s.source_key, 'asset.keywords' as name, k.keywords as items
-    from subject s
-    join keywords k on k.asset_id = s.asset_id
-    union all
-    select l.source_key, 'title.cast' as name, t.cast_names as items
-    from title_link l
-    join title_card t on t.title_id = l.title_id
-    union all
-    select l.source_key, 'copy.cast' as name, json_names(json_text(m.payload, 'cast')['value']) as items
+copies as (
+    select l.source_key, json_text(m.payload, 'cast') as found
     from title_link l
     join title_card t on t.title_id = l.title_id
     join public.metabase_title_cache m on m.house_code = t.house_code
 ),
-cells as (
-    select source_key, name, place, raw from listed
+arrays as (
+    select concat('Project:', id) as source_key, 'project.tags' as name, tags as items, cast(null as varchar) as raw,
+        cast(null as varchar) as freed
+    from public.project
     union all
-    select source_key, name, unnest(generate_series(1, array_length(items))) as place, unnest(items) as raw
+    select s.source_key, 'asset.keywords' as name, k.keywords as items, cast(null as varchar) as raw,
+        cast(null as varchar) as freed
+    from subject s
+    join keywords k on k.asset_id = s.asset_id
+    union all
+    select l.source_key, 'title.cast' as name, t.cast_names as items, t.cast_raw as raw, t.cast_warning as freed
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    union all
+    select source_key, 'copy.cast' as name, json_names(found['value'])['value'] as items,
+        coalesce(found['value'], '') as raw, found['warning'] as freed
+    from copies
+),
+cells as (
+    select source_key, name, place, raw, cast(null as varchar) as freed from listed
+    union all
+    select source_key, name, unnest(generate_series(1, array_length(items))) as place, unnest(items) as raw,
+        cast(null as varchar) as freed
     from arrays
     where array_length(items) > 0
+    union all
+    select source_key, name, 0 as place, raw, freed
+    from arrays
+    where freed is not null
 ),
 repaired as (
     select
@@ -50,8 +63,11 @@ repaired as (
         c.raw,
         coalesce(s.day_first, false) as day_first,
         z.zone,
-        case when s.garbled and c.name like 'eav.%'
-            then repair_mojibake(c.raw) else named_struct('value', c.raw, 'warning', cast(null as varchar)) end as text
+        case
+            when c.freed is not null then named_struct('value', cast(null as varchar), 'warning', c.freed)
+            when s.garbled and c.name like 'eav.%' then repair_mojibake(c.raw)
+            else named_struct('value', c.raw, 'warning', cast(null as varchar))
+        end as text
     from cells c
     join fields f on f.cell = c.name
     join subject s on s.source_key = c.source_key

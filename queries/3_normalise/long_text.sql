@@ -9,9 +9,11 @@ with texts as (
     union all
     select source_key, 'rightsNotes' as field, rights_notes as text from described
     union all
-    select concat('Promo:', id) as source_key, 'script' as field, clean_text(script)['value'] as text from public.promo
+    select source_key, 'legacyHtml' as field, legacy_html as text from described
     union all
-    select concat('Promo:', id) as source_key, 'notes' as field, plain_text(notes_html)['value'] as text from public.promo
+    select source_key, 'script' as field, script as text from described
+    union all
+    select source_key, 'notes' as field, notes as text from described
 )
 select t.source_key, t.field, octet_length(t.text) as bytes, t.text
 from texts t

@@ -21,16 +21,16 @@ stated as (
         aspect_ratio(c.aspect_ratio) as content,
         d.aspect_ratio as own_raw,
         aspect_ratio(d.aspect_ratio) as own,
-        e.aspect_ratio as described_raw,
-        aspect_ratio(e.aspect_ratio) as described,
-        -- a reference to a picklist's value that is missing (dirt D20)
-        l.value as lost
+        e.value as described_raw,
+        aspect_ratio(case when not e.lost then e.value end) as described,
+        -- a reference to a picklist's value that is missing (dirt D20); a field for one value that has more (dirt D26)
+        coalesce(e.lost, false) as lost,
+        coalesce(e.several, false) as several
     from images i
     left join technical_content c on c.asset_id = i.asset_id
     left join media m on m.asset_id = i.asset_id
     left join public.deliverable_image d on i.class = 'DeliverableImage' and d.id = i.id
-    left join eav e on e.metadata_id = i.metadata_id
-    left join eav_lost l on l.metadata_id = i.metadata_id and l.field = 'aspect_ratio'
+    left join eav_cell e on e.metadata_id = i.metadata_id and e.field = 'aspect_ratio'
 ),
 ratios as (
     select s.*, coalesce(media['value'], content['value'], own['value'], described['value']) as ratio
@@ -153,11 +153,12 @@ select
             when coalesce(r.media['value'], r.content['value']) is null then r.own['warning']
         end),
         warn('aspectRatio', r.described_raw, case
-            when coalesce(r.media['value'], r.content['value'], r.own['value']) is null then r.described['warning']
+            when coalesce(r.media['value'], r.content['value'], r.own['value']) is null then
+                case when r.lost then 'PICKLIST_VALUE_MISSING' else r.described['warning'] end
         end),
-        warn('aspectRatio', r.lost, case
-            when r.lost is not null and coalesce(r.media['value'], r.content['value'], r.own['value']) is null
-                then 'PICKLIST_VALUE_MISSING'
+        warn('aspectRatio', r.described_raw, case
+            when coalesce(r.media['value'], r.content['value'], r.own['value']) is null and r.several
+                then 'MULTI_FOR_SINGLE'
         end),
         warn(
             'aspectRatio',

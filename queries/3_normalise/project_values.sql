@@ -72,8 +72,9 @@ valued as (
         coalesce(r.regular_code, r.stated_code) as project_code,
         coalesce(r.producer['value'], r.producers[1]) as producer,
         r.department['value'] as department,
-        -- never through a double: up to 15 digits before the point and 20 behind it (rulings A49)
-        cast(coalesce(r.budget['value'], r.described_budget['value']) as decimal(35, 20)) as budget_amount,
+        -- never through a double: up to 15 digits before the point, and all that a decimal has left behind it, which
+        -- is 61 (rulings A49)
+        cast(coalesce(r.budget['value'], r.described_budget['value']) as decimal(76, 61)) as budget_amount,
         r.start_date,
         r.due_date,
         r.air_date,

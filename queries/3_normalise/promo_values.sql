@@ -10,20 +10,19 @@ with promos as (
         c.asset_class,
         c.subclass_rows,
         p.promo_code,
-        p.version_label,
-        p.tagline,
-        p.editor_initials,
         p.length_txt,
         p.length_seconds,
         to_utc(p.air_start, z.zone) as air_start,
         bounded_instant(p.air_end) as air_end,
         z.zone,
-        z.text_limit,
-        p.script,
-        p.notes_html,
         p.isci_code,
-        g.name as campaign,
-        e.campaign as described_campaign,
+        d.version_label,
+        d.tagline,
+        d.editor,
+        d.campaign,
+        d.audio_layout,
+        truncate_bytes(d.script, z.text_limit) as script,
+        truncate_bytes(d.notes, z.text_limit) as notes,
         e.promo_length as described_length,
         e.several,
         a.air_dates,
@@ -31,7 +30,7 @@ with promos as (
     from candidates c
     cross join settings z
     left join public.promo p on c.class = 'Promo' and p.id = c.id
-    left join public.promo_campaign g on g.id = p.campaign_id
+    left join described d on d.source_key = c.source_key
     left join eav e on e.metadata_id = c.metadata_id
     left join air_dates a on c.class = 'Promo' and a.promo_id = c.id
     where c.target = 'promo'
@@ -45,22 +44,13 @@ parsed as (
         p.subclass_rows,
         clean_line(p.promo_code) as promo_code,
         p.promo_code as promo_code_raw,
-        clean_line(p.version_label) as version_label,
-        p.version_label as version_label_raw,
-        clean_line(p.tagline) as tagline,
-        p.tagline as tagline_raw,
-        clean_line(p.editor_initials) as editor,
-        p.editor_initials as editor_raw,
-        clean_line(p.campaign) as campaign,
-        p.campaign as campaign_raw,
-        clean_line(p.described_campaign) as described_campaign,
-        p.described_campaign as described_campaign_raw,
-        clean_text(p.script) as script,
-        truncate_bytes(clean_text(p.script)['value'], p.text_limit) as cut_script,
-        p.script as script_raw,
-        plain_text(p.notes_html) as notes,
-        truncate_bytes(plain_text(p.notes_html)['value'], p.text_limit) as cut_notes,
-        p.notes_html as notes_raw,
+        p.version_label,
+        p.tagline,
+        p.editor,
+        p.campaign,
+        p.audio_layout,
+        p.script,
+        p.notes,
         clean_line(p.isci_code) as isci_code,
         p.isci_code as isci_code_raw,
         duration_ms(p.length_txt, 's', v.frame_rate) as length_txt,
@@ -109,12 +99,13 @@ valued as (
             when p.length_ms % 1000 = 500 then p.length_ms / 1000 + (p.length_ms / 1000) % 2
             else (p.length_ms + 500) / 1000
         end as int)) as promo_length,
-        p.version_label['value'] as version_label,
-        p.tagline['value'] as tagline,
-        p.editor['value'] as editor,
-        coalesce(p.campaign['value'], p.described_campaign['value']) as campaign,
-        p.cut_script['value'] as script,
-        p.cut_notes['value'] as notes,
+        p.version_label,
+        p.tagline,
+        p.editor,
+        p.campaign,
+        p.audio_layout,
+        p.script['value'] as script,
+        p.notes['value'] as notes,
         nullif(upper(regexp_replace(p.isci_code['value'], '[\s.-]+', '', 'g')), '') as isci_code,
         p.air_start,
         p.air_end,
@@ -131,25 +122,13 @@ valued as (
         r.version_id,
         gather(
             warn('promoCode', p.promo_code_raw, p.promo_code['warning']),
-            warn('versionLabel', p.version_label_raw, p.version_label['warning']),
-            warn('tagline', p.tagline_raw, p.tagline['warning']),
-            warn('editor', p.editor_raw, p.editor['warning']),
-            warn('campaign', p.campaign_raw, p.campaign['warning']),
-            warn('campaign', p.described_campaign_raw, case
-                when p.campaign['value'] is null then p.described_campaign['warning']
-            end),
-            warn('campaign', p.described_campaign_raw, case
-                when p.campaign['value'] is null and array_has(p.several, 'campaign') then 'MULTI_FOR_SINGLE'
-            end),
             warn('promoLength', p.described_length_raw, case
                 when coalesce(p.length_txt['value'], p.length_column_ms) is null
                     and array_has(p.several, 'promo_length') then 'MULTI_FOR_SINGLE'
             end),
-            warn('script', p.script_raw, p.script['warning']),
-            warn('notes', p.notes_raw, p.notes['warning']),
             -- the full text stands in long_text (dirt D42)
-            warn('script', concat('long_text/', p.source_key, '/script'), p.cut_script['warning']),
-            warn('notes', concat('long_text/', p.source_key, '/notes'), p.cut_notes['warning']),
+            warn('script', concat('long_text/', p.source_key, '/script'), p.script['warning']),
+            warn('notes', concat('long_text/', p.source_key, '/notes'), p.notes['warning']),
             warn('isciCode', p.isci_code_raw, p.isci_code['warning']),
             warn('promoLength', p.length_txt_raw, p.length_txt['warning']),
             warn('promoLength', p.length_column_raw, case
@@ -194,6 +173,7 @@ select
     tagline,
     editor,
     campaign,
+    audio_layout,
     script,
     notes,
     isci_code,

@@ -1,5 +1,5 @@
 -- The timelines of each project's member videos, in the order of the members; length and timecode by the timeline's own
--- rate.
+-- rate. The name of a timeline whose video comes from the import that garbled its accents is repaired first (dirt D38).
 -- materialise: parquet
 -- key: source_key
 with members as (
@@ -14,8 +14,9 @@ timelines as (
         m.owner_key,
         m.place,
         t.id,
-        clean_line(t.name) as name,
         t.name as name_raw,
+        case when f.source_id = z.garbled_source
+            then repair_mojibake(t.name) else named_struct('value', t.name, 'warning', cast(null as varchar)) end as name,
         frame_rate(t.frame_rate) as rate,
         t.frame_rate as rate_raw,
         t.duration_frames,
@@ -23,6 +24,8 @@ timelines as (
     from members m
     join candidate_assets a on a.asset_id = m.asset_id
     join public.timeline t on t.id = a.main_timeline_id
+    join asset_facts f on f.asset_id = m.asset_id
+    cross join settings z
 ),
 rated as (
     select
@@ -41,7 +44,8 @@ read as (
         owner_key,
         place,
         id,
-        name,
+        clean_line(name['value']) as name,
+        name['warning'] as name_repair,
         name_raw,
         rate,
         rate_raw,
@@ -67,7 +71,7 @@ warned as (
             'startTimecode', start_timecode['value']
         ) as sequence,
         gather(
-            warn('sequences', name_raw, name['warning']),
+            warn('sequences', name_raw, concat_ws(' ', name_repair, name['warning'])),
             warn('sequences', rate_raw, rate['warning']),
             warn('sequences', start_timecode_raw, start_timecode['warning'])
         ) as warnings

@@ -1,5 +1,6 @@
 -- The columns that may feed a vocabulary field, one row a candidate and cell with its raw text; which cell feeds which
--- field is term_field.csv. A new column is one struct in the list of its table here.
+-- field is term_field.csv. A new column is one struct in the list of its table here. Freed tells of what a value out of
+-- JSON was freed (dirt D41).
 -- materialise: view
 with promos as (
     select
@@ -111,12 +112,15 @@ copies as (
     select
         l.source_key,
         make_array(
-            named_struct('name', 'copy.rating', 'raw', json_text(m.payload, 'rating')['value']),
-            named_struct('name', 'copy.studio', 'raw', json_text(m.payload, 'studio')['value'])
+            named_struct('name', 'copy.rating', 'text', json_text(m.payload, 'rating')),
+            named_struct('name', 'copy.studio', 'text', json_text(m.payload, 'studio'))
         ) as cells
     from title_link l
     join title_card t on t.title_id = l.title_id
     join public.metabase_title_cache m on m.house_code = t.house_code
+),
+copied as (
+    select source_key, unnest(cells) as cell from copies
 ),
 cells as (
     select source_key, unnest(cells) as cell from promos
@@ -138,9 +142,11 @@ cells as (
     select source_key, unnest(cells) as cell from rates
     union all
     select source_key, unnest(cells) as cell from titles
-    union all
-    select source_key, unnest(cells) as cell from copies
 )
-select source_key, cell['name'] as name, cell['raw'] as raw
+select source_key, cell['name'] as name, cell['raw'] as raw, cast(null as varchar) as freed
 from cells
 where cell['raw'] is not null
+union all
+select source_key, cell['name'] as name, coalesce(cell['text']['value'], '') as raw, cell['text']['warning'] as freed
+from copied
+where cell['text']['value'] is not null or cell['text']['warning'] is not null

@@ -1,6 +1,7 @@
 -- Every raw value of a vocabulary field, with its place in the order of sources, and the term it stands for by itself or
 -- by an alias. Which cells and properties feed which field is term_field.csv: a field is one line there for each of
 -- its sources. Values of fields for several (many) stand one a row. Several says that a property for one value had more.
+-- Terms are not repaired where text was garbled (dirt D38), since a list of terms knows its spellings.
 -- materialise: parquet
 with targets as (
     select distinct target from candidates
@@ -18,15 +19,17 @@ fields as (
     join targets t on f.target = t.target or f.target = '*'
 ),
 single_cells as (
-    select source_key, name, 0 as place, raw, false as lost, false as several from term_cell
+    select source_key, name, 0 as place, raw, freed, false as lost, false as several from term_cell
     union all
-    select s.source_key, concat('eav.', e.field) as name, 0 as place, e.value as raw, e.lost, e.several
+    select s.source_key, concat('eav.', e.field) as name, 0 as place, e.value as raw,
+        cast(null as varchar) as freed, e.lost, e.several
     from eav_cell e
     join subject s on s.metadata_id = e.metadata_id
     union all
     -- an image's own reference to a picklist's value that is missing (dirt D20)
     select c.source_key, 'picture.image_detail' as name, 0 as place,
-        cast(i.endpoint_image_detail_id as varchar) as raw, true as lost, false as several
+        cast(i.endpoint_image_detail_id as varchar) as raw, cast(null as varchar) as freed, true as lost,
+        false as several
     from candidates c
     join public.image_asset_master i on i.id = c.asset_id
     where i.endpoint_image_detail_id is not null
@@ -55,24 +58,34 @@ title_lists as (
     where array_length(t.genres) > 0
 ),
 copied_lists as (
-    select l.source_key, json_names(json_text(m.payload, 'genres')['value']) as genres
-    from title_link l
-    join title_card t on t.title_id = l.title_id
-    join public.metabase_title_cache m on m.house_code = t.house_code
+    select source_key, json_names(found['value'])['value'] as genres, coalesce(found['value'], '') as raw,
+        found['warning'] as freed
+    from (
+        select l.source_key, json_text(m.payload, 'genres') as found
+        from title_link l
+        join title_card t on t.title_id = l.title_id
+        join public.metabase_title_cache m on m.house_code = t.house_code
+    ) copies
 ),
 list_cells as (
-    select source_key, name, place, raw, lost from listed
+    select source_key, name, place, raw, cast(null as varchar) as freed, lost from listed
     union all
-    select source_key, name, place, raw, lost from title_lists
+    select source_key, name, place, raw, cast(null as varchar) as freed, lost from title_lists
     union all
     select
         source_key,
         'copy.genres' as name,
         unnest(generate_series(1, array_length(genres))) as place,
         unnest(genres) as raw,
+        cast(null as varchar) as freed,
         false as lost
     from copied_lists
     where array_length(genres) > 0
+    union all
+    -- what the list was freed of is told in a row without a term (dirt D41)
+    select source_key, 'copy.genres' as name, 0 as place, raw, freed, false as lost
+    from copied_lists
+    where freed is not null
 ),
 -- a cell that is a known term as a whole is not split: names of places hold commas
 split_cells as (
@@ -80,13 +93,14 @@ split_cells as (
         l.source_key,
         l.name,
         l.place,
+        l.freed,
         l.lost,
         f.field,
         f.rank,
         f.vocabulary,
         f.unknown_code,
         case
-            when l.lost or k.canonical is not null then make_array(l.raw)
+            when l.lost or l.freed is not null or k.canonical is not null then make_array(l.raw)
             else coalesce(split_list(make_array(l.raw), 'tags'), make_array(l.raw))
         end as items
     from list_cells l
@@ -105,6 +119,7 @@ raw_values as (
         false as many,
         f.vocabulary,
         f.unknown_code,
+        v.freed,
         v.lost,
         v.several,
         v.raw
@@ -122,6 +137,7 @@ raw_values as (
         true as many,
         vocabulary,
         unknown_code,
+        freed,
         lost,
         false as several,
         unnest(items) as raw
@@ -137,10 +153,11 @@ cleaned as (
         many,
         vocabulary,
         unknown_code,
+        freed,
         lost,
         several,
         raw,
-        case when not lost then clean_line(raw) end as line
+        case when not lost and not (many and freed is not null) then clean_line(raw) end as line
     from raw_values
 )
 select
@@ -156,7 +173,7 @@ select
     c.several,
     c.raw,
     c.line['value'] as value,
-    c.line['warning'] as line_warning,
+    nullif(concat_ws(' ', c.freed, c.line['warning']), '') as line_warning,
     fold_key(c.line['value']) as spelling,
     k.canonical
 from cleaned c

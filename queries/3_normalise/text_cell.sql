@@ -1,14 +1,45 @@
 -- Every source of a descriptive field for one value, in the order in which the first good one counts, and what it reads
 -- as. Which cells feed which field, and how they are read, is text_field.csv. Text of the import that garbled its accents
--- is repaired first (dirt D38).
+-- is repaired first (dirt D38); names that assets share, such as those of titles and campaigns, are of no import.
 -- materialise: parquet
 with fields as (
     select field, cast(rank as int) as rank, cell, kind
     from text_field
 ),
+copies as (
+    select l.source_key, json_text(m.payload, 'synopsis') as found
+    from title_link l
+    join title_card t on t.title_id = l.title_id
+    join public.metabase_title_cache m on m.house_code = t.house_code
+),
+promos as (
+    select
+        concat('Promo:', p.id) as source_key,
+        make_array(
+            named_struct('name', 'promo.version_label', 'raw', p.version_label),
+            named_struct('name', 'promo.tagline', 'raw', p.tagline),
+            named_struct('name', 'promo.editor_initials', 'raw', p.editor_initials),
+            named_struct('name', 'promo.script', 'raw', p.script),
+            named_struct('name', 'promo.notes_html', 'raw', p.notes_html),
+            named_struct('name', 'campaign.name', 'raw', g.name)
+        ) as cells
+    from public.promo p
+    left join public.promo_campaign g on g.id = p.campaign_id
+),
+promo_cells as (
+    select source_key, unnest(cells) as cell from promos
+),
 cells as (
     select s.source_key, 'own.description' as name, s.description as raw, false as several
     from subject s
+    union all
+    select source_key, cell['name'] as name, cell['raw'] as raw, false as several
+    from promo_cells
+    union all
+    select s.source_key, 'video.audio_channel_configuration' as name, v.audio_channel_configuration as raw,
+        false as several
+    from subject s
+    join public.video_asset_master v on v.id = s.asset_id
     union all
     select s.source_key, concat('eav.', e.field) as name, e.value as raw, e.several
     from eav_cell e
@@ -19,10 +50,8 @@ cells as (
     from title_link l
     join title_card t on t.title_id = l.title_id
     union all
-    select l.source_key, 'copy.synopsis' as name, json_text(m.payload, 'synopsis')['value'] as raw, false as several
-    from title_link l
-    join title_card t on t.title_id = l.title_id
-    join public.metabase_title_cache m on m.house_code = t.house_code
+    select source_key, 'copy.synopsis' as name, coalesce(found['value'], '') as raw, false as several
+    from copies
 ),
 repaired as (
     select
@@ -34,15 +63,21 @@ repaired as (
         c.several,
         coalesce(s.day_first, false) as day_first,
         z.zone,
-        case when s.garbled and c.name not like 'title.%' and c.name not like 'copy.%'
+        z.legacy_html,
+        -- what JSON was freed of (dirt D41)
+        case when c.name like 'copy.%' then p.found['warning'] end as freed,
+        case when s.garbled and split_part(c.name, '.', 1) not in ('title', 'copy', 'campaign')
             then repair_mojibake(c.raw) else named_struct('value', c.raw, 'warning', cast(null as varchar)) end as text
     from cells c
     join fields f on f.cell = c.name
     join subject s on s.source_key = c.source_key
+    left join copies p on p.source_key = c.source_key
     cross join settings z
     where c.raw is not null
         -- two fields that only promos and images carry (rulings A41)
         and (f.field not in ('telecine', 'preValidated') or s.target in ('promo', 'deliverable_image'))
+        -- two that only promos carry
+        and (f.field not in ('campaign', 'audioLayout') or s.target = 'promo')
 ),
 read as (
     select
@@ -52,9 +87,14 @@ read as (
         kind,
         raw,
         several,
-        text['warning'] as repair,
+        -- as it stands in the source (dirt D40)
+        case when kind = 'html' and legacy_html
+            and plain_text(text['value'])['value'] is distinct from clean_text(text['value'])['value'] then raw
+        end as html,
+        nullif(concat_ws(' ', freed, text['warning']), '') as repair,
         case kind
             when 'line' then clean_line(text['value'])
+            when 'text' then clean_text(text['value'])
             when 'html' then plain_text(text['value'])
             when 'episode' then clean_line(text['value'])
             when 'series' then clean_line(text['value'])
@@ -77,6 +117,7 @@ valued as (
         field,
         rank,
         raw,
+        html,
         several,
         repair,
         case kind
@@ -119,6 +160,7 @@ select
     field,
     rank,
     raw,
+    html,
     several,
     value,
     nullif(concat_ws(' ', repair, warning), '') as warning,

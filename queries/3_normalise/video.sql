@@ -16,8 +16,9 @@ with parsed as (
         s.content_size_raw,
         resolution_at(s.asset_size, c.aspect) as asset_size,
         s.asset_size as asset_size_raw,
-        resolution_at(s.described_size, c.aspect) as described_size,
+        resolution_at(case when not s.lost_size then s.described_size end, c.aspect) as described_size,
         s.described_size as described_size_raw,
+        s.several_sizes,
         s.lost_size,
         s.media_ms,
         s.no_media_ms,
@@ -25,6 +26,7 @@ with parsed as (
         s.content_duration as content_duration_raw,
         duration_ms(s.described_duration, 's', c.rate) as described_duration,
         s.described_duration as described_duration_raw,
+        s.several_durations,
         -- a moment in seconds tells the label: an hour is 01:00:00:00 at any rate
         timecode(s.content_timecode, case
             when regexp_like(s.content_timecode, '^([0-9]+[.]?[0-9]*|PT.*)$') then c.counted_rate else c.rate
@@ -36,11 +38,7 @@ with parsed as (
         s.asset_timecode as asset_timecode_raw,
         s.overall_bitrate,
         integer_text(split_part(s.bitrate_kbs, '.', 1)) as bitrate,
-        s.bitrate_kbs as bitrate_raw,
-        clean_line(s.asset_layout) as asset_layout,
-        s.asset_layout as asset_layout_raw,
-        clean_line(s.described_layout) as described_layout,
-        s.described_layout as described_layout_raw
+        s.bitrate_kbs as bitrate_raw
     from video_source s
     join video_rate c on c.source_key = s.source_key
 ),
@@ -86,7 +84,6 @@ select
         when bitrate['value'] > 100000 then bitrate['value'] / 1000
         when bitrate['value'] > 0 then bitrate['value']
     end as bitrate_kbps,
-    coalesce(asset_layout['value'], described_layout['value']) as audio_layout,
     gather(
         picture_warnings,
         warn('resolution', media_size_raw, media_size['warning']),
@@ -95,12 +92,17 @@ select
             when coalesce(media_size['value'], content_size['value']) is null then asset_size['warning']
         end),
         warn('resolution', described_size_raw, case
-            when coalesce(media_size['value'], content_size['value'], asset_size['value']) is null
-                then described_size['warning']
+            when coalesce(media_size['value'], content_size['value'], asset_size['value']) is null then
+                case when lost_size then 'PICKLIST_VALUE_MISSING' else described_size['warning'] end
         end),
-        warn('resolution', lost_size, case
-            when lost_size is not null and coalesce(media_size['value'], content_size['value'], asset_size['value']) is null
-                then 'PICKLIST_VALUE_MISSING'
+        warn('resolution', described_size_raw, case
+            when coalesce(media_size['value'], content_size['value'], asset_size['value']) is null
+                and several_sizes then 'MULTI_FOR_SINGLE'
+        end),
+        -- a label may give the class though the size is another source's
+        warn('resolutionClass', described_size_raw, case
+            when asset_size['class'] is null and described_size['class'] is not null and several_sizes
+                then 'MULTI_FOR_SINGLE'
         end),
         warn(
             'resolution',
@@ -126,6 +128,9 @@ select
             when described_in_ms then 'DURATION_UNIT_FIXED'
             when coalesce(media_ms, content_ms) is null then described_duration['warning']
         end),
+        warn('durationMs', described_duration_raw, case
+            when coalesce(media_ms, content_ms) is null and several_durations then 'MULTI_FOR_SINGLE'
+        end),
         warn(
             'durationMs',
             case
@@ -143,10 +148,6 @@ select
         end),
         warn('startTimecode', asset_timecode_raw, case
             when asset_timecode['value'] <> start_timecode then 'TIMECODE_CONFLICT'
-        end),
-        warn('audioLayout', asset_layout_raw, asset_layout['warning']),
-        warn('audioLayout', described_layout_raw, case
-            when asset_layout['value'] is null then described_layout['warning']
         end)
     ) as warnings
 from chosen

@@ -19,8 +19,9 @@ with parsed as (
         content_aspect as content_aspect_raw,
         aspect_ratio(asset_aspect) as asset_aspect,
         asset_aspect as asset_aspect_raw,
-        aspect_ratio(described_aspect) as described_aspect,
+        aspect_ratio(case when not lost_aspect then described_aspect end) as described_aspect,
         described_aspect as described_aspect_raw,
+        several_aspects,
         lost_aspect
     from video_source
 ),
@@ -66,13 +67,12 @@ select
             when coalesce(media_aspect['value'], content_aspect['value']) is null then asset_aspect['warning']
         end),
         warn('aspectRatio', described_aspect_raw, case
-            when coalesce(media_aspect['value'], content_aspect['value'], asset_aspect['value']) is null
-                then described_aspect['warning']
+            when coalesce(media_aspect['value'], content_aspect['value'], asset_aspect['value']) is null then
+                case when lost_aspect then 'PICKLIST_VALUE_MISSING' else described_aspect['warning'] end
         end),
-        warn('aspectRatio', lost_aspect, case
-            when lost_aspect is not null
-                and coalesce(media_aspect['value'], content_aspect['value'], asset_aspect['value']) is null
-                then 'PICKLIST_VALUE_MISSING'
+        warn('aspectRatio', described_aspect_raw, case
+            when coalesce(media_aspect['value'], content_aspect['value'], asset_aspect['value']) is null
+                and several_aspects then 'MULTI_FOR_SINGLE'
         end),
         warn(
             'aspectRatio',

@@ -5,6 +5,22 @@ with promos as (
     select source_key, asset_id, metadata_id
     from candidates
     where target = 'promo'
+),
+-- several and lost values are told where they are asked for (dirt D20, D26)
+described as (
+    select
+        metadata_id,
+        max(value) filter (where field = 'video_resolution') as size,
+        bool_or(several) filter (where field = 'video_resolution') as several_sizes,
+        bool_or(lost) filter (where field = 'video_resolution') as lost_size,
+        max(value) filter (where field = 'aspect_ratio') as aspect,
+        bool_or(several) filter (where field = 'aspect_ratio') as several_aspects,
+        bool_or(lost) filter (where field = 'aspect_ratio') as lost_aspect,
+        max(value) filter (where field = 'runtime') as duration,
+        bool_or(several) filter (where field = 'runtime') as several_durations
+    from eav_cell
+    where field in ('video_resolution', 'aspect_ratio', 'runtime')
+    group by metadata_id
 )
 select
     p.source_key,
@@ -17,8 +33,9 @@ select
     ) end as content_size,
     case when c.width is not null and c.height is not null then concat(c.width, 'x', c.height) end as content_size_raw,
     v.video_resolution as asset_size,
-    e.video_resolution as described_size,
-    d.value as lost_size,
+    e.size as described_size,
+    coalesce(e.several_sizes, false) as several_sizes,
+    coalesce(e.lost_size, false) as lost_size,
     case
         when m.frame_rate_num > 0 and m.frame_rate_den > 0 then concat(m.frame_rate_num, '/', m.frame_rate_den)
         else m.frame_rate
@@ -28,25 +45,22 @@ select
     cast(m.dar as varchar) as media_aspect,
     c.aspect_ratio as content_aspect,
     v.aspect_ratio as asset_aspect,
-    e.aspect_ratio as described_aspect,
-    r.value as lost_aspect,
+    e.aspect as described_aspect,
+    coalesce(e.several_aspects, false) as several_aspects,
+    coalesce(e.lost_aspect, false) as lost_aspect,
     case when m.duration_ms > 0 then m.duration_ms end as media_ms,
     case when m.duration_ms <= 0 then cast(m.duration_ms as varchar) end as no_media_ms,
     c.duration as content_duration,
-    e.runtime as described_duration,
+    e.duration as described_duration,
+    coalesce(e.several_durations, false) as several_durations,
     c.start_timecode as content_timecode,
     v.start_timecode as asset_timecode,
     m.overall_bitrate,
-    c.bitrate_kbs,
-    v.audio_channel_configuration as asset_layout,
-    e.audio_layout as described_layout
+    c.bitrate_kbs
 from promos p
 left join technical_content c on c.asset_id = p.asset_id
 left join media m on m.asset_id = p.asset_id
 left join public.video_asset_master v on v.id = p.asset_id
 left join candidate_assets a on a.asset_id = p.asset_id
 left join public.timeline t on t.id = a.main_timeline_id
-left join eav e on e.metadata_id = p.metadata_id
--- references to picklists' values that are missing (dirt D20)
-left join eav_lost d on d.metadata_id = p.metadata_id and d.field = 'video_resolution'
-left join eav_lost r on r.metadata_id = p.metadata_id and r.field = 'aspect_ratio'
+left join described e on e.metadata_id = p.metadata_id

@@ -58,7 +58,8 @@ with mapped as (
         c.release_year as "releaseYear",
         c.eidr,
         c.first_air_date as "firstAirDate",
-        c.rights_notes as "rightsNotes"
+        c.rights_notes as "rightsNotes",
+        c.legacy_html as "legacyHtml"
     from dispositions d
     cross join settings z
     join collection_values v on v.source_key = d.source_key
@@ -125,6 +126,7 @@ select
     eidr,
     "firstAirDate",
     "rightsNotes",
+    "legacyHtml",
     named_struct(
         'batch', batch,
         'warnings', warning_codes(warnings),
@@ -135,7 +137,7 @@ select
             "expiresAt", "openEnded", "repositoryPath", "synopsisShort", "titleClass", "seriesName",
             "seriesCode", "seasonNumber", "episodeNumber", territories, "svodLiveDate", "svodKillDate",
             "licenseWindows", "legacyRecordId", location, "cast", genres, directors, studio, rating,
-            "releaseYear", eidr, "firstAirDate", "rightsNotes"
+            "releaseYear", eidr, "firstAirDate", "rightsNotes", "legacyHtml"
         )
     ) as migration
 from mapped

@@ -75,7 +75,8 @@ with mapped as (
         c.release_year as "releaseYear",
         c.eidr,
         c.first_air_date as "firstAirDate",
-        c.rights_notes as "rightsNotes"
+        c.rights_notes as "rightsNotes",
+        c.legacy_html as "legacyHtml"
     from dispositions d
     cross join settings z
     join image_values v on v.source_key = d.source_key
@@ -160,6 +161,7 @@ select
     eidr,
     "firstAirDate",
     "rightsNotes",
+    "legacyHtml",
     named_struct(
         'batch', batch,
         'warnings', warning_codes(warnings),
@@ -172,7 +174,7 @@ select
             "captureDate", "isPrimary", status, "preValidated", telecine, "titleRef", "relatedAssets",
             "synopsisShort", "titleClass", "seriesName", "seriesCode", "seasonNumber", "episodeNumber",
             territories, "svodLiveDate", "svodKillDate", "licenseWindows", "legacyRecordId", location, "cast",
-            genres, directors, studio, rating, "releaseYear", eidr, "firstAirDate", "rightsNotes"
+            genres, directors, studio, rating, "releaseYear", eidr, "firstAirDate", "rightsNotes", "legacyHtml"
         )
     ) as migration
 from mapped

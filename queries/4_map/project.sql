@@ -60,7 +60,8 @@ with mapped as (
         c.release_year as "releaseYear",
         c.eidr,
         c.first_air_date as "firstAirDate",
-        c.rights_notes as "rightsNotes"
+        c.rights_notes as "rightsNotes",
+        c.legacy_html as "legacyHtml"
     from dispositions d
     cross join settings z
     join project_values v on v.source_key = d.source_key
@@ -128,6 +129,7 @@ select
     eidr,
     "firstAirDate",
     "rightsNotes",
+    "legacyHtml",
     named_struct(
         'batch', batch,
         'warnings', warning_codes(warnings),
@@ -138,7 +140,7 @@ select
             "startDate", "dueDate", "airDate", locked, "titleRef", members, sequences, "synopsisShort",
             "titleClass", "seriesName", "seriesCode", "seasonNumber", "episodeNumber", territories,
             "svodLiveDate", "svodKillDate", "licenseWindows", "legacyRecordId", location, "cast", genres,
-            directors, studio, rating, "releaseYear", eidr, "firstAirDate", "rightsNotes"
+            directors, studio, rating, "releaseYear", eidr, "firstAirDate", "rightsNotes", "legacyHtml"
         )
     ) as migration
 from mapped

@@ -49,7 +49,7 @@ with mapped as (
         w.start_timecode as "startTimecode",
         t.video_codec as "videoCodec",
         t.audio_codec as "audioCodec",
-        w.audio_layout as "audioLayout",
+        v.audio_layout as "audioLayout",
         w.bitrate_kbps as "bitrateKbps",
         g.file_format as "fileFormat",
         f.file_name as "fileName",
@@ -91,7 +91,8 @@ with mapped as (
         c.release_year as "releaseYear",
         c.eidr,
         c.first_air_date as "firstAirDate",
-        c.rights_notes as "rightsNotes"
+        c.rights_notes as "rightsNotes",
+        c.legacy_html as "legacyHtml"
     from dispositions d
     cross join settings z
     join promo_values v on v.source_key = d.source_key
@@ -193,6 +194,7 @@ select
     eidr,
     "firstAirDate",
     "rightsNotes",
+    "legacyHtml",
     named_struct(
         'batch', batch,
         'warnings', warning_codes(warnings),
@@ -207,7 +209,7 @@ select
             notes, "isciCode", "titleRef", markers, "relatedAssets", "synopsisShort", "titleClass",
             "seriesName", "seriesCode", "seasonNumber", "episodeNumber", territories, "svodLiveDate",
             "svodKillDate", "licenseWindows", "legacyRecordId", location, "cast", genres, directors, studio,
-            rating, "releaseYear", eidr, "firstAirDate", "rightsNotes"
+            rating, "releaseYear", eidr, "firstAirDate", "rightsNotes", "legacyHtml"
         )
     ) as migration
 from mapped

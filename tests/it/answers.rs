@@ -10,7 +10,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use telecine::dataflow::Progress;
@@ -35,11 +35,25 @@ fn library(shape: &str) -> Library {
     Library::new(LibraryOptions { scale, dirt, seed, tables: None }).unwrap()
 }
 
+fn queries() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("queries")
+}
+
 /// The library in a database of its own, extracted and transformed.
 async fn migrated(server: &PrivateServer, library: &Arc<Library>, number: usize, folder: &Path) -> RunFolder {
+    transformed(server, library, number, folder, queries()).await
+}
+
+/// The same by the queries of a folder.
+async fn transformed(
+    server: &PrivateServer,
+    library: &Arc<Library>,
+    number: usize,
+    folder: &Path,
+    project: PathBuf,
+) -> RunFolder {
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
     let run = support::extracted_library(server, &format!("answers{number}"), library, folder).await;
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
     let now = Some(support::LIBRARY_NOW.to_owned());
     let transform =
         Transform::open(&TransformConfig { project, memory: 1 << 30, threads: 2, spill: None, now }).unwrap();
@@ -66,6 +80,39 @@ async fn mapped_datasets_are_what_the_answer_key_says() {
     }
     server.stop().await.unwrap();
     assert!(different.is_empty(), "{different}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        let (path, place) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &place);
+        } else {
+            std::fs::copy(path, place).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn html_is_kept_where_the_setting_says_so() {
+    let server = PrivateServer::start(ServerOptions::default()).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let project = folder.path().join("queries");
+    copy(&queries(), &project);
+    let settings = project.join("mappings/setting.csv");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    assert!(text.contains("\nlegacy_html,false\n"), "{text}");
+    std::fs::write(&settings, text.replace("\nlegacy_html,false\n", "\nlegacy_html,true\n")).unwrap();
+    let library = Arc::new(library("0.0003:1:42"));
+    let run = transformed(&server, &library, 0, folder.path(), project).await;
+    let sheets = answers::with_html(answers::expected(&library));
+    let kept = |key: &str| sheets.iter().find(|sheet| sheet.source_key == key).unwrap().get("legacyHtml");
+    assert_eq!(kept("Promo:64"), "<p>A market opens.</p>\n<p>Another closes.</p>\n");
+    assert_eq!(kept("Promo:67"), serde_json::Value::Null);
+    let comparison = answers::compare(&sheets, &run).await.unwrap();
+    server.stop().await.unwrap();
+    assert!(comparison.differences == 0, "{:#?}\n{:#?}", comparison.by_field, comparison.samples);
 }
 
 /// Cells by kind of dirt.
@@ -112,4 +159,32 @@ fn the_key_is_the_same_on_every_run() {
         written.push(files.into_iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>());
     }
     assert!(written[0] == written[1]);
+}
+
+/// The fields of which the key tells a code, in libraries that are dirty enough to meet most ways to it.
+fn told(code: &str) -> BTreeSet<String> {
+    let sheets = ["0.001:3:7", "0.001:9:42"].iter().flat_map(|shape| answers::expected(&library(shape)));
+    let warnings = sheets.flat_map(|sheet| sheet.warnings);
+    warnings.filter(|warning| warning.code == code).map(|warning| warning.field).collect()
+}
+
+fn among(found: &BTreeSet<String>, wanted: &str) {
+    let missing: Vec<&str> = wanted.split_whitespace().filter(|field| !found.contains(*field)).collect();
+    assert!(missing.is_empty(), "not met: {missing:?}; met: {found:?}");
+}
+
+#[test]
+fn every_property_for_one_value_is_met_twice() {
+    let fields = "aspectRatio audioLayout budgetAmount campaign captionStatus description durationMs eidr episodeNumber \
+        fileFormat firstAirDate houseCode language legacyRecordId location preValidated promoLength rating releaseYear \
+        resolution resolutionClass rightsExpireDate rightsNotes scanType seasonNumber seriesCode seriesName studio \
+        svodKillDate svodLiveDate synopsisShort telecine title titleClass";
+    among(&told("MULTI_FOR_SINGLE"), fields);
+}
+
+#[test]
+fn every_text_of_an_asset_is_met_garbled() {
+    let fields = "airDates audioLayout cast description directors legacyRecordId markers notes script sequences \
+        seriesName synopsisShort tagline tags title versionLabel";
+    among(&told("MOJIBAKE_FIXED"), fields);
 }

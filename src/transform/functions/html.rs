@@ -14,8 +14,9 @@ use html5gum::{Span, State, Tokenizer};
 use super::kernel::{Outcome, Text, text_outcome};
 use super::text::clean_text;
 
-/// Elements that end a line.
-const BLOCKS: [&[u8]; 22] = [
+/// Elements that begin and end a line: those that the HTML standard shows as blocks, `br`, and the parts of a table. A cell
+/// of a table is a line as well (rulings A12 names no other sign between blocks than one LF).
+const BLOCKS: [&[u8]; 53] = [
     b"p",
     b"div",
     b"br",
@@ -38,6 +39,37 @@ const BLOCKS: [&[u8]; 22] = [
     b"dd",
     b"dt",
     b"dl",
+    b"td",
+    b"th",
+    b"thead",
+    b"tbody",
+    b"tfoot",
+    b"caption",
+    b"address",
+    b"aside",
+    b"body",
+    b"center",
+    b"details",
+    b"dialog",
+    b"dir",
+    b"fieldset",
+    b"figcaption",
+    b"figure",
+    b"footer",
+    b"form",
+    b"head",
+    b"header",
+    b"hgroup",
+    b"html",
+    b"legend",
+    b"main",
+    b"menu",
+    b"nav",
+    b"optgroup",
+    b"option",
+    b"search",
+    b"summary",
+    b"title",
 ];
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -45,7 +77,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 }
 
 /// Text as a reader of the page would see it: block tags as line breaks, scripts, styles and comments gone with their
-/// content, entities decoded once and after the tags. What holds no `<` and no `&` is no HTML.
+/// content, entities decoded once and after the tags. Each run of block boundaries and of white space with a line break in
+/// it is one LF (rulings A12); text without any tag keeps its lines, of HTML it has at most entities. What holds no `<` and no
+/// `&` is no HTML.
 fn plain_text(html: &str) -> Outcome<Text<'_>> {
     if !html.contains(['<', '&']) {
         return clean_text(html);
@@ -64,6 +98,8 @@ enum Piece {
     Hidden,
     /// An end tag of no block.
     Shown,
+    /// A start tag of no block, or a comment.
+    Other,
 }
 
 fn rendered(html: &str) -> String {
@@ -72,10 +108,12 @@ fn rendered(html: &str) -> String {
     let emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| piece(&event, &mut opening));
     let mut pieces = Tokenizer::new_with_emitter(html.as_str(), emitter);
     let mut page = Page { text: String::with_capacity(html.len()), boundary: false };
-    let mut hidden = false;
+    let (mut hidden, mut tagged) = (false, false);
     while let Some(piece) = pieces.next() {
         let piece: Result<Piece, Infallible> = piece;
+        tagged |= !matches!(piece, Ok(Piece::Text(_)));
         match piece {
+            Ok(Piece::Other) => {}
             Ok(Piece::Text(text)) if !hidden => page.push(&text),
             Ok(Piece::Text(_)) => {}
             Ok(Piece::Boundary) => page.boundary = true,
@@ -87,7 +125,28 @@ fn rendered(html: &str) -> String {
             Err(never) => match never {},
         }
     }
-    page.text
+    if tagged { one_break(&page.text) } else { page.text }
+}
+
+/// Each run of white space with a line break in it as one LF.
+fn one_break(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(char::is_whitespace) {
+        let (before, behind) = rest.split_at(start);
+        let end = behind.find(|character: char| !character.is_whitespace()).unwrap_or(behind.len());
+        let (blanks, after) = behind.split_at(end);
+        out.push_str(before);
+        out.push_str(if blanks.contains(is_break) { "\n" } else { blanks });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The white space that ends a line (dirt D39).
+fn is_break(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// What an event of the tokenizer means; `opening` tells from one to the next that the start tag of a script or style is
@@ -99,11 +158,14 @@ fn piece(event: &CallbackEvent<'_>, opening: &mut bool) -> Option<Piece> {
             *opening = true;
             None
         }
-        CallbackEvent::CloseStartTag { .. } => std::mem::take(opening).then_some(Piece::Hidden),
+        CallbackEvent::CloseStartTag { .. } if std::mem::take(opening) => Some(Piece::Hidden),
         CallbackEvent::OpenStartTag { name } | CallbackEvent::EndTag { name } if BLOCKS.contains(name) => {
             Some(Piece::Boundary)
         }
         CallbackEvent::EndTag { .. } => Some(Piece::Shown),
+        CallbackEvent::OpenStartTag { .. } | CallbackEvent::Comment { .. } | CallbackEvent::Doctype { .. } => {
+            Some(Piece::Other)
+        }
         _ => None,
     }
 }
@@ -162,6 +224,16 @@ mod tests {
             ("&eacute;&hellip;&euro;&#8364;&#128;", "é…€€€"),
             ("a&nbsp;b\u{A0}c", "a b\u{A0}c"),
             ("a &amp;nbsp; b", "a &nbsp; b"),
+            ("<table><tr><th>a</th><th>b</th></tr>\n<tr><td>1</td><td>2</td></tr></table>end", "a\nb\n1\n2\nend"),
+            ("<h1>Head</h1>Text<hr>more<h6>x</h6>", "Head\nText\nmore\nx"),
+            ("<ol><li>one<li>two<ul><li> three </li></ul></ol>", "one\ntwo\nthree"),
+            ("<header>a</header><nav>b</nav><figure>c<figcaption>d</figcaption></figure>", "a\nb\nc\nd"),
+            ("<head><title>Name</title></head><body>text", "Name\ntext"),
+            ("One<br><br/>\n<br>Two", "One\nTwo"),
+            ("<p>One \n\n Two</p>three\r\n\r\nfour", "One\nTwo\nthree\nfour"),
+            ("<b>One</b>\n \n<b>Two</b>  three", "One\nTwo  three"),
+            ("R&amp;D\n\nunit", "R&D\n\nunit"),
+            ("a < b\n\nunit", "a < b\n\nunit"),
         ] {
             assert_eq!(plain_text(raw).value.as_deref(), Some(expected), "{raw}");
         }

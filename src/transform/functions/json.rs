@@ -7,15 +7,19 @@ use datafusion::logical_expr::ScalarUDF;
 use serde_json::Value;
 
 use super::kernel::{Outcome, of_texts};
+use super::split::names;
 
 /// What stands for half of a surrogate pair until a value is picked: a code point that is never a character.
 const LONE_SURROGATE: char = '\u{FDD0}';
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    vec![of_texts("json_text", &[Utf8, Utf8], |row| match row.text(0) {
-        Some(json) => json_text(json, row.text(1).unwrap_or_default()),
-        None => Outcome::ABSENT,
-    })]
+    vec![
+        of_texts("json_text", &[Utf8, Utf8], |row| match row.text(0) {
+            Some(json) => json_text(json, row.text(1).unwrap_or_default()),
+            None => Outcome::ABSENT,
+        }),
+        of_texts("json_names", &[Utf8], |row| row.text(0).map_or(Outcome::ABSENT, names)),
+    ]
 }
 
 /// The value at a path of names and indices, `cast.0.name`, as text: a text as it is, numbers in all their digits, objects
@@ -37,24 +41,28 @@ fn json_text(json: &str, path: &str) -> Outcome<Cow<'static, str>> {
         Some(Value::String(text)) => freed.text(text),
         Some(other) => freed.value(other).to_string(),
     };
-    let warning = match (freed.nul, freed.surrogate) {
-        (true, true) => Some("NUL_REMOVED SURROGATE_REPLACED"),
-        (true, false) => Some("NUL_REMOVED"),
-        (false, true) => Some("SURROGATE_REPLACED"),
-        (false, false) => None,
-    };
-    Outcome { value: (!text.is_empty()).then_some(Cow::Owned(text)), warning }
+    Outcome { value: (!text.is_empty()).then_some(Cow::Owned(text)), warning: freed.warning() }
 }
 
-/// What values were freed of.
+/// What the values that were read were freed of.
 #[derive(Debug, Default)]
-struct Freed {
+pub(super) struct Freed {
     nul: bool,
     surrogate: bool,
 }
 
 impl Freed {
-    fn text(&mut self, text: &str) -> String {
+    pub(super) fn warning(&self) -> Option<&'static str> {
+        match (self.nul, self.surrogate) {
+            (true, true) => Some("NUL_REMOVED SURROGATE_REPLACED"),
+            (true, false) => Some("NUL_REMOVED"),
+            (false, true) => Some("SURROGATE_REPLACED"),
+            (false, false) => None,
+        }
+    }
+
+    /// A text of a parsed document without U+0000 and without what was put in for halves of surrogate pairs.
+    pub(super) fn text(&mut self, text: &str) -> String {
         self.nul |= text.contains('\0');
         self.surrogate |= text.contains(LONE_SURROGATE);
         text.replace('\0', "").replace(LONE_SURROGATE, "\u{FFFD}")
@@ -68,11 +76,6 @@ impl Freed {
             other => other.clone(),
         }
     }
-}
-
-/// A text of a parsed document without what was put in for halves of surrogate pairs.
-pub(super) fn readable_text(text: &str) -> String {
-    Freed::default().text(text)
 }
 
 /// A document; of a name that occurs twice in an object the last value counts. None where it cannot be read.

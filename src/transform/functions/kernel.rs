@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanBuilder, Date32Builder, Int64Builder, StringArray, StringBuilder, StructArray,
-    TimestampMicrosecondBuilder,
+    Array, ArrayRef, AsArray, BooleanBuilder, Date32Builder, Int64Builder, ListBuilder, StringArray, StringBuilder,
+    StructArray, TimestampMicrosecondBuilder,
 };
 use arrow::compute::cast;
 use arrow::datatypes::DataType::{Boolean, Utf8};
@@ -104,6 +104,24 @@ impl Value for Text<'_> {
         builder.append_option(value);
     }
     fn finish(mut builder: StringBuilder) -> ArrayRef {
+        Arc::new(builder.finish())
+    }
+}
+
+/// A list without items is NULL.
+impl Value for Vec<String> {
+    type Builder = ListBuilder<StringBuilder>;
+    fn data_type() -> DataType {
+        DataType::new_list(Utf8, true)
+    }
+    fn builder(rows: usize) -> Self::Builder {
+        ListBuilder::with_capacity(StringBuilder::new(), rows)
+    }
+    fn append(value: Option<Self>, builder: &mut Self::Builder) {
+        let items = value.unwrap_or_default();
+        builder.append_option((!items.is_empty()).then(|| items.into_iter().map(Some)));
+    }
+    fn finish(mut builder: Self::Builder) -> ArrayRef {
         Arc::new(builder.finish())
     }
 }

@@ -13,14 +13,13 @@ use datafusion::logical_expr::{
 };
 
 use super::kernel::texts;
-use super::split::{Separators, distinct, names, split, uses};
+use super::split::{Separators, distinct, split, uses};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::from(Gather { signature: Signature::user_defined(Volatility::Immutable) }),
         ScalarUDF::from(TextList::new("distinct_folded", 1, Work::Distinct)),
         ScalarUDF::from(TextList::new("split_list", 2, Work::Split)),
-        list_of("json_names", names),
         list_of("content_uses", uses),
     ]
 }

@@ -23,7 +23,7 @@
 //! | `checksum_text(text, digits)` * | `{value text, warning}` | `CHECKSUM_INVALID` | D72 |
 //! | `content_uses(text)` | list of text | | D69 |
 //! | `split_list(list, 'tags' or 'people')` | list of text | | D28, A11 |
-//! | `json_names(json)` | list of text | | D41 D74, A51 |
+//! | `json_names(json)` | `{value list of text, warning}` | `NUL_REMOVED` `SURROGATE_REPLACED` | D41 D74, A51 |
 //! | `json_text(json, path)` | `{value text, warning}` | `NUL_REMOVED` `SURROGATE_REPLACED` | D41 |
 //! | `distinct_folded(list)` | list of text | | D28 |
 //! | `gather(list, ...)` | list | | |
@@ -42,7 +42,8 @@
 //! | `resolution(text)` * | `{value text, width int, height int, class text, warning}` | `INVALID_RESOLUTION` `RESOLUTION_LABEL_ONLY` | D61 |
 //! | `resolution_at(text, aspect_ratio)` * | the same; lines are a size at 16:9 | the same | D61, A32 |
 //! | `aspect_ratio(text)` * | `{value text, warning}` | `ASPECT_UNKNOWN` | D60, A43 |
-//! | `integer_text(text)` * | `{value bigint, warning}` | `INVALID_NUMBER` | D54 |
+//! | `plain_digits(text)` | text, of a floating point number | | D55 |
+//! | `integer_text(text)` * | `{value bigint, warning}` | `INVALID_NUMBER` `NUMBER_OVERFLOW` | D54 D55 |
 //! | `decimal_text(text)` * | `{value text, warning}` | `NOT_A_NUMBER` `NEGATIVE_AMOUNT` `NUMBER_OVERFLOW` `INVALID_NUMBER` | D55 D56, A49 |
 //! | `currency_code(text)` * | `{value text, warning}` | `CURRENCY_UNKNOWN` | D56 |
 //! | `boolean_text(text)` * | `{value boolean, warning}` | `INVALID_BOOLEAN` | D53, A41 |

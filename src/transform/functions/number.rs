@@ -6,7 +6,7 @@ use arrow::datatypes::DataType::Utf8;
 use datafusion::logical_expr::ScalarUDF;
 use unicode_normalization::UnicodeNormalization;
 
-use super::kernel::{Outcome, Text, of_texts, text_outcome};
+use super::kernel::{Outcome, Text, of_texts, text, text_outcome};
 use super::text::trim;
 
 /// Digits before the point of the smallest amount that is too large for its target (rulings A49: 10^15).
@@ -46,6 +46,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
         of_texts("integer_text", &[Utf8], |row| row.stated(integer)),
         text_outcome("decimal_text", &[Utf8], |row| row.stated(decimal)),
+        text("plain_digits", &[Utf8], |row| row.text(0).map(plain_digits)),
         text_outcome("currency_code", &[Utf8], |row| row.stated(currency)),
         of_texts("boolean_text", &[Utf8], |row| row.stated(boolean)),
     ]
@@ -64,7 +65,8 @@ fn all_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// An integer where the text is exactly one: `12`, `1920.0`, `1,920`, `1920px`, `S02`, full-width digits (dirt D54).
+/// An integer where the text is exactly one: `12`, `1920.0`, `1,920`, `1920px`, `S02`, full-width digits (dirt D54). One of
+/// more than 64 bits is over any target's range (dirt D55).
 fn integer(text: &str) -> Outcome<i64> {
     let folded = compatible(text);
     let bare = folded.strip_suffix("px").or_else(|| folded.strip_suffix("PX")).unwrap_or(&folded).trim_end();
@@ -77,7 +79,21 @@ fn integer(text: &str) -> Outcome<i64> {
         _ => bare,
     };
     let digits = ungrouped(whole);
-    digits.and_then(|digits| digits.parse().ok()).map_or(Outcome::dropped("INVALID_NUMBER"), Outcome::of)
+    match digits {
+        Some(digits) if all_digits(digits.strip_prefix(['-', '+']).unwrap_or(&digits)) => {
+            digits.parse().map_or(Outcome::dropped("NUMBER_OVERFLOW"), Outcome::of)
+        }
+        _ => Outcome::dropped("INVALID_NUMBER"),
+    }
+}
+
+/// A floating point number as it prints (`1e20`, `2019.0`, `NaN`) in plain digits, the shortest that give it back; what is
+/// none stays as it is. For columns of such numbers: `1e3` that somebody typed is no number (dirt D54, D55).
+fn plain_digits(text: &str) -> Text<'_> {
+    match text.parse::<f64>() {
+        Ok(number) if text.contains(['e', 'E']) => Cow::Owned(number.to_string()),
+        _ => Cow::Borrowed(text),
+    }
 }
 
 /// A signed whole number without the commas between its thousands; None where commas stand elsewhere.
@@ -199,9 +215,30 @@ mod tests {
         ] {
             assert_eq!(integer(raw), Outcome::of(expected), "{raw}");
         }
-        for raw in ["3.5", "1e3", "1,92", "abc", "1,,920", "S", "-", "12.", "1.920", "99999999999999999999"] {
+        for raw in ["3.5", "1e3", "1,92", "abc", "1,,920", "S", "-", "12.", "1.920", "+"] {
             assert_eq!(integer(raw), Outcome::dropped("INVALID_NUMBER"), "{raw}");
         }
+        for raw in ["99999999999999999999", "-99999999999999999999.0", "S99999999999999999999"] {
+            assert_eq!(integer(raw), Outcome::dropped("NUMBER_OVERFLOW"), "{raw}");
+        }
+    }
+
+    #[test]
+    fn floating_point_numbers_are_read_in_plain_digits() {
+        for (raw, expected) in [
+            ("1e20", "100000000000000000000"),
+            ("-2.5e17", "-250000000000000000"),
+            ("1e-7", "0.0000001"),
+            ("2019.0", "2019.0"),
+            ("NaN", "NaN"),
+            ("Infinity", "Infinity"),
+            ("one", "one"),
+        ] {
+            assert_eq!(plain_digits(raw), expected, "{raw}");
+        }
+        assert_eq!(decimal(&plain_digits("1e20")), Outcome::dropped("NUMBER_OVERFLOW"));
+        assert_eq!(integer(&plain_digits("1e20")), Outcome::dropped("NUMBER_OVERFLOW"));
+        assert_eq!(decimal(&plain_digits("1e3")), Outcome::of("1000".into()));
     }
 
     #[test]

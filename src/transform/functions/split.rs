@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::json;
+use super::json::{self, Freed};
+use super::kernel::Outcome;
 use super::text::{clean_line, fold_key, trim};
 
 /// How a cell separates its values.
@@ -59,7 +60,7 @@ fn json_array(cell: &str) -> Option<Vec<String>> {
 
 fn scalar_text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(Freed::default().text(text)),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -93,23 +94,30 @@ fn quoted(cell: &str) -> Option<Vec<String>> {
 }
 
 /// The names in a JSON document: an array of texts or of objects with `name` and perhaps `role` (then `Name (role)`), one
-/// such object, or a text of names. What is no JSON is read as a text of names.
-pub(super) fn names(json: &str) -> Vec<String> {
-    match json::parse(json) {
-        Some(Value::Array(items)) => items.iter().filter_map(name).collect(),
-        Some(Value::String(text)) => split(&text, Separators::People),
-        Some(value @ Value::Object(_)) => name(&value).into_iter().collect(),
+/// such object, or a text of names. A number is its digits. What is no JSON is read as a text of names. Of U+0000 and halves of
+/// surrogate pairs the names are freed, with a warning (dirt D41).
+pub(super) fn names(json: &str) -> Outcome<Vec<String>> {
+    let mut freed = Freed::default();
+    let names: Vec<String> = match json::parse(json) {
+        Some(Value::Array(items)) => items.iter().filter_map(|item| name(item, &mut freed)).collect(),
+        Some(Value::String(text)) => split(&freed.text(&text), Separators::People),
+        Some(value @ Value::Object(_)) => name(&value, &mut freed).into_iter().collect(),
         Some(_) => Vec::new(),
         None => split(json, Separators::People),
-    }
+    };
+    Outcome { value: (!names.is_empty()).then_some(names), warning: freed.warning() }
 }
 
-fn name(value: &Value) -> Option<String> {
-    let line = |value: &Value| clean_line(&json::readable_text(value.as_str()?)).value.map(Cow::into_owned);
+fn name(value: &Value, freed: &mut Freed) -> Option<String> {
+    let mut line = |value: &Value| match value {
+        Value::String(text) => clean_line(&freed.text(text)).value.map(Cow::into_owned),
+        Value::Number(digits) => Some(digits.to_string()),
+        _ => None,
+    };
     match value {
         Value::Object(fields) => {
             let name = line(fields.get("name")?)?;
-            Some(match fields.get("role").and_then(line) {
+            Some(match fields.get("role").and_then(&mut line) {
                 Some(role) => format!("{name} ({role})"),
                 None => name,
             })
@@ -151,6 +159,7 @@ mod tests {
             ("\"a, b\",\"c\"", vec!["a, b", "c"]),
             ("\"say \"\"hi\"\"\"", vec!["say \"hi\""]),
             ("[\"A\", 7, null, \"n/a\"]", vec!["A", "7"]),
+            ("[\"A\\ud83d\"]", vec!["A\u{FFFD}"]),
             ("[A", vec!["[A"]),
             ("A | e\u{301}  f\u{1}", vec!["A", "é f"]),
             ("A; B, C", vec!["A", "B, C"]),
@@ -167,13 +176,29 @@ mod tests {
 
     #[test]
     fn names_are_read_from_json() {
-        assert_eq!(names(r#"["Ann Lee","Smith, John"]"#), ["Ann Lee", "Smith, John"]);
-        assert_eq!(names(r#"[{"name":"Ann","role":"Host"},{"name":"Bo"}]"#), ["Ann (Host)", "Bo"]);
-        assert_eq!(names(r#""A; B""#), ["A", "B"]);
-        assert_eq!(names(r#"{"name": "Ann", "role": ""}"#), ["Ann"]);
-        assert_eq!(names(r#"["A\ud83d", "N/A", {"role": "Host"}, 1]"#), ["A\u{FFFD}"]);
-        assert_eq!(names("A; B"), ["A", "B"]);
-        assert!(names("null").is_empty());
+        for (json, expected, warning) in [
+            (r#"["Ann Lee","Smith, John"]"#, vec!["Ann Lee", "Smith, John"], None),
+            (r#"[{"name":"Ann","role":"Host"},{"name":"Bo"}]"#, vec!["Ann (Host)", "Bo"], None),
+            (r#""A; B""#, vec!["A", "B"], None),
+            (r#"{"name": "Ann", "role": ""}"#, vec!["Ann"], None),
+            (r#"{"name": "Ann", "name": "Bo"}"#, vec!["Bo"], None),
+            ("A; B", vec!["A", "B"], None),
+            // numbers and words that are none are kept as texts, in all their digits
+            (
+                r#"["A", 1234567890123456789012345678901234567890, NaN]"#,
+                vec!["A", "1234567890123456789012345678901234567890", "NaN"],
+                None,
+            ),
+            (r#"["A\ud83d", "N/A", {"role": "Host"}, 1]"#, vec!["A\u{FFFD}", "1"], Some("SURROGATE_REPLACED")),
+            (r#"[{"name": "Ann", "role": "H\u0000ost"}]"#, vec!["Ann (Host)"], Some("NUL_REMOVED")),
+            (r#"[{"name": "Ann", "id": "\u0000"}]"#, vec!["Ann"], None),
+            (r#""A\ude00; B\u0000""#, vec!["A\u{FFFD}", "B"], Some("NUL_REMOVED SURROGATE_REPLACED")),
+        ] {
+            let value = Some(expected.into_iter().map(str::to_owned).collect());
+            assert_eq!(names(json), Outcome { value, warning }, "{json}");
+        }
+        assert_eq!(names("null"), Outcome::ABSENT);
+        assert_eq!(names(r#"["\u0000"]"#), Outcome { value: None, warning: Some("NUL_REMOVED") });
     }
 
     #[test]

@@ -57,6 +57,7 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("duration_ms", &["s", "30000/1001"]),
     ("duration_ms", &["ms", "25/1"]),
     ("integer_text", &[]),
+    ("plain_digits", &[]),
     ("boolean_text", &[]),
     ("s3_uri", &[]),
 ];

@@ -62,9 +62,11 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
 fn first(sheet: &mut Sheet, tables: &Tables<'_>, object: Option<i64>, field: &'static str, properties: &[i64]) {
     for property in properties {
         eav::tell_several(sheet, field, tables, object, *property);
-        let means = sheet.read(field, &eav::one(tables, object, *property));
+        let cell = eav::one(tables, object, *property);
+        let means = sheet.read(field, &cell);
         if !means.is_null() && means != "infinity" {
             sheet.put(field, means);
+            sheet.keep_html(field, &cell);
             return;
         }
     }
@@ -98,6 +100,7 @@ fn description(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
             eav::tell_several(&mut candidate.sheet, "description", tables, object, property);
         }
     }
+    candidate.sheet.keep_html("usageNotes", &usage);
     let usage = candidate.sheet.read("description", &usage);
     let parts: Vec<&str> = [&main, &usage].into_iter().filter_map(|part| part.as_str()).collect();
     if !parts.is_empty() {

@@ -25,7 +25,7 @@ pub fn many(tables: &Tables<'_>, object: Option<i64>, property: i64) -> Vec<Valu
 }
 
 /// The raw text of the value that counts, where a field for one value has several (W MULTI_FOR_SINGLE).
-fn doubled(tables: &Tables<'_>, object: Option<i64>, property: i64) -> Option<String> {
+pub fn doubled(tables: &Tables<'_>, object: Option<i64>, property: i64) -> Option<String> {
     let found = rows(tables, object, property);
     let several = found.len() > 1;
     let newest = found.into_iter().max_by_key(|(row, _)| age(row)).filter(|_| several);

@@ -55,8 +55,11 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
         let own = candidate.of_subclass(tables, "video_asset_master", "language");
         let described = eav::one(tables, candidate.metadata_id, LANGUAGE);
         let technical = &candidate.technical;
-        let cells = [technical.audio("language"), technical.content("audio_language"), own, &described];
-        language(&mut candidate.sheet, "language", cells);
+        let cells = [technical.audio("language"), technical.content("audio_language"), own];
+        if cells.iter().all(|cell| cell.means().is_null()) {
+            eav::tell_several(&mut candidate.sheet, "language", tables, candidate.metadata_id, LANGUAGE);
+        }
+        language(&mut candidate.sheet, "language", cells.into_iter().chain([&described]));
     }
 }
 
@@ -95,15 +98,15 @@ fn format(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let mut stated: Vec<Stated> = Vec::new();
     for cell in cells {
         sheet.touch(FIELD, cell);
-        placeholder(sheet, cell, &stated);
+        dropped(sheet, cell, &stated);
         stated.extend(of_cell(cell));
     }
     stated.extend(extension(&technical.file("original_name").means()));
     sheet.touch(FIELD, &described);
-    placeholder(sheet, &described, &stated);
     let lost = described.codes().contains(&LOST);
-    if lost && !stated.iter().any(|stated| stated.listed) {
-        sheet.warn_of(LOST, FIELD, described.text());
+    dropped(sheet, &described, &stated);
+    if !stated.iter().any(|stated| stated.listed) {
+        eav::tell_several(sheet, FIELD, tables, candidate.metadata_id, ASSET_FORMAT);
     }
     stated.extend(of_cell(&described));
     let chosen = stated.iter().position(|stated| stated.listed);
@@ -122,11 +125,11 @@ fn format(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     }
 }
 
-/// A placeholder is told where no listed format stands before it (D03).
-fn placeholder(sheet: &mut Sheet, cell: &Value, before: &[Stated]) {
-    const CODE: &str = "PLACEHOLDER_DROPPED";
-    if cell.codes().contains(&CODE) && !before.iter().any(|stated| stated.listed) {
-        sheet.warn_of(CODE, "fileFormat", cell.text());
+/// A placeholder, or a reference to a term that is missing, is told where no listed format stands before it (D03, D20).
+fn dropped(sheet: &mut Sheet, cell: &Value, before: &[Stated]) {
+    let codes = cell.codes().iter().filter(|code| matches!(**code, "PLACEHOLDER_DROPPED" | LOST));
+    for code in codes.filter(|_| !before.iter().any(|stated| stated.listed)) {
+        sheet.warn_of(code, "fileFormat", cell.text());
     }
 }
 

@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 use super::super::Value;
 use super::entity::{Candidate, cell};
 use super::sheet::Sheet;
+use super::source::{self, Described, Source};
 use super::tables::Tables;
-use super::video::{self, Source};
+use super::video;
 use super::{eav, file};
 
 /// Properties `aspectRatio` and `rightsExpire`.
@@ -35,7 +36,8 @@ const RATIOS: [(&str, u64, u64); 8] = [
 pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     file::fill(tables, candidate);
     let described = eav::one(tables, candidate.metadata_id, ASPECT_RATIO);
-    let ratio = stated_ratio(candidate, &described);
+    let several = eav::doubled(tables, candidate.metadata_id, ASPECT_RATIO);
+    let ratio = stated_ratio(candidate, (&described, several));
     size(tables, candidate, &ratio);
     if ratio.is_null() {
         let computed = computed_ratio(&candidate.sheet);
@@ -70,10 +72,12 @@ impl<'a> Candidate<'a> {
 
 /// The first ratio that is known (D60), by the order of section 10: the picture's track, the content, the deliverable's own
 /// column, the descriptive field; the first that differs is ASPECT_CONFLICT (rulings A18).
-fn stated_ratio(candidate: &mut Candidate<'_>, described: &Value) -> Json {
+fn stated_ratio(candidate: &mut Candidate<'_>, described: Described<'_>) -> Json {
     let known = &candidate.technical;
-    let cells = [known.video("dar"), known.content("aspect_ratio"), candidate.row_or_null("aspect_ratio"), described];
-    video::settle(&mut candidate.sheet, "aspectRatio", &cells.map(Source::of), Some(("ASPECT_CONFLICT", &video::equal)))
+    let cells = [known.video("dar"), known.content("aspect_ratio"), candidate.row_or_null("aspect_ratio")];
+    let [track, content, own] = cells.map(Source::of);
+    let sources = [track, content, own, Source::described(described)];
+    source::settle(&mut candidate.sheet, "aspectRatio", &sources, Some(("ASPECT_CONFLICT", &source::equal)))
 }
 
 /// The known ratio within half a per cent of the picture's.
@@ -110,7 +114,7 @@ fn size(tables: &Tables<'_>, candidate: &mut Candidate<'_>, ratio: &Json) {
         TAGS[1].map(tag),
     ];
     let [track, content, columns, exif, tiff] = pairs.map(|[width, height]| Source::sides(width, height));
-    let [resolution, pixel_size] = texts.map(|text| Source::size(text, ratio));
+    let [resolution, pixel_size] = texts.map(|text| video::sized(text, ratio));
     let sheet = &mut candidate.sheet;
     pairs.iter().flatten().for_each(|side| sheet.touch("resolution", side));
     let found = video::settle_size(sheet, &[track, content, columns, resolution, pixel_size, exif, tiff], texts);

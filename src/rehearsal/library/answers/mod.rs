@@ -23,6 +23,7 @@ mod owner;
 mod project;
 mod promo;
 mod sheet;
+mod source;
 mod tables;
 mod term;
 mod title;
@@ -37,6 +38,18 @@ pub use sheet::{REJECT_REASONS, Sheet, Warning};
 pub use write::{Written, write};
 
 use super::Library;
+
+/// The same where the migration is set to keep HTML (D40): the raw texts in the order of the fields' names, an empty line
+/// between two.
+pub fn with_html(mut sheets: Vec<Sheet>) -> Vec<Sheet> {
+    for sheet in sheets.iter_mut().filter(|sheet| !sheet.html.is_empty()) {
+        let texts: Vec<&str> = sheet.html.values().map(String::as_str).collect();
+        let text = texts.join("\n\n");
+        sheet.put("legacyHtml", text);
+        described::limit(sheet, "legacyHtml");
+    }
+    sheets
+}
 
 /// What is expected of every candidate of a library, by target type and source key.
 pub fn expected(library: &Library) -> Vec<Sheet> {

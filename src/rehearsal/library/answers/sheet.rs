@@ -49,6 +49,8 @@ pub struct Sheet {
     pub warnings: BTreeSet<Warning>,
     /// Values that a field could not take and that no warning tells of: field, value, reason (rulings A47).
     pub put_aside: BTreeSet<(String, String, String)>,
+    /// The HTML that became a field's plain text, by field (D40).
+    pub html: BTreeMap<&'static str, String>,
     /// The target fields that have a value, in the target's JSON form.
     pub fields: BTreeMap<&'static str, Json>,
     /// The kinds of dirt that were met on the way to each field ("" for the row as a whole).
@@ -67,6 +69,7 @@ impl Sheet {
             merged_into: None,
             warnings: BTreeSet::new(),
             put_aside: BTreeSet::new(),
+            html: BTreeMap::new(),
             fields: BTreeMap::new(),
             dirt: BTreeMap::new(),
         }
@@ -162,10 +165,20 @@ impl Sheet {
             let means = self.read(field, cell);
             if !means.is_null() {
                 self.put(field, means.clone());
+                self.keep_html(field, cell);
                 return means;
             }
         }
         Json::Null
+    }
+
+    /// Keeps the raw text of a cell that becomes a field's value, if it is HTML and reads otherwise as plain text (D40).
+    pub fn keep_html(&mut self, field: &'static str, cell: &Value) {
+        if let (Some("D40"), Some(raw)) = (cell.dirt(), cell.text())
+            && cell.means() != raw
+        {
+            self.html.insert(field, raw);
+        }
     }
 
     /// As [`Sheet::choose`] for a field without which the row is rejected.

@@ -9,105 +9,16 @@ use super::super::Value;
 use super::eav;
 use super::entity::{self, Candidate};
 use super::sheet::Sheet;
+use super::source::{Described, Source, equal, settle};
 use super::tables::{Row, Tables};
 use super::version::Technical;
 
 /// A frame rate, as numerator and denominator.
 pub type Rate = (u64, u64);
 
-/// What one source says of a field.
-#[derive(Debug, Default)]
-pub struct Source<'a> {
-    /// The cell behind it, if it is one.
-    cell: Option<&'a Value>,
-    /// The text behind it, if it is no cell.
-    raw: Option<String>,
-    /// What it says, if it says anything.
-    value: Json,
-    /// The code it gives where it is asked.
-    code: Option<&'static str>,
-    /// The code it gives whether it is asked or not.
-    always: Option<&'static str>,
-}
-
-impl<'a> Source<'a> {
-    /// A cell whose meaning is the value.
-    pub fn of(cell: &'a Value) -> Self {
-        Self { cell: Some(cell), value: cell.means(), code: cell.codes().first().copied(), ..Self::default() }
-    }
-
-    /// A value of several cells, which are no text.
-    fn measured(value: Json) -> Self {
-        Self { value, ..Self::default() }
-    }
-
-    /// The two cells that tell a size together; what is no size is INVALID_RESOLUTION (D61).
-    pub fn sides(width: &Value, height: &Value) -> Self {
-        let side = |cell: &Value| cell.means().as_u64().filter(|side| *side > 0);
-        let value = match (side(width), side(height)) {
-            (Some(width), Some(height)) => json!({"width": width, "height": height}),
-            _ => Json::Null,
-        };
-        let raw = width.text().zip(height.text()).map(|(width, height)| format!("{width}x{height}"));
-        let code = (value.is_null() && raw.is_some()).then_some("INVALID_RESOLUTION");
-        Self { raw, value, code, ..Self::default() }
-    }
-
-    /// A text that tells a size at a ratio.
-    pub fn size(cell: &'a Value, aspect: &Json) -> Self {
-        Self::resolved(cell, |means| pixels(means, aspect))
-    }
-
-    /// A cell whose meaning is resolved with the help of other values: the value, and the code where there is none.
-    fn resolved(cell: &'a Value, resolve: impl FnOnce(&Json) -> (Json, Option<&'static str>)) -> Self {
-        let means = cell.means();
-        if means.is_null() {
-            return Self::of(cell);
-        }
-        let (value, code) = resolve(&means);
-        Self { cell: Some(cell), value, code, ..Self::default() }
-    }
-}
-
-/// The first value of the sources; `conflict` gives the code for a later one that differs.
-pub fn settle(sheet: &mut Sheet, field: &'static str, sources: &[Source<'_>], conflict: Conflict<'_>) -> Json {
-    let mut best = Json::Null;
-    let mut differs = false;
-    for source in sources {
-        let raw = source.raw.clone().or_else(|| source.cell.and_then(Value::text));
-        if let Some(cell) = source.cell {
-            sheet.touch(field, cell);
-        }
-        if let Some(code) = source.always {
-            sheet.warn_of(code, field, raw.clone());
-        }
-        if best.is_null() {
-            if let Some(code) = source.code {
-                sheet.warn_of(code, field, raw);
-            }
-            best = source.value.clone();
-        } else if let Some((code, same)) = conflict
-            && !(differs || source.value.is_null() || same(&best, &source.value))
-        {
-            sheet.warn_of(code, field, raw);
-            differs = true;
-        }
-    }
-    sheet.put(field, best.clone());
-    best
-}
-
-/// The code for a later source that differs, and when two are the same.
-pub type Conflict<'a> = Option<(&'static str, &'a dyn Fn(&Json, &Json) -> bool)>;
-
 /// A cell of a row that may not be there.
 fn cell<'a>(row: Option<Row<'a>>, column: &str) -> &'a Value {
     entity::cell(row.as_ref(), column)
-}
-
-/// The same value.
-pub fn equal(a: &Json, b: &Json) -> bool {
-    a == b
 }
 
 /// Fills in the technical fields, and gives the frame rate, which others need.
@@ -116,11 +27,16 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) -> Option<Rate> 
     let timeline = tables.one("timeline", "id", candidate.of_asset("main_timeline_id").number());
     let described = |property| eav::one(tables, candidate.metadata_id, property);
     let [resolution, ratio, sound, runtime] = [16, 18, 21, 39].map(described);
+    let doubled = |property| eav::doubled(tables, candidate.metadata_id, property);
+    let [sizes, ratios, runtimes] = [16, 18, 39].map(doubled);
+    if cell(asset, "audio_channel_configuration").means().is_null() {
+        eav::tell_several(&mut candidate.sheet, "audioLayout", tables, candidate.metadata_id, 21);
+    }
     let (sheet, known) = (&mut candidate.sheet, &candidate.technical);
     let rate = frame_rate(sheet, known, timeline);
-    let aspect = aspect_ratio(sheet, known, asset, &ratio);
-    size(sheet, known, asset, &resolution, &aspect);
-    length(sheet, known, &runtime, rate);
+    let aspect = aspect_ratio(sheet, known, asset, (&ratio, ratios));
+    size(sheet, known, asset, (&resolution, sizes), &aspect);
+    length(sheet, known, (&runtime, runtimes), rate);
     let timecodes = [cell(known.content, "start_timecode"), cell(asset, "start_timecode")]
         .map(|found| Source::resolved(found, |means| timecode(means, rate)));
     settle(sheet, "startTimecode", &timecodes, Some(("TIMECODE_CONFLICT", &equal)));
@@ -192,19 +108,30 @@ fn half_to_even(dividend: u64, divisor: u64) -> u64 {
 }
 
 /// D60.
-fn aspect_ratio(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, described: &Value) -> Json {
-    let cells = [cell(known.video, "dar"), cell(known.content, "aspect_ratio"), cell(asset, "aspect_ratio"), described];
-    settle(sheet, "aspectRatio", &cells.map(Source::of), Some(("ASPECT_CONFLICT", &equal)))
+fn aspect_ratio(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, described: Described<'_>) -> Json {
+    let cells = [cell(known.video, "dar"), cell(known.content, "aspect_ratio"), cell(asset, "aspect_ratio")];
+    let [report, content, stated] = cells.map(Source::of);
+    let sources = [report, content, stated, Source::described(described)];
+    settle(sheet, "aspectRatio", &sources, Some(("ASPECT_CONFLICT", &equal)))
 }
 
 /// D61: a label is no size, but the class.
-fn size(sheet: &mut Sheet, known: &Technical<'_>, asset: Option<Row<'_>>, described: &Value, aspect: &Json) {
+fn size(
+    sheet: &mut Sheet,
+    known: &Technical<'_>,
+    asset: Option<Row<'_>>,
+    (described, several): Described<'_>,
+    aspect: &Json,
+) {
     let sides = [known.video, known.content].map(|row| ["width", "height"].map(|side| cell(row, side)));
     let stated = cell(asset, "video_resolution");
     let [track, content] = sides.map(|[width, height]| Source::sides(width, height));
-    let sources = [track, content, Source::size(stated, aspect), Source::size(described, aspect)];
+    let text = Source { several: several.clone(), ..sized(described, aspect) };
     sides.iter().flatten().for_each(|side| sheet.touch("resolution", side));
-    settle_size(sheet, &sources, [stated, described]);
+    settle_size(sheet, &[track, content, sized(stated, aspect), text], [stated, described]);
+    if several.is_some() && label(&stated.means()).is_null() && !label(&described.means()).is_null() {
+        sheet.warn_of("MULTI_FOR_SINGLE", "resolutionClass", several);
+    }
 }
 
 /// The first size of the sources as width, height and resolution, and the first label of the texts as the class; whether
@@ -226,6 +153,11 @@ fn label(means: &Json) -> Json {
     if means.is_string() { means.clone() } else { means["class"].clone() }
 }
 
+/// A text that tells a size at a ratio.
+pub fn sized<'a>(cell: &'a Value, aspect: &Json) -> Source<'a> {
+    Source::resolved(cell, |means| pixels(means, aspect))
+}
+
 fn pixels(means: &Json, aspect: &Json) -> (Json, Option<&'static str>) {
     match (means["lines"].as_array(), means["width"].is_null()) {
         (Some(lines), _) if aspect == "16:9" => (json!({"width": lines[0], "height": lines[1]}), None),
@@ -236,7 +168,7 @@ fn pixels(means: &Json, aspect: &Json) -> (Json, Option<&'static str>) {
 
 /// D63: the report's milliseconds, the content's length, the runtime. A text that says a thousand times what the
 /// report says is in milliseconds; lengths within a hundredth are the same.
-fn length(sheet: &mut Sheet, known: &Technical<'_>, runtime: &Value, rate: Option<Rate>) {
+fn length(sheet: &mut Sheet, known: &Technical<'_>, (runtime, several): Described<'_>, rate: Option<Rate>) {
     let report = cell(known.media, "duration_ms");
     let measured = report.means().as_u64().filter(|millis| *millis > 0);
     let unread = measured.is_none() && !report.is_null();
@@ -254,7 +186,7 @@ fn length(sheet: &mut Sheet, known: &Technical<'_>, runtime: &Value, rate: Optio
     };
     let measured =
         Source { cell: Some(report), code: unread.then_some("DURATION_INVALID"), ..Source::measured(json!(measured)) };
-    let sources = [measured, stated(cell(known.content, "duration")), stated(runtime)];
+    let sources = [measured, stated(cell(known.content, "duration")), Source { several, ..stated(runtime) }];
     settle(sheet, "durationMs", &sources, Some(("DURATION_CONFLICT", &near)));
 }
 

@@ -34,6 +34,8 @@ struct Subject {
     owner: Owner,
     dice: Dice,
     asset: Option<Asset>,
+    /// The asset whose technical facts it tells: its own.
+    shown: Option<Asset>,
     title: Title,
 }
 
@@ -46,7 +48,10 @@ struct Slot {
 }
 
 /// Fields for one value that have two now and then (D26); the second is another object's.
-const DOUBLED: [u16; 16] = [1, 2, 9, 10, 11, 12, 17, 23, 24, 27, 29, 38, 40, 44, 46, 48];
+const DOUBLED: [u16; 40] = [
+    1, 2, 3, 4, 7, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21, 22, 23, 24, 27, 29, 30, 36, 37, 38, 39, 40, 42, 43,
+    44, 45, 46, 47, 48, 49, 50, 57, 204, 377,
+];
 
 impl Subject {
     fn of(layout: &Layout, owner: Owner, object: u64) -> Self {
@@ -64,14 +69,18 @@ impl Subject {
             _ => FIRST_ID + dice.below(2, layout.titles.titles),
         };
         let title = asset.map_or_else(|| Title::of(layout, own()), |asset| asset.title);
-        Self { owner, dice, asset, title }
+        Self { owner, dice, asset, shown: asset, title }
     }
 
-    /// Whose value the second of a field for one value is: another title's, drawn anew.
+    /// Whose value the second of a field for one value is: another title's, drawn anew, and another asset's of its kind.
     fn other(&self, layout: &Layout) -> Self {
         let dice = layout.dice(METADATA, self.dice.draw(904));
         let title = Title::of(layout, FIRST_ID + dice.below(1, layout.titles.titles));
-        Self { owner: self.owner, dice, asset: self.asset, title }
+        let shown = self.asset.map(|asset| {
+            let row = layout.blocks.nth(asset.kind, dice.below(2, layout.blocks.count(asset.kind).max(1)));
+            Asset { role: asset.role, ..Asset::row(layout, row) }
+        });
+        Self { owner: self.owner, dice, asset: self.asset, shown, title }
     }
 
     /// The source of its asset.
@@ -144,7 +153,7 @@ impl Subject {
     }
 
     fn ratio(&self, layout: &Layout) -> Option<&'static str> {
-        let asset = self.asset?;
+        let asset = self.shown?;
         match asset.kind {
             Kind::Video => Some(Video::of(layout, &asset).size.ratio),
             Kind::Image => image_size(layout, &asset).2,
@@ -329,7 +338,7 @@ fn place_of(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Op
     let dice = subject.dice;
     let title = &subject.title;
     // Facts that columns of the asset tell too are drawn where those are drawn.
-    let facts = subject.asset.map_or(dice, |asset| asset.dice);
+    let facts = subject.shown.map_or(dice, |asset| asset.dice);
     let named = |list, value: &str| vocabulary::place_of(list, value).map(|place| (list, place));
     Some(match field {
         7 => return named("titleClass", title.class()),
@@ -338,11 +347,11 @@ fn place_of(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Op
         36 => ("studio", title.studio()),
         37 => ("rating", title.rating()),
         44 => ("network", vocabulary::network(facts, 1014) as u64),
-        48 => ("approvalStatus", subject.asset.map_or(2, |asset| asset.approval() as u64)),
+        48 => ("approvalStatus", subject.shown.map_or(2, |asset| asset.approval() as u64)),
         49 => ("language", facts.zipf(2020, vocabulary::LANGUAGES.len() as u64)),
         51 => ("status", dice.below(645, 5)),
         _ => {
-            let asset = subject.asset?;
+            let asset = subject.shown?;
             match field {
                 8 => {
                     let promo = matches!(asset.role, Role::Promo | Role::DerivedPromo);
@@ -370,7 +379,7 @@ fn moment(layout: &Layout, subject: &Subject, field: u16) -> Option<u64> {
         24 if reversed(layout, dice) => live - 86_400 * (1 + dice.below(601, 900)),
         24 => live + 86_400 * (30 + dice.below(601, 900)),
         42 => FIRST_DAY + dice.below(642, NOW - FIRST_DAY),
-        47 => subject.asset.map_or(NOW + 86_400 * 90, |asset| asset.rights_expire()),
+        47 => subject.shown.map_or(NOW + 86_400 * 90, |asset| asset.rights_expire()),
         _ => return None,
     })
 }
@@ -435,7 +444,7 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
         38 => int(title.year()),
         40 => eidr(layout, dice, dirt::draws(40), title.eidr(), dirt::code::EIDR_FORMS),
         42 => moment(layout, subject, field).map_or(Value::Null, |at| Told::clean(local(at), date(at)).into()),
-        45 => text(promo::campaign_name(subject.asset.map_or(dice, |asset| asset.dice).zipf(1021, layout.campaigns))),
+        45 => text(promo::campaign_name(subject.shown.map_or(dice, |asset| asset.dice).zipf(1021, layout.campaigns))),
         50 => dirt::number::amount(layout, dice, dirt::draws(50), (dice.below(643, 500_000), dice.below(644, 100))),
         52..=54 => label(words::place(dice, 646)),
         60 => text(format!("A{:03}", dice.below(647, 400))),
@@ -451,11 +460,21 @@ pub fn day(moment: u64) -> Value {
 
 /// Fields that say what the files say.
 fn technical(layout: &Layout, subject: &Subject, field: u16) -> Value {
-    let Some(asset) = subject.asset else { return Value::Null };
+    let Some(asset) = subject.shown else { return Value::Null };
     let video = Video::of(layout, &asset);
     let soil = Soil::new(layout, subject.dice, dirt::draws(u64::from(field)), !asset.is_fixture());
     match field {
-        21 => label(video.audio),
+        21 => {
+            let clean = video.audio.to_owned();
+            dirt::text::from(
+                layout,
+                subject.dice,
+                dirt::draws(21),
+                subject.source(),
+                clean,
+                dirt::text::Style::default(),
+            )
+        }
         39 => soiled::seconds(soil, 3, video.length()),
         41 => soiled::timecode(soil, video.count(video.frames * 9 / 10), video.rate),
         43 => soiled::spot(soil, video.spot),

@@ -58,12 +58,15 @@ pub fn write(
     let air = Air::of(layout, dice, id >= FIRST_ID);
     let created = asset.dates().0;
     let soil = |column| Soil::new(layout, dice, draws(column), air.open);
-    let line = |column, clean: String| {
-        if air.open { dirt::text::line(layout, dice, draws(column), clean) } else { text(clean) }
+    let told = |column, clean: String, style| {
+        if air.open {
+            dirt::text::from(layout, dice, draws(column), Some(asset.source()), clean, style)
+        } else {
+            text(clean)
+        }
     };
-    let body = |column, clean: String, html| {
-        if air.open { dirt::text::body(layout, dice, draws(column), clean, html) } else { text(clean) }
-    };
+    let line = |column, clean| told(column, clean, dirt::text::Style::default());
+    let body = |column, clean, html| told(column, clean, dirt::text::Style { lines: true, html, ..Default::default() });
     out.extend([
         Value::id(id),
         reference,

@@ -128,12 +128,21 @@ fn seconds_told(seconds: u64) -> Value {
 
 /// Text of one line, clean in fixtures.
 fn line(layout: &Layout, asset: &Asset, dice: Dice, k: u64, clean: String) -> Value {
-    if asset.is_fixture() { text(clean) } else { dirt::text::line(layout, dice, k, clean) }
+    told(layout, asset, dice, k, clean, false)
 }
 
 /// Text of many lines, clean in fixtures.
 fn body(layout: &Layout, asset: &Asset, dice: Dice, k: u64, clean: String) -> Value {
-    if asset.is_fixture() { text(clean) } else { dirt::text::body(layout, dice, k, clean, false) }
+    told(layout, asset, dice, k, clean, true)
+}
+
+/// Text of an asset: its source may have misread it (D38).
+fn told(layout: &Layout, asset: &Asset, dice: Dice, k: u64, clean: String, lines: bool) -> Value {
+    if asset.is_fixture() {
+        return text(clean);
+    }
+    let style = dirt::text::Style { lines, ..dirt::text::Style::default() };
+    dirt::text::from(layout, dice, k, Some(asset.source()), clean, style)
 }
 
 /// A row of `annotation`: on a clip's video, or on any asset.

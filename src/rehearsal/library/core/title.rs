@@ -286,10 +286,19 @@ fn cached(layout: &Layout, row: u64, dice: Dice, out: &mut Vec<Value>) {
         "studio": STUDIOS[index(title.studio())], "cast": title.cast(), "directors": [title.director()],
         "synopsis": title.synopsis(40, 6), "notes": words::body(dice, 8, 1200),
     });
-    // Its meaning is itself, for whoever looks up a value in it.
+    // Its meaning is itself, for whoever looks up a value in it; D41: a number of forty digits is a text.
+    let told = if dice.chance(draws(1), layout.dirty(3_000)) {
+        let digits = "1234567890123456789012345678901234567890";
+        let mut means = payload.clone();
+        means["synopsis"] = digits.into();
+        let raw = means.to_string().replace(&format!("\"{digits}\""), digits);
+        Told::normalised("D41", raw, means)
+    } else {
+        Told::clean(payload.to_string(), payload)
+    };
     out.extend([
         text(title.house_code()),
-        Told::clean(payload.to_string(), payload).into(),
+        told.into(),
         text(format!("W/\"{:016x}\"", dice.draw(0))),
         text(instant(dice.past(1))),
     ]);

@@ -189,7 +189,7 @@ pub fn html(choice: u64, clean: &str) -> Told {
     let paragraphs: String = lines.iter().map(|line| format!("<p>{line}</p>\n")).collect();
     let means = lines.join("\n");
     let first = lines.first().copied().unwrap_or_default();
-    let (raw, means) = match choice % 11 {
+    let (raw, means) = match choice % 15 {
         0 => (paragraphs, means),
         1 => (lines.join("<br/>") + "<BR>more", format!("{means}\nmore")),
         2 => (format!("{first} &amp;amp; more"), format!("{first} &amp; more")),
@@ -203,7 +203,14 @@ pub fn html(choice: u64, clean: &str) -> Told {
         7 => return kept("D40", format!("{first} where a < b")),
         8 => (format!("{first} &lt;b&gt;"), format!("{first} <b>")),
         9 => (format!("{first}&nbsp;&#8212; &eacute;t&#xE9;"), format!("{first} — été")),
-        _ => (format!("<ul>\n<li>{first}</li>\n<li>more</li>\n</ul>"), format!("{first}\nmore")),
+        10 => (format!("<ul>\n<li>{first}</li>\n<li>more</li>\n</ul>"), format!("{first}\nmore")),
+        11 => {
+            let table = "<tr><th>Name</th><th>Role</th></tr>\n<tr><td>Ann</td><td>Host</td></tr>";
+            (format!("{first}<table>{table}</table>"), format!("{first}\nName\nRole\nAnn\nHost"))
+        }
+        12 => (format!("<h2>{first}</h2>more<hr/>end"), format!("{first}\nmore\nend")),
+        13 => (format!("<div>{first}\n\n more<br><br>end</div>"), format!("{first}\nmore\nend")),
+        _ => (format!("{first}\n\nR&amp;D"), format!("{first}\n\nR&D")),
     };
     Told::normalised("D40", raw, means)
 }
