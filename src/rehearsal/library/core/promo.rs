@@ -108,14 +108,17 @@ impl<'a> Air<'a> {
         Self { layout, dice, start, end, open }
     }
 
-    /// `air_start`, local: D51, D52, and 0.2 % of D48's sentinels.
+    /// `air_start`, local: D51, D52, D48 1 % sentinels and 3 % real future dates, as at the end.
     fn starts(&self) -> Value {
         let k = draws(10);
         if !self.open {
             return Told::clean(local(self.start), moments::instant_of_local(self.start)).into();
         }
-        if self.dice.chance(k + 8, self.layout.dirty(2_000)) {
+        if self.dice.chance(k + 8, self.layout.dirty(10_000)) {
             return moments::sentinel(self.dice.below(k + 9, 2));
+        }
+        if self.dice.chance(k + 10, self.layout.dirty(30_000)) {
+            return moments::to_come(1 + self.dice.below(k + 11, 670));
         }
         moments::business(self.layout, self.dice, k, self.start)
     }
@@ -136,7 +139,7 @@ impl<'a> Air<'a> {
             return told("D49", self.start - 86_400 * 10);
         }
         if hit(6, 30_000) {
-            return told("D48", NOW + 86_400 * (1 + dice.below(k + 7, 700)));
+            return told("D48", NOW + 86_400 * (1 + dice.below(k + 7, 670)));
         }
         if self.open {
             return moments::open_end(self.layout, dice, k, 15_000, self.end);

@@ -265,6 +265,12 @@ pub fn sentinel(number: u64) -> Value {
     Told::warned("D48", label(raw), OPEN, "OPEN_ENDED").into()
 }
 
+/// D48: a local time so many days after now, which is kept: the date of something planned.
+pub fn to_come(days: u64) -> Value {
+    let moment = NOW + DAY * days;
+    Told::kept("D48", local(moment), instant_of_local(moment)).into()
+}
+
 /// The instant of what [`local`] and [`exif`] write of a moment.
 pub fn instant_of_local(moment: u64) -> String {
     rfc3339(utc_of_local(local_seconds(moment)))

@@ -367,8 +367,8 @@ mod tests {
                 *count += u32::from(cell.dirt().is_some());
             }
         }
-        // Format, rates over 30 % are cut to that (at most 30 % of a column).
-        let wanted = [6_140, 1_600, 2_400, 6_140, 400, 400, 400, 200, 60, 160, 200];
+        // Sizes and formats: 1 % of them are of another picture, or another format.
+        let wanted = [8_120, 1_600, 2_400, 11_090, 400, 400, 400, 200, 60, 160, 200];
         for (at, (found, wanted)) in found.into_iter().zip(wanted).enumerate() {
             assert!(found.abs_diff(wanted) < 30 + wanted / 8, "{at}: {found} of 20,000, not about {wanted}");
         }
