@@ -234,7 +234,8 @@ valued as (
             n.warnings,
             g.warnings,
             warn('rightsExpireDate', g.expires_raw, case
-                when g.expires < cast(m.approved_at as date) then 'DATE_ORDER'
+                -- both are days of the deployment (rulings A15)
+                when m.approved_at is not null and g.expires < cast(p.approved_at_raw as date) then 'DATE_ORDER'
             end),
             warn('aspectRatio', p.ratio_raw, p.ratio['warning']),
             warn('aspectRatio', p.described_ratio_raw, case

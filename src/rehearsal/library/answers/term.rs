@@ -117,8 +117,10 @@ fn of(tables: &Tables<'_>, candidate: &Candidate<'_>, source: Source) -> Value {
             plain(cell(row.as_ref(), "value"))
         }
         Status => {
-            let row = tables.one("asset_status", "id", candidate.of_asset("status_id").number());
-            plain(cell(row.as_ref(), "key"))
+            // A status without a row is one that nobody knows (D34).
+            let status = candidate.of_asset("status_id");
+            let row = tables.one("asset_status", "id", status.number());
+            row.map_or_else(|| plain(status), |row| plain(row.cell("key")))
         }
         Title(column) => plain(cell(title_link::of(tables, candidate).as_ref(), column)),
         Copied(name) => title_link::copied(tables, title_link::of(tables, candidate).as_ref(), name),

@@ -185,7 +185,8 @@ impl Size {
     }
 }
 
-const SIZES: [Size; 4] = [
+/// The picture sizes of videos.
+pub static SIZES: [Size; 4] = [
     Size { width: 1920, height: 1080, ratio: "16:9", dar: "1.77778", label: "HD" },
     Size { width: 3840, height: 2160, ratio: "16:9", dar: "1.77778", label: "UHD" },
     Size { width: 1280, height: 720, ratio: "16:9", dar: "1.77778", label: "HD" },

@@ -201,14 +201,29 @@ pub fn campaign_name(row: u64) -> String {
     format!("{} {}", words::title(row + 9_000), 2012 + row % 13)
 }
 
+/// D47: the days of a campaign without an end, without a beginning, until infinity, by number. No target has them.
+pub fn open_flight(number: u64, start: &str) -> Value {
+    let raw = match number {
+        0 => format!("[{start},)"),
+        1 => format!("(,{start})"),
+        _ => format!("[{start},infinity)"),
+    };
+    Told::kept("D47", raw.clone(), raw).into()
+}
+
 /// A row of `promo_campaign`.
 pub fn campaign(layout: &Layout, row: u64, dice: Dice, out: &mut Vec<Value>) {
     let start = FIRST_DAY + 86_400 * dice.below(0, 6000);
+    let open = dice.chance(draws(4), layout.dirty(5_000));
     out.extend([
         Value::id(FIRST_ID + row),
         dirt::text::line(layout, dice, draws(1), campaign_name(row)),
         text(format!("{} {}", dice.pick(1, &["Spring", "Summer", "Fall", "Winter"]), 2012 + row % 13)),
         text(format!("{}.{:02}", dice.below(2, 2_000_000), dice.below(3, 100))),
-        text(format!("[{},{})", date(start), date(start + 86_400 * (14 + dice.below(4, 120))))),
+        if open {
+            open_flight(dice.below(draws(4) + 1, 3), &date(start))
+        } else {
+            text(format!("[{},{})", date(start), date(start + 86_400 * (14 + dice.below(4, 120)))))
+        },
     ]);
 }

@@ -156,7 +156,15 @@ pub fn format(layout: &Layout, dice: Dice, k: u64, format: &Format) -> Value {
     if !soiled(layout, dice, k + 2, 550_000) {
         return label(format.name);
     }
-    let forms: [&'static str; 4] = match format.name {
+    match format_forms(format.name) {
+        Some(forms) => Told::normalised("D66", dice.pick(k + 1, &forms), format.name).into(),
+        None => label(format.name),
+    }
+}
+
+/// D66: other ways to write a format; none for those that are always written alike.
+pub fn format_forms(name: &str) -> Option<[&'static str; 4]> {
+    Some(match name {
         "MOV" => [".MOV", "mov", "QuickTime", "MOV "],
         "MP4" => ["mpeg-4", ".m4v", ".mp4", "mp4"],
         "MXF" => ["MXF OP1a", "application/mxf", "mxf", ".mxf"],
@@ -164,9 +172,8 @@ pub fn format(layout: &Layout, dice: Dice, k: u64, format: &Format) -> Value {
         "TIFF" => [".tif", "tif", "image/tiff", "tiff"],
         "PNG" => ["png", ".png", "image/png", " PNG"],
         "PDF" => ["pdf", ".pdf", "application/pdf", "Pdf"],
-        name => return label(name),
-    };
-    Told::normalised("D66", dice.pick(k + 1, &forms), format.name).into()
+        _ => return None,
+    })
 }
 
 /// D66: the forms of the specification, by number. What is not listed is kept in upper case (rulings A25); of a MIME

@@ -281,10 +281,19 @@ pub fn resolution(soil: Soil<'_>, size: &Size) -> Value {
     if !soil.hit(0, 200_000) {
         return Told::clean(text(size.text()), size_told(w, h)).into();
     }
+    size_form(soil.dice.below(soil.k + 1, SIZE_FORMS), size)
+}
+
+/// The ways of [`size_form`].
+pub const SIZE_FORMS: u64 = 15;
+
+/// D61: a size in another form than the clean one, by number; from 8 on labels and what is no size.
+pub fn size_form(number: u64, size: &Size) -> Value {
+    let (w, h) = (size.width, size.height);
     let thousands = |side: u64| {
         if side < 1000 { side.to_string() } else { format!("{}.{:03}", side / 1000, side % 1000) }
     };
-    let raw = match soil.dice.below(soil.k + 1, 15) {
+    let raw = match number {
         0..=1 => format!("{w} x {h}"),
         2..=3 => format!("{w}X{h}"),
         4 => format!("{w}\u{d7}{h}"),
