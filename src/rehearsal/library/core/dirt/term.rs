@@ -228,6 +228,13 @@ pub fn picked_as(list: &'static str, canonical: &'static str, raw: &str) -> Valu
     found.map_or(Value::Null, |(place, _): (u64, _)| Value::id(FIXTURE_ROWS + place))
 }
 
+/// The id of the first picklist value whose spelling has this code.
+pub fn picked_otherwise(list: &'static str, code: &'static str) -> Value {
+    let is = |spelling: &Spelling| spelling.vocabulary == list && spelling.code == Some(code);
+    let found = (0..).zip(SPELLINGS.iter()).find(|(_, spelling)| is(spelling));
+    found.map_or(Value::Null, |(place, _): (u64, _)| Value::id(FIXTURE_ROWS + place))
+}
+
 /// D20: a reference to a picklist value that is lost.
 pub fn lost(number: u64) -> Value {
     Told::dropped("D20", Value::id(NOWHERE + number), "PICKLIST_VALUE_MISSING").into()
