@@ -9,7 +9,8 @@ select
     m.external_id,
     e.external_id as other_external_id,
     m.house_code,
-    s."key" as status,
+    -- a status without a row is one that nobody knows (dirt D34)
+    coalesce(s."key", cast(m.status_id as varchar)) as status,
     m.owner_id,
     m.source_id,
     m.date_created,

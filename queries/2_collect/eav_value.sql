@@ -22,7 +22,7 @@ kept as (
         v.boolean_value,
         v.picklist_value_id,
         case
-            when v.date_value > arrow_cast('2200-01-01T00:00:00', 'Timestamp(Microsecond, None)') then 'infinity'
+            when v.date_value > arrow_cast('9999-12-31T23:59:59', 'Timestamp(Microsecond, None)') then 'infinity'
             when v.date_value < arrow_cast('1000-01-01T00:00:00', 'Timestamp(Microsecond, None)') then '-infinity'
             else to_char(v.date_value, '%Y-%m-%d %H:%M:%S')
         end as date_text

@@ -15,6 +15,12 @@ keepers as (
     where uuid is not null
     group by class, uuid
 ),
+-- beyond these are the infinities, which are the extremes of the type and have no text (dirt D47)
+bounds as (
+    select
+        arrow_cast('9999-12-31T23:59:59', 'Timestamp(Microsecond, None)') as last_moment,
+        arrow_cast('1000-01-01T00:00:00', 'Timestamp(Microsecond, None)') as first_moment
+),
 subjects as (
     select
         s.source_key,
@@ -47,13 +53,23 @@ dated as (
         u.uuid_raw,
         k.id = u.bearer_id as keeps_uuid,
         coalesce(u.created_local['value'], u.created_at) as created_date,
-        coalesce(to_char(u.local_created, '%Y-%m-%d %H:%M:%S'), to_char(u.created_at, '%Y-%m-%d %H:%M:%S+00')) as created_raw,
+        case
+            when coalesce(u.local_created > z.last_moment, false) then 'infinity'
+            when coalesce(u.local_created < z.first_moment, false) then '-infinity'
+            when u.local_created is not null then to_char(u.local_created, '%Y-%m-%d %H:%M:%S')
+            else to_char(u.created_at, '%Y-%m-%d %H:%M:%S+00')
+        end as created_raw,
         u.created_local['warning'] as created_warning,
         u.updated_local['value'] as modified_date,
-        to_char(u.local_updated, '%Y-%m-%d %H:%M:%S') as modified_raw,
+        case
+            when u.local_updated > z.last_moment then 'infinity'
+            when u.local_updated < z.first_moment then '-infinity'
+            else to_char(u.local_updated, '%Y-%m-%d %H:%M:%S')
+        end as modified_raw,
         u.updated_local['warning'] as modified_warning,
         arrow_cast(now(), 'Timestamp(Microsecond, Some("UTC"))') as present
     from subjects u
+    cross join bounds z
     left join keepers k on k.class = u.bearer_class and k.uuid = u.uuid['value']
 )
 select

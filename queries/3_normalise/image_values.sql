@@ -178,7 +178,8 @@ valued as (
             n.warnings,
             g.warnings,
             warn('rightsExpireDate', g.expires_raw, case
-                when g.expires < cast(m.approved_at as date) then 'DATE_ORDER'
+                -- both are days of the deployment (rulings A15)
+                when m.approved_at is not null and g.expires < cast(p.approved_at_raw as date) then 'DATE_ORDER'
             end),
             warn('approvedAt', replace(cast(p.approved_at_raw as varchar), 'T', ' '), m.approved_warning),
             warn('approvedBy', cast(p.approved_by as varchar), case

@@ -12,13 +12,15 @@ use super::text::trim;
 /// Digits before the point of the smallest amount that is too large for its target (rulings A49: 10^15).
 const OVERFLOW_DIGITS: usize = 16;
 
-/// The active currencies of ISO 4217, funds and metals left out.
-const CURRENCIES: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN \
-    BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD \
-    HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD \
-    MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON \
-    RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX \
-    USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
+/// The active currencies of ISO 4217, units of account of funds among them (they are options of the target as well),
+/// metals and test codes left out.
+const CURRENCIES: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD \
+    BTN BWP BYN BZD CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP \
+    GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD \
+    KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR \
+    NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP \
+    SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XCD XOF XPF YER \
+    ZAR ZMW ZWG";
 
 /// Other ways to write a currency, in upper case.
 const CURRENCY_SIGNS: [(&str, &str); 18] = [
@@ -196,6 +198,15 @@ fn boolean(text: &str) -> Outcome<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A currency that is read must be an option of the target, and the other way about.
+    #[test]
+    fn currencies_are_those_of_the_vocabulary() {
+        let vocabulary = include_str!("../../../queries/mappings/vocabulary.csv");
+        let mut options: Vec<&str> = vocabulary.lines().filter_map(|line| line.strip_prefix("currency,")).collect();
+        options.sort_unstable();
+        assert_eq!(CURRENCIES.split_ascii_whitespace().collect::<Vec<_>>(), options);
+    }
 
     #[test]
     fn integers_are_exact_or_none() {

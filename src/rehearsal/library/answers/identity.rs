@@ -8,6 +8,9 @@ use super::super::Value;
 use super::entity::Candidate;
 use super::tables::Tables;
 
+/// What the generator says of a moment without end.
+const OPEN: &str = "infinity";
+
 /// What is known of all rows together.
 #[derive(Debug)]
 pub struct Registry {
@@ -106,9 +109,15 @@ fn dates(candidate: &mut Candidate<'_>) {
         _ => (candidate.own("date_created"), candidate.own("date_updated")),
     };
     let sheet = &mut candidate.sheet;
-    let found = (sheet.choose("createdDate", [created]), sheet.choose("modifiedDate", [modified]));
+    // A moment without end is none (D47).
+    let [created, changed] = [("createdDate", created), ("modifiedDate", modified)].map(|(field, cell)| {
+        let means = sheet.read(field, cell);
+        let means = if means == OPEN { Json::Null } else { means };
+        sheet.put(field, means.clone());
+        means
+    });
     // Instants of one form are in the order of their texts.
-    if let (Json::String(created), Json::String(changed)) = found
+    if let (Json::String(created), Json::String(changed)) = (created, changed)
         && changed < created
     {
         sheet.warn_of("DATE_ORDER", "modifiedDate", modified.text());

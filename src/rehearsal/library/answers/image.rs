@@ -161,6 +161,9 @@ fn rights(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     const FIELD: &str = "rightsExpireDate";
     let described = eav::one(tables, candidate.metadata_id, RIGHTS_EXPIRE);
     let own = candidate.row_or_null("rights_expire");
+    // Both are days of the deployment: the approval's is that of its local time (rulings A15).
+    let approved = candidate.row_or_null("approved_at");
+    let approved = approved.text().filter(|_| !approved.means().is_null());
     let sheet = &mut candidate.sheet;
     if own.means().is_null() {
         eav::tell_several(sheet, FIELD, tables, candidate.metadata_id, RIGHTS_EXPIRE);
@@ -177,8 +180,7 @@ fn rights(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
             return;
         }
         if let Some(date) = means.as_str() {
-            let approved = sheet.get("approvedAt");
-            if approved.as_str().is_some_and(|at| date < at.get(..10).unwrap_or(at)) {
+            if approved.as_deref().is_some_and(|at| date < at.get(..10).unwrap_or(at)) {
                 sheet.warn_of("DATE_ORDER", FIELD, cell.text());
             }
             sheet.put(FIELD, date);

@@ -119,8 +119,10 @@ fn of(tables: &Tables<'_>, candidate: &Candidate<'_>, source: Source) -> Value {
             row.map_or_else(|| plain(reference), |row| plain(row.cell("value")))
         }
         Status => {
-            let row = tables.one("asset_status", "id", candidate.of_asset("status_id").number());
-            plain(cell(row.as_ref(), "key"))
+            // A status without a row is one that nobody knows (D34).
+            let status = candidate.of_asset("status_id");
+            let row = tables.one("asset_status", "id", status.number());
+            row.map_or_else(|| plain(status), |row| plain(row.cell("key")))
         }
         Rate if video::interlaced(tables, candidate) => Value::Label("Interlaced"),
         Rate => Value::Null,

@@ -219,7 +219,12 @@ pub fn millis(means: &Json, rate: Option<Rate>) -> Option<u64> {
     match rate {
         None => (frames == 0).then_some(seconds * 1000),
         Some(rate) if frames >= nominal(rate) => None,
-        Some(rate) => played(seconds * nominal(rate) + frames),
+        Some(rate) => {
+            // A count with drops leaves numbers out in every minute that is no tenth (rulings A19).
+            let minutes = seconds / 60;
+            let skipped = if means["drop"] == true { dropped(rate) * (minutes - minutes / 10) } else { 0 };
+            played((seconds * nominal(rate) + frames).checked_sub(skipped)?)
+        }
     }
 }
 
@@ -358,6 +363,9 @@ mod tests {
             (clock(30, 0), None, Some(30_000)),
             (clock(30, 1), None, None),
             (clock(30, 24), FILM, None),
+            (json!({"seconds": 60, "frames": 2, "drop": true}), NTSC, Some(60_060)),
+            (json!({"seconds": 600, "frames": 0, "drop": true}), NTSC, Some(599_999)),
+            (json!({"seconds": 60, "frames": 2, "drop": true}), Some((25, 1)), Some(60_080)),
         ] {
             assert_eq!(millis(&means, rate), expected, "{means}");
         }

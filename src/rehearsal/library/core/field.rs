@@ -8,7 +8,7 @@ use self::body::body;
 pub use self::body::text_row;
 use super::super::Told;
 use super::asset::{Asset, Role};
-use super::dice::{Dice, FIRST_DAY, NOW, date, index, local};
+use super::dice::{Dice, FIRST_DAY, NOW, date, index};
 use super::dirt::code::{disagreeing, eidr, house_code};
 use super::dirt::date::Wanted;
 use super::dirt::media::{self as soiled, Soil};
@@ -328,7 +328,10 @@ fn picked(layout: &Layout, subject: &Subject, slot: &Slot, list: &'static str, t
     if let Some(string) = dirt::term::several(layout, subject.dice, k + 8, list, term) {
         return Held { string, ..EMPTY };
     }
-    let reference = dirt::term::picked(layout, subject.dice, k, list, term);
+    // The terms of sizes are labels; their other forms tell the size itself.
+    let size = subject.asset.filter(|_| slot.field.id == 16).map(|asset| Video::of(layout, &asset).size.text());
+    let reference = dirt::described::picked(layout, subject.dice, k, list, size.as_deref().unwrap_or(term))
+        .unwrap_or_else(|| dirt::term::picked(layout, subject.dice, k, list, term));
     let (picklist, string) = dirt::term::held(layout, subject.dice, k + 4, reference);
     Held { picklist, string, ..EMPTY }
 }
@@ -443,7 +446,8 @@ fn content(layout: &Layout, subject: &Subject, field: u16, position: u64) -> Val
         35 => person(641),
         38 => int(title.year()),
         40 => eidr(layout, dice, dirt::draws(40), title.eidr(), dirt::code::EIDR_FORMS),
-        42 => moment(layout, subject, field).map_or(Value::Null, |at| Told::clean(local(at), date(at)).into()),
+        42 => moment(layout, subject, field)
+            .map_or(Value::Null, |at| dirt::date::aired(layout, dice, dirt::draws(42), at)),
         45 => text(promo::campaign_name(subject.shown.map_or(dice, |asset| asset.dice).zipf(1021, layout.campaigns))),
         50 => dirt::number::amount(layout, dice, dirt::draws(50), (dice.below(643, 500_000), dice.below(644, 100))),
         52..=54 => label(words::place(dice, 646)),

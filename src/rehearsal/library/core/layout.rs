@@ -193,9 +193,10 @@ impl Layout {
         Dice::new(self.seed, table, row)
     }
 
-    /// A rate of dirt in parts of a million, times the dirt level, at most 30 %.
+    /// A rate of dirt in parts of a million, times the dirt level. The level raises no rate above 30 % (section 1 of the
+    /// specification); those that are told higher (D61, D66) stay as they are from level 1 on.
     pub fn dirty(&self, ppm: u64) -> u64 {
-        ((ppm as f64 * self.dirt).round() as u64).min(300_000)
+        ((ppm as f64 * self.dirt).round() as u64).min(ppm.max(300_000))
     }
 
     /// The id of a user, some far more often than others.

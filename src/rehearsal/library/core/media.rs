@@ -109,6 +109,9 @@ pub struct Rate {
     pub nominal: u64,
 }
 
+/// Thirty whole frames, which no video has and some texts tell for 29.97 (D62).
+pub static THIRTY: Rate = Rate { text: "30", num: 30, den: 1, nominal: 30 };
+
 /// The rates in use.
 pub const RATES: [Rate; 6] = [
     Rate { text: "29.97", num: 30_000, den: 1001, nominal: 30 },
@@ -135,7 +138,7 @@ impl Rate {
     }
 
     /// The hour, minute, second and frame that a frame number is counted as.
-    fn count(&self, frame: u64, drop: bool) -> [u64; 4] {
+    pub fn count(&self, frame: u64, drop: bool) -> [u64; 4] {
         let mut number = frame;
         if drop {
             let skip = self.nominal / 15;
@@ -182,7 +185,8 @@ impl Size {
     }
 }
 
-const SIZES: [Size; 4] = [
+/// The picture sizes of videos.
+pub static SIZES: [Size; 4] = [
     Size { width: 1920, height: 1080, ratio: "16:9", dar: "1.77778", label: "HD" },
     Size { width: 3840, height: 2160, ratio: "16:9", dar: "1.77778", label: "UHD" },
     Size { width: 1280, height: 720, ratio: "16:9", dar: "1.77778", label: "HD" },
@@ -268,7 +272,7 @@ impl Video {
 
     /// The length.
     pub fn length(&self) -> Length {
-        Length { millis: self.millis, frames: self.frames, rate: self.rate }
+        Length { millis: self.millis, frames: self.frames, rate: self.rate, drop: self.drop }
     }
 }
 

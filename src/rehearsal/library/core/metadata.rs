@@ -53,9 +53,8 @@ pub fn write_object(
 ) {
     let dice = layout.dice(METADATA, ids.0.wrapping_sub(FIRST_ID));
     let blob = dice.chance(804, 110_000).then(|| {
-        if dice.chance(808, layout.dirty(50_000)) {
-            let blob = odd_blob(dice.below(809, 5));
-            return Told::kept("D41", blob, blob).into();
+        if dice.chance(808, layout.dirty(3_000)) {
+            return odd_blob(dice.below(809, 5));
         }
         text(format!(
             "{{\"oldId\":{},\"keywords\":[\"{}\"],\"revision\":{}}}",
@@ -79,12 +78,13 @@ pub fn write_object(
 }
 
 /// D41: JSON as text that strict readers refuse. No value of it is read.
-fn odd_blob(form: u64) -> &'static str {
-    match form {
+pub fn odd_blob(form: u64) -> Value {
+    let blob = match form {
         0 => r#"{"keywords":"a\u0000b"}"#,
         1 => r#"{"keywords":"broken \ud83d"}"#,
         2 => r#"{"oldId":1,"oldId":2}"#,
         3 => r#"{"revision":"NaN"}"#,
         _ => r#"{"revision":1234567890123456789012345678901234567890}"#,
-    }
+    };
+    Told::kept("D41", blob, blob).into()
 }

@@ -317,4 +317,6 @@ fn business_row(layout: &Layout, table: &TableSpec, row: u64, out: &mut Vec<Valu
 }
 
 #[cfg(test)]
+mod rates;
+#[cfg(test)]
 mod tests;

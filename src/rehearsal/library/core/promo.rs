@@ -111,14 +111,17 @@ impl<'a> Air<'a> {
         Self { layout, dice, start, end, open }
     }
 
-    /// `air_start`, local: D51, D52, and 0.2 % of D48's sentinels.
+    /// `air_start`, local: D51, D52, D48 1 % sentinels and 3 % real future dates, as at the end.
     fn starts(&self) -> Value {
         let k = draws(10);
         if !self.open {
             return Told::clean(local(self.start), moments::instant_of_local(self.start)).into();
         }
-        if self.dice.chance(k + 8, self.layout.dirty(2_000)) {
+        if self.dice.chance(k + 8, self.layout.dirty(10_000)) {
             return moments::sentinel(self.dice.below(k + 9, 2));
+        }
+        if self.dice.chance(k + 10, self.layout.dirty(30_000)) {
+            return moments::to_come(1 + self.dice.below(k + 11, 670));
         }
         moments::business(self.layout, self.dice, k, self.start)
     }
@@ -139,7 +142,7 @@ impl<'a> Air<'a> {
             return told("D49", self.start - 86_400 * 10);
         }
         if hit(6, 30_000) {
-            return told("D48", NOW + 86_400 * (1 + dice.below(k + 7, 700)));
+            return told("D48", NOW + 86_400 * (1 + dice.below(k + 7, 670)));
         }
         if self.open {
             return moments::open_end(self.layout, dice, k, 15_000, self.end);
@@ -201,14 +204,29 @@ pub fn campaign_name(row: u64) -> String {
     format!("{} {}", words::title(row + 9_000), 2012 + row % 13)
 }
 
+/// D47: the days of a campaign without an end, without a beginning, until infinity, by number. No target has them.
+pub fn open_flight(number: u64, start: &str) -> Value {
+    let raw = match number {
+        0 => format!("[{start},)"),
+        1 => format!("(,{start})"),
+        _ => format!("[{start},infinity)"),
+    };
+    Told::kept("D47", raw.clone(), raw).into()
+}
+
 /// A row of `promo_campaign`.
 pub fn campaign(layout: &Layout, row: u64, dice: Dice, out: &mut Vec<Value>) {
     let start = FIRST_DAY + 86_400 * dice.below(0, 6000);
+    let open = dice.chance(draws(4), layout.dirty(5_000));
     out.extend([
         Value::id(FIRST_ID + row),
         dirt::text::line(layout, dice, draws(1), campaign_name(row)),
         text(format!("{} {}", dice.pick(1, &["Spring", "Summer", "Fall", "Winter"]), 2012 + row % 13)),
         text(format!("{}.{:02}", dice.below(2, 2_000_000), dice.below(3, 100))),
-        text(format!("[{},{})", date(start), date(start + 86_400 * (14 + dice.below(4, 120))))),
+        if open {
+            open_flight(dice.below(draws(4) + 1, 3), &date(start))
+        } else {
+            text(format!("[{},{})", date(start), date(start + 86_400 * (14 + dice.below(4, 120)))))
+        },
     ]);
 }

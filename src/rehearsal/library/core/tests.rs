@@ -160,6 +160,7 @@ fn dirt_orphans_what_it_should() {
         "asset_keyword.asset_id",
         "asset_keyword.keyword_id",
         "asset_master.owner_id",
+        "asset_master.status_id",
         "asset_relation.left_asset_id",
         "asset_relation.relation_type_id",
         "asset_relation.right_asset_id",

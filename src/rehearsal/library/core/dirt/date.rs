@@ -250,6 +250,22 @@ pub fn as_day(told: Value) -> Value {
     Value::Told(told)
 }
 
+/// The day of a first airing, in a column of moments; D48: 1 % sentinels, 3 % real future dates, D47: 0.5 % infinities.
+/// Draws `k` to `k + 5`.
+pub fn aired(layout: &Layout, dice: Dice, k: u64, moment: u64) -> Value {
+    let hit = |draw, ppm| !dice.is_fixture() && dice.chance(k + draw, layout.dirty(ppm));
+    if hit(0, 10_000) {
+        return sentinel(dice.below(k + 1, 2));
+    }
+    if hit(2, 30_000) {
+        return as_day(to_come(1 + dice.below(k + 3, 670)));
+    }
+    if hit(4, 5_000) {
+        return open(dice.below(k + 5, 4) > 0);
+    }
+    Told::clean(local(moment), date(moment)).into()
+}
+
 /// D47, D48: a day that stands for no end: the two sentinels, infinity; -infinity means nothing.
 pub fn open_day(number: u64) -> Value {
     match number {
@@ -263,6 +279,12 @@ pub fn open_day(number: u64) -> Value {
 pub fn sentinel(number: u64) -> Value {
     let raw = if number == 0 { "2099-12-31 00:00:00" } else { "9999-12-31 00:00:00" };
     Told::warned("D48", label(raw), OPEN, "OPEN_ENDED").into()
+}
+
+/// D48: a local time so many days after now, which is kept: the date of something planned.
+pub fn to_come(days: u64) -> Value {
+    let moment = NOW + DAY * days;
+    Told::kept("D48", local(moment), instant_of_local(moment)).into()
 }
 
 /// The instant of what [`local`] and [`exif`] write of a moment.

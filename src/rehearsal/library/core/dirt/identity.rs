@@ -272,6 +272,11 @@ pub fn misplaced(asset: u64) -> Value {
     Told::kept("D23", Value::id(asset), Json::Null).disposed(Disposition::Rejected).into()
 }
 
+/// A reference to an asset of a type that is out of scope, which comes before its being of another class (rulings A34).
+pub fn out_of_scope(asset: u64) -> Value {
+    Told::kept("D23", Value::id(asset), Json::Null).disposed(Disposition::OutOfScope).into()
+}
+
 /// D17: a reference to an asset without any class.
 pub fn classless(asset: u64) -> Value {
     Told::kept("D17", Value::id(asset), Json::Null).disposed(Disposition::Rejected).into()

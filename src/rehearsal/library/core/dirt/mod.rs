@@ -4,12 +4,13 @@
 //! A function that soils a cell gives a [`super::super::Told`]: the raw form and what it means. Draws for the dirt of
 //! a column start at [`draws`]; a cell has one kind of dirt at most. `text` soils text, `name` titles, `term` vocabulary values,
 //! `identity` types and versions,
-//! `date` dates as text, `number` numbers and booleans as text, `media` technical values, `file` formats, names and
+//! `date` dates as text, `described` technical terms of picklists, `number` numbers and booleans as text, `media` technical values, `file` formats, names and
 //! checksums; here are the kinds that concern whole rows: D19 (orphans), D50 (deleted), and
 //! what is out of scope rather than wrong: derived promos and D58 (system and smart collections).
 
 pub mod code;
 pub mod date;
+pub mod described;
 pub mod file;
 pub mod identity;
 pub mod media;

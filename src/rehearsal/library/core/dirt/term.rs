@@ -228,6 +228,13 @@ pub fn picked_as(list: &'static str, canonical: &'static str, raw: &str) -> Valu
     found.map_or(Value::Null, |(place, _): (u64, _)| Value::id(FIXTURE_ROWS + place))
 }
 
+/// The id of the first picklist value whose spelling has this code.
+pub fn picked_otherwise(list: &'static str, code: &'static str) -> Value {
+    let is = |spelling: &Spelling| spelling.vocabulary == list && spelling.code == Some(code);
+    let found = (0..).zip(SPELLINGS.iter()).find(|(_, spelling)| is(spelling));
+    found.map_or(Value::Null, |(place, _): (u64, _)| Value::id(FIXTURE_ROWS + place))
+}
+
 /// D20: a reference to a picklist value that is lost.
 pub fn lost(number: u64) -> Value {
     Told::dropped("D20", Value::id(NOWHERE + number), "PICKLIST_VALUE_MISSING").into()
@@ -268,7 +275,10 @@ pub fn referred(layout: &Layout, dice: Dice, k: u64, picked: Value) -> Value {
 fn value_text(id: i64) -> Option<Value> {
     let id = u64::try_from(id).ok()?;
     match id.checked_sub(FIXTURE_ROWS) {
-        Some(place) => SPELLINGS.get(index(place)).map(|spelling| spelling.told().into()),
+        Some(place) => {
+            let spelled = SPELLINGS.get(index(place)).map(|spelling| spelling.told().into());
+            spelled.or_else(|| super::described::value_text(id))
+        }
         None => vocabulary::value_text(id).map(label),
     }
 }
@@ -331,6 +341,11 @@ pub fn status(layout: &Layout, dice: Dice, id: u64) -> Value {
 /// D34: the id of a retired status (11 to 14); what its key means is told there ([`status_key`]).
 pub fn retired_status(id: u64) -> Value {
     Told::normalised("D34", Value::id(id), id).into()
+}
+
+/// D34: the id of a status that has no row, which stands for nothing.
+pub fn no_status(id: u64) -> Value {
+    Told::dropped("D34", Value::id(id), "VOCAB_UNKNOWN").into()
 }
 
 /// The key of a status; of the retired ones two stand for others, two for nothing. The keys are there in every library,
