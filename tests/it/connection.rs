@@ -196,7 +196,7 @@ async fn secure(server: &telecine::rehearsal::postgres::PrivateServer, folder: &
     );
     // The server runs as another user, who must be able to read the key for a moment.
     fs::set_permissions(folder.join("right.key"), fs::Permissions::from_mode(0o644)).unwrap();
-    server_command(&client, &setting).await;
+    server_command(client, &setting).await;
     for statement in ["alter system set ssl = on", "alter system set ssl_ca_file = 'ca.pem'", "select pg_reload_conf()"]
     {
         client.batch_execute(statement).await.unwrap();

@@ -44,7 +44,6 @@
 //! | `aspect_ratio(text)` * | `{value text, warning}` | `ASPECT_UNKNOWN` | D60, A43 |
 //! | `integer_text(text)` * | `{value bigint, warning}` | `INVALID_NUMBER` | D54 |
 //! | `decimal_text(text)` * | `{value text, warning}` | `NOT_A_NUMBER` `NEGATIVE_AMOUNT` `NUMBER_OVERFLOW` `INVALID_NUMBER` | D55 D56, A49 |
-//! | `currency_code(text)` * | `{value text, warning}` | `CURRENCY_UNKNOWN` | D56 |
 //! | `boolean_text(text)` * | `{value boolean, warning}` | `INVALID_BOOLEAN` | D53, A41 |
 //! | `language_tag(text)` * | `{value text, warning}` | `LANGUAGE_UNKNOWN` | D65, A39 |
 //! | `house_code(text)` * | `{value text, warning}` | `HOUSE_CODE_FORMAT` | D14, A52 |
