@@ -1,20 +1,23 @@
 -- The planned airings of each promo by time, network and daypart; one whose time is open (D47, D48) comes last, without
--- it (rulings A46).
+-- it (rulings A46). A network that its vocabulary does not have is left out of its airing, which stays (D33).
 -- materialise: parquet
 -- key: promo_id
-with airings as (
+with named as (
     select
         a.promo_id,
-        coalesce(k.canonical, clean_line(a.network)['value']) as network,
-        a.network as network_raw,
-        clean_line(a.network)['warning'] as network_warning,
-        bounded_instant(a.air_at) as air_at,
-        coalesce(zero_moment(a.air_at, z.zone), false) as air_zero,
-        clean_line(a.daypart) as daypart,
-        a.daypart as daypart_raw
-    from public.promo_air_date a
-    cross join settings z
-    left join terms_known k on k.vocabulary = 'network' and k.spelling = fold_key(a.network)
+        coalesce(a.canonical, n.canonical) as network,
+        a.network_raw,
+        concat_ws(' ', a.network['warning'], case
+            when a.network['value'] is null or a.canonical is not null then null
+            when n.canonical is not null then 'VOCAB_FUZZY'
+            else 'VOCAB_UNKNOWN'
+        end) as network_warning,
+        a.air_at,
+        a.air_zero,
+        a.daypart,
+        a.daypart_raw
+    from airings a
+    left join terms_near n on n.vocabulary = a.vocabulary and n.spelling = a.spelling
 ),
 warned as (
     select
@@ -25,10 +28,10 @@ warned as (
         daypart['value'] as daypart,
         gather(
             warn('airDates', null, case when air_zero then 'EPOCH_ZERO' else air_at['warning'] end),
-            warn('airDates', network_raw, network_warning),
+            warn('airDates', network_raw, nullif(network_warning, '')),
             warn('airDates', daypart_raw, daypart['warning'])
         ) as warnings
-    from airings
+    from named
 )
 select
     promo_id,
