@@ -1,4 +1,5 @@
 -- The constants of this migration, as one row: the source's own time zone where it states one.
+-- Serves D51 and A15 (zone), D05, D29 and D42 (limits), D08, D38 and D45 (sources with ways of their own).
 -- materialise: view
 with stated as (
     select max(value) filter (where name = 'deployment.timezone') as zone

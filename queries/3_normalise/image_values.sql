@@ -2,6 +2,7 @@
 -- order of the closed list. A size is looked for in the two columns of the image, its text and the deliverable's text,
 -- a ratio in the deliverable's column and the descriptive field, the end of rights in those two as well. A label
 -- without a size is no error where another source has the size.
+-- Rules: D60, D61, A43 (size, ratio), D45, D47, D52 (dates), D71, D72 (place, checksum), A37 (crop).
 -- materialise: parquet
 -- key: source_key
 with images as (

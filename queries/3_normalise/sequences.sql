@@ -1,5 +1,6 @@
 -- The timelines of each project's member videos, in the order of the members; length and timecode by the timeline's own
 -- rate.
+-- Rules: D62, D63, D64.
 -- materialise: parquet
 -- key: source_key
 with members as (

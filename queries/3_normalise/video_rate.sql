@@ -1,5 +1,6 @@
 -- The frame rate and the aspect ratio of each promo's video: lengths and timecodes need the one, numbers of lines the
 -- other. Sources in order; see video.sql for what they give.
+-- Rules: D60, D62, A33, A43.
 -- materialise: parquet
 -- key: source_key
 with parsed as (
