@@ -173,7 +173,7 @@ impl Pipeline {
             cause: Some(cause.into()),
         })?;
         let definitions = self.definitions.get_or_try_init(|| self.live_definitions()).await?;
-        Transform::open(&self.config.transform)?.with_definitions(definitions.clone()).require_fit(planned)?;
+        self.held_to(&self.config.transform, definitions.clone())?.require_fit(planned)?;
         self.keep_definitions(definitions).await
     }
 
@@ -187,7 +187,7 @@ impl Pipeline {
         self.step("transform", async |progress| {
             let definitions = self.definitions();
             let known = self.known_definitions().await?;
-            let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known.clone());
+            let transform = self.held_to(&self.transform_config().await?, known.clone())?;
             let transform = if again { transform.again() } else { transform };
             let report = transform.run(&self.run, &definitions, select, progress, &self.cancel).await?;
             self.keep_definitions(&known).await?;
@@ -202,7 +202,7 @@ impl Pipeline {
     /// When a query cannot be planned.
     pub async fn transform_outlook(&self, select: &[String], again: bool) -> Result<TransformOutlook> {
         let known = self.known_definitions().await?;
-        let transform = Transform::open(&self.transform_config().await?)?.with_definitions(known);
+        let transform = self.held_to(&self.transform_config().await?, known)?;
         let transform = if again { transform.again() } else { transform };
         transform.outlook(&self.run, select).await
     }

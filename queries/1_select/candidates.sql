@@ -1,5 +1,6 @@
 -- Every entity that might be migrated, once: the rows of the four tables and the routed assets; with the scope
 -- filter's verdict (out_of_scope: the first reason in the order of the closed list) and the asset it stands on.
+-- Rules: A03, A03b (what is a candidate); D50, D58, A09, A34 (scope). Key: the class and id of the row it stands for.
 -- materialise: parquet
 -- key: source_key
 with entities as (

@@ -1,6 +1,7 @@
 -- Every spelling that stands for a canonical term, by vocabulary: the term itself (is_term), the aliases of alias.csv
 -- and the source's approved synonyms; one row a folded spelling. A picklist is the vocabulary of its own name unless
 -- picklist.csv says otherwise.
+-- Rules: D33 (exact, folded, alias), A42 (lists that the source has itself).
 -- materialise: parquet
 -- key: vocabulary, spelling
 with canonical as (

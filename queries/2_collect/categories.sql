@@ -1,4 +1,5 @@
 -- The categories of each candidate's asset, by category id (the cached names on the asset are not read).
+-- Rules: D73 (the table wins over the cache), A42.
 -- materialise: parquet
 -- key: asset_id
 with linked as (

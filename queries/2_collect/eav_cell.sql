@@ -1,6 +1,7 @@
 -- One row a metadata object and field: the latest value of a single-valued field; the values of a multi-valued
 -- one in order, joined by the unit separator (a pivot of plain text spills and stays small). A lost one is a reference
 -- to a picklist's value that is missing; its value is the reference. Several says that a field for one value had more.
+-- Rules: D26, D27.
 -- materialise: view
 -- key: metadata_id, field
 with ranked as (

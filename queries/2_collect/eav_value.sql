@@ -1,5 +1,6 @@
 -- The mapped descriptive values of the candidates as text, one row a value, from one read of the value table;
 -- which property feeds which field, and by which column, is eav_field.csv.
+-- Rules: D20 (lost references), D26 (two value columns), D27 (order).
 -- materialise: parquet
 with fields as (
     select cast(property_id as int) as property_id, field, kind, cast(multi as boolean) as multi

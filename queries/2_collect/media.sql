@@ -1,4 +1,5 @@
 -- The trusted technical values of each technical content: container, first video and audio track; one row an asset.
+-- Rules: sections 4 and 10 of the specification: typed media data come first.
 -- materialise: parquet
 -- key: asset_id
 with containers as (

@@ -1,4 +1,5 @@
 -- Rows that were skipped because their parent does not exist, counted by table (ORPHAN_ROW).
+-- Rules: D19, A04 (told in the report alone).
 -- materialise: parquet
 -- key: table_name
 with versions as (

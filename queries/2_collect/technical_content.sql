@@ -1,4 +1,5 @@
 -- The content of the current version whose technical values count (SOURCE before MEZZANINE), one row an asset.
+-- Rules: D22, D69, and section 4 of the specification.
 -- materialise: parquet
 -- key: asset_id
 with contents as (

@@ -1,4 +1,5 @@
 -- The display name of each user, and the names by which texts refer to one.
+-- Rules: D21 (by name, then e-mail, then display name). No column of secrets is read (D59).
 -- materialise: view
 -- key: user_id
 select

@@ -1,4 +1,5 @@
 -- The names from the root down to each collection, joined by ' / '; a parent that does not load ends the path.
+-- Rules: A21, D24 (cycles are cut before).
 -- materialise: parquet
 -- key: source_key
 with recursive tree as (

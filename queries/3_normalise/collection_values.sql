@@ -1,5 +1,6 @@
 -- Each collection's own fields in their target form, and the reasons for which it would be rejected, in the order of
 -- the closed list.
+-- Rules: D47 (end), D52, A53 (color).
 -- materialise: parquet
 -- key: source_key
 with collections as (

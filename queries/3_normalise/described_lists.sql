@@ -1,4 +1,5 @@
 -- The descriptive fields for several values: each value once whatever its case, in its first spelling and in order.
+-- Rules: D28, A11, A51.
 -- materialise: parquet
 -- key: source_key
 with ranked as (

@@ -1,6 +1,7 @@
 -- The verdict on every candidate: out of scope, rejected for the first of its reasons (the others as details), merged
 -- with the row it is a duplicate of, else loaded. Duplicates are settled among the rows that are otherwise valid; their
 -- details hold the winner's source key.
+-- Rules: the precedence of section 8; D10, D11, A28 (duplicates come last).
 -- materialise: parquet
 -- key: source_key
 with judged as (

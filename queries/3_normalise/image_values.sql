@@ -1,6 +1,7 @@
 -- Each deliverable image's own fields in their target form, and the reasons for which it would be rejected, in the
 -- order of the closed list. Size and ratio are those of picture.sql; the end of rights is looked for in the deliverable's
 -- column and the descriptive field.
+-- Rules: D45, D47, D52 (dates), D71, D72 (place, checksum), A37 (crop).
 -- materialise: parquet
 -- key: source_key
 with images as (

@@ -1,5 +1,6 @@
 -- The language of each promo and the locale of each image: the first source that names one as a BCP 47 tag (D65,
--- rulings A39); those before it that name none warn, but `und`, which says that none is stated.
+-- rulings A39); those before it that name none warn, but `und`, which says that none is stated. A tag that the vocabulary
+-- `language` does not list is unknown: the target's list is closed.
 -- materialise: parquet
 -- key: source_key
 with candidate as (
@@ -42,8 +43,20 @@ read as (
     where s.raw is not null
 ),
 judged as (
-    select source_key, field, rank, raw, several, coalesce(canonical, tag['value']) as tag, coalesce(lost, tag['warning']) as warning
-    from read
+    select
+        r.source_key,
+        r.field,
+        r.rank,
+        r.raw,
+        r.several,
+        coalesce(r.canonical, k.canonical) as tag,
+        coalesce(
+            r.lost,
+            r.tag['warning'],
+            case when r.tag['value'] is not null and k.canonical is null then 'LANGUAGE_UNKNOWN' end
+        ) as warning
+    from read r
+    left join terms_known k on k.vocabulary = 'language' and k.is_term and k.spelling = fold_key(r.tag['value'])
 ),
 chosen as (
     select

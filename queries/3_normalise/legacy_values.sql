@@ -16,7 +16,7 @@ with noted as (
     select source_key, unnest(warnings) as warning from collection_values
 ),
 required as (
-    select distinct target, field from term_field where required = 'true'
+    select distinct target, field from option_field where required = 'true'
 ),
 producers as (
     select

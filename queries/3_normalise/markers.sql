@@ -1,5 +1,6 @@
 -- The markers of each promo's main timeline, then the annotations of its asset, by id. A timecode that is none leaves
 -- the marker without one. Texts of the import that garbled its accents are repaired first (dirt D38).
+-- Rules: D64, D63.
 -- materialise: parquet
 -- key: source_key
 with promos as (

@@ -1,5 +1,6 @@
 -- Which of the loading images of one house code, detail and locale is the primary one: approved, then latest (by the
 -- date of change that is loaded), then lowest id.
+-- Rules: section 9 of the specification, under its fourth type.
 -- materialise: view
 -- key: source_key
 with ranked as (

@@ -1,5 +1,6 @@
 -- Each project's own fields in their target form, and the reasons for which it would be rejected, in the order of
 -- the closed list.
+-- Rules: A44 (code), D45, D51, D52 (dates), D55, A49 (budget), A47 (producer).
 -- materialise: parquet
 -- key: source_key
 with no_numbers as (

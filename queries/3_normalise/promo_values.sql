@@ -1,5 +1,6 @@
 -- Each promo's own fields in their target form, and the reasons for which it would be rejected, in the order of the
 -- closed list.
+-- Rules: D63, D75, A20 (length), D47, D48, D51, D52, A29, A46 (on the air), D40, D42 (texts), A03 (derived).
 -- materialise: parquet
 -- key: source_key
 with promos as (

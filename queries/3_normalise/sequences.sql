@@ -1,5 +1,6 @@
 -- The timelines of each project's member videos, in the order of the members; length and timecode by the timeline's own
 -- rate. The name of a timeline whose video comes from the import that garbled its accents is repaired first (dirt D38).
+-- Rules: D62, D63, D64.
 -- materialise: parquet
 -- key: source_key
 with members as (

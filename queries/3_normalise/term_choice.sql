@@ -1,6 +1,7 @@
 -- One row a candidate and vocabulary field of one value: the first source that gives a known term; sources before it
 -- that gave none warn, those behind it are not asked. Terms are found by their spelling or an alias (terms_known), else
 -- one edit away (terms_near).
+-- Rules: D33, A08, A26 (matching), D20 (lost references), D26 (several for one), section 10 (falling through), A50.
 -- materialise: parquet
 -- key: source_key, field
 with judged as (

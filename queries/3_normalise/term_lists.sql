@@ -1,5 +1,6 @@
 -- The vocabulary fields of several values (genres, territories) of each candidate: known terms once each, in order, of
 -- the first source that gives one; unknown values of the sources that were asked warn.
+-- Rules: D28, D33, A51.
 -- materialise: parquet
 -- key: source_key
 with judged as (

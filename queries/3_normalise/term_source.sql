@@ -1,7 +1,9 @@
 -- Every raw value of a vocabulary field, with its place in the order of sources, and the term it stands for by itself or
 -- by an alias. Which cells and properties feed which field is term_field.csv: a field is one line there for each of
--- its sources. Values of fields for several (many) stand one a row. Several says that a property for one value had more.
--- Terms are not repaired where text was garbled (dirt D38), since a list of terms knows its spellings.
+-- its sources; its vocabulary is in option_field.csv. Values of fields for several (many) stand one a row. Several says
+-- that a property for one value had more. Terms are not repaired where text was garbled (dirt D38), since a list of terms
+-- knows its spellings.
+-- Rules: D28, A11 (parting lists), D33.
 -- materialise: parquet
 with targets as (
     select distinct target from candidates
@@ -12,10 +14,11 @@ fields as (
         f.field,
         cast(f.rank as int) as rank,
         f.cell,
-        f.vocabulary,
-        cast(f.many as boolean) as many,
-        nullif(f.unknown, '') as unknown_code
+        o.vocabulary,
+        cast(o.many as boolean) as many,
+        o.unknown as unknown_code
     from term_field f
+    join option_field o on o.target = f.target and o.field = f.field
     join targets t on f.target = t.target or f.target = '*'
 ),
 single_cells as (

@@ -1,4 +1,4 @@
--- The misspellings among the values of vocabulary fields that are one edit away from exactly one term of their
+-- The misspellings among the values of vocabulary fields, and of the networks of airings, that are one edit away from exactly one term of their
 -- vocabulary (dirt D33, rulings A08, A26).
 -- materialise: parquet
 -- key: vocabulary, spelling
@@ -6,6 +6,9 @@ with unknown as (
     select distinct vocabulary, spelling
     from term_source
     where canonical is null and unknown_code = 'VOCAB_UNKNOWN' and character_length(spelling) >= 6
+    union
+    select vocabulary, spelling from airings
+    where canonical is null and character_length(spelling) >= 6
 )
 select u.vocabulary, u.spelling, max(k.canonical) as canonical
 from unknown u

@@ -1,4 +1,5 @@
 -- The catalogue title each candidate belongs to: the one it names, else the one with its house code (lowest id).
+-- Rules: D14 (house codes), section 9 (titleRef).
 -- materialise: parquet
 -- key: source_key
 with coded as (

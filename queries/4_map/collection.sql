@@ -1,4 +1,5 @@
 -- Collections as assetType_Collection instances; one row a candidate, whatever its disposition.
+-- Fields: section 9 of the specification, A01 (descriptive fields of all types).
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (

@@ -1,4 +1,5 @@
 -- Promos with their video asset as assetType_Promo instances; one row a candidate, whatever its disposition.
+-- Fields: section 9 of the specification, A01 (descriptive fields of all types), A41 (status, bitrate).
 -- materialise: parquet, json
 -- key: source_key
 with mapped as (

@@ -1,4 +1,4 @@
--- An option value that is not in its closed list.
+-- An option value that is not in its closed list (D33, D65, A42, A43); option_field.csv names the list of each field.
 with options as (
     select source_key, 'projectStatus' as vocabulary, status as option from project where disposition = 'load'
     union all
@@ -28,6 +28,30 @@ with options as (
     select source_key, 'endpoint' as vocabulary, endpoint as option from deliverable_image where disposition = 'load'
     union all
     select source_key, 'assetStatus' as vocabulary, status as option from deliverable_image where disposition = 'load'
+    union all
+    select source_key, 'language' as vocabulary, language as option from promo where disposition = 'load'
+    union all
+    select source_key, 'language' as vocabulary, locale as option from deliverable_image where disposition = 'load'
+    union all
+    select source_key, 'aspectRatio' as vocabulary, "aspectRatio" as option from promo where disposition = 'load'
+    union all
+    select source_key, 'aspectRatio' as vocabulary, "aspectRatio" as option from deliverable_image where disposition = 'load'
+    union all
+    select source_key, 'rating' as vocabulary, rating as option from promo where disposition = 'load'
+    union all
+    select source_key, 'titleClass' as vocabulary, "titleClass" as option from promo where disposition = 'load'
+    union all
+    select source_key, 'rating' as vocabulary, rating as option from deliverable_image where disposition = 'load'
+    union all
+    select source_key, 'titleClass' as vocabulary, "titleClass" as option from deliverable_image where disposition = 'load'
+    union all
+    select source_key, 'rating' as vocabulary, rating as option from project where disposition = 'load'
+    union all
+    select source_key, 'titleClass' as vocabulary, "titleClass" as option from project where disposition = 'load'
+    union all
+    select source_key, 'rating' as vocabulary, rating as option from collection where disposition = 'load'
+    union all
+    select source_key, 'titleClass' as vocabulary, "titleClass" as option from collection where disposition = 'load'
 )
 select o.source_key, o.vocabulary, o.option
 from options o

@@ -19,6 +19,7 @@ use crate::source::{Exclusion, Reader, SILENCE, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
 use crate::transform::coverage::KeyValueTable;
+use crate::transform::definition::Vocabularies;
 
 /// Keys that may stand in `migration.toml`, for the nearest name in errors.
 const KEYS: &[&str] = &[
@@ -69,6 +70,9 @@ const KEYS: &[&str] = &[
     "load",
     "definitions",
     "coverage",
+    "vocabularies",
+    "fields",
+    "terms",
 ];
 
 /// Everything a run needs to know.
@@ -88,6 +92,8 @@ pub struct Config {
     pub bindings: Vec<Binding>,
     /// Tables that hold attributes as rows, for the coverage report.
     pub key_value_tables: Vec<KeyValueTable>,
+    /// The mappings that say which terms queries may give option fields.
+    pub vocabularies: Option<Vocabularies>,
     /// The folder of definitions that were fetched from a target, a file each.
     pub definitions: PathBuf,
     /// The folder of the ledgers, one a target.
@@ -129,6 +135,7 @@ impl Config {
         let definitions = project.join("definitions").display().to_string();
         let definitions = PathBuf::from(layers.text("transform.definitions", &definitions));
         let key_value_tables = key_value_tables(&mut layers);
+        let vocabularies = vocabularies(&mut layers);
         let bindings = bindings(&mut layers);
         let shared = Shared {
             ledger: PathBuf::from(layers.text("load.ledger", ".telecine/ledger")),
@@ -160,6 +167,7 @@ impl Config {
             transform,
             bindings,
             key_value_tables,
+            vocabularies,
             definitions,
             ledger,
             targets,
@@ -332,6 +340,19 @@ fn bindings(layers: &mut Layers) -> Vec<Binding> {
         }
     }
     bindings
+}
+
+/// `[vocabularies]` with `fields` and `terms`, both or none.
+fn vocabularies(layers: &mut Layers) -> Option<Vocabularies> {
+    match (layers.optional("vocabularies.fields"), layers.optional("vocabularies.terms")) {
+        (Some(fields), Some(terms)) => Some(Vocabularies { fields, terms }),
+        (None, None) => None,
+        (fields, _) => {
+            let missing = if fields.is_none() { "fields" } else { "terms" };
+            layers.problems.push(format!("vocabularies.{missing}: missing"));
+            None
+        }
+    }
 }
 
 /// `[coverage.NAME]`: a table that holds attributes as rows, and the mapping that lists those taken.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::flex::{Definition, FlexClient, pulled};
 use crate::staging::RawTables;
 use crate::transform::coverage::{COVERAGE_FILE, CoverageReport};
-use crate::transform::{Definitions, Transform};
+use crate::transform::{Definitions, Transform, TransformConfig};
 
 /// The file of a run that holds the definitions it was checked against.
 const DEFINITIONS_FILE: &str = "definitions.json";
@@ -34,6 +34,15 @@ impl Pipeline {
         Ok(known.await?.clone())
     }
 
+    /// The queries, held to these definitions.
+    ///
+    /// # Errors
+    /// As [`Transform::open`].
+    pub(super) fn held_to(&self, config: &TransformConfig, definitions: Definitions) -> Result<Transform> {
+        let transform = Transform::open(config)?.with_definitions(definitions);
+        Ok(transform.with_vocabularies(self.config.vocabularies.clone()))
+    }
+
     /// What the queries cover of the source and of the definitions. Values are counted in the run, where it has raw tables;
     /// otherwise the source's tables are looked at.
     ///
@@ -42,7 +51,7 @@ impl Pipeline {
     pub async fn coverage(&self) -> Result<CoverageReport> {
         let mut config = self.transform_config().await?;
         config.now.get_or_insert_with(|| ANY_MOMENT.to_owned());
-        let transform = Transform::open(&config)?.with_definitions(self.known_definitions().await?);
+        let transform = self.held_to(&config, self.known_definitions().await?)?;
         let raw = RawTables::new(&self.run).tables().await?;
         let is_run = !raw.is_empty();
         let tables = if is_run { raw } else { self.source().await?.tables().await? };

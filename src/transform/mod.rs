@@ -92,6 +92,7 @@ pub struct Transform {
     graph: Arc<Graph>,
     mappings: Arc<Vec<MappingTable>>,
     definitions: Arc<Definitions>,
+    vocabularies: Option<definition::Vocabularies>,
     /// Everything is made anew, changed or not.
     again: bool,
 }
@@ -107,7 +108,8 @@ impl Transform {
             let project = Arc::new(Project::read(&config.project)?);
             let graph = Arc::new(Graph::build(&project)?);
             let mappings = Arc::new(mapping::read_all(&project)?);
-            Ok(Self { config: config.clone(), project, graph, mappings, definitions: Arc::default(), again: false })
+            let (config, definitions) = (config.clone(), Arc::default());
+            Ok(Self { config, project, graph, mappings, definitions, vocabularies: None, again: false })
         })
     }
 

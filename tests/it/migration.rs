@@ -1,7 +1,7 @@
 //! The migration in `queries/` over the sample library: a clean library loads whole and without a warning, a dirty one
 //! is rejected and left out for the reasons its fixtures stand for, and the rows do not depend on the threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,13 +10,16 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use futures::TryStreamExt;
 use telecine::dataflow::Progress;
+use telecine::rehearsal::flex::Personality;
 use telecine::rehearsal::library::{self, Library, LibraryOptions};
 use telecine::rehearsal::postgres::{PrivateServer, ServerOptions};
 use telecine::staging::RunFolder;
-use telecine::transform::{Transform, TransformConfig, TransformReport};
+use telecine::transform::definition::Vocabularies;
+use telecine::transform::{Definitions, Transform, TransformConfig, TransformReport};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::mapped::{client, flex};
 use crate::support::{LIBRARY_NOW, extracted_library};
 
 /// The run of a library that was filled and extracted.
@@ -33,10 +36,20 @@ async fn rehearsed(server: &PrivateServer, dirt: f64) -> Rehearsed {
     Rehearsed { run, _folder: folder }
 }
 
+const DEFINITIONS: [(&str, &str); 4] = [
+    ("project", "assetType_Project"),
+    ("promo", "assetType_Promo"),
+    ("collection", "assetType_Collection"),
+    ("deliverable_image", "assetType_DeliverableImage"),
+];
+
 fn migration(threads: usize) -> Transform {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+    opened(&Path::new(env!("CARGO_MANIFEST_DIR")).join("queries"), threads)
+}
+
+fn opened(project: &Path, threads: usize) -> Transform {
     Transform::open(&TransformConfig {
-        project,
+        project: project.to_owned(),
         memory: 1 << 30,
         threads,
         spill: None,
@@ -46,14 +59,7 @@ fn migration(threads: usize) -> Transform {
 }
 
 async fn transformed(rehearsed: &Rehearsed, threads: usize) -> TransformReport {
-    let definitions: BTreeMap<String, String> = [
-        ("project", "assetType_Project"),
-        ("promo", "assetType_Promo"),
-        ("collection", "assetType_Collection"),
-        ("deliverable_image", "assetType_DeliverableImage"),
-    ]
-    .map(|(query, definition)| (query.to_owned(), definition.to_owned()))
-    .into();
+    let definitions = DEFINITIONS.map(|(query, definition)| (query.to_owned(), definition.to_owned())).into();
     let (progress, cancel) = (Progress::default(), CancellationToken::new());
     // Made anew: threads are no reason to.
     let report = migration(threads).again().run(&rehearsed.run, &definitions, &[], &progress, &cancel).await.unwrap();
@@ -162,6 +168,54 @@ async fn a_clean_library_loads_whole(server: &PrivateServer) {
     )
     .await;
     assert_eq!(golden, Vec::<Vec<Option<String>>>::new());
+    terms_beyond_the_lists_are_refused(&clean).await;
+}
+
+/// Every list of options is closed but that of file formats: a vocabulary that could give a term beyond it is told before
+/// a row is read. Terms from the source's own tables (types of projects, endpoints, categories) are held to their lists row
+/// by row: with the definitions, everything still loads.
+async fn terms_beyond_the_lists_are_refused(clean: &Rehearsed) {
+    let server = flex(Personality::Both, &[]);
+    let client = client(server.base_url());
+    let mut known = Definitions::new();
+    for (query, name) in DEFINITIONS {
+        let mut definition = client.definition(name).await.unwrap().unwrap();
+        if definition.fields.iter().any(|field| field.name == "fileFormat") {
+            assert_eq!(definition.open(&["fileFormat".to_owned()]), Vec::<&str>::new());
+        }
+        known.insert(query.to_owned(), definition);
+    }
+    let (progress, cancel) = (Progress::default(), CancellationToken::new());
+    let vocabularies = Vocabularies { fields: "option_field".into(), terms: "vocabulary".into() };
+    let held =
+        |transform: Transform| transform.with_definitions(known.clone()).with_vocabularies(Some(vocabularies.clone()));
+    let report = held(migration(2)).run(&clean.run, &BTreeMap::new(), &[], &progress, &cancel).await.unwrap();
+    let balance = report.balance.unwrap();
+    assert_eq!(balance.counts.loaded, balance.candidates, "{:?}", balance.counts.rejected);
+
+    let project = TempDir::new().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+    for file in crate::support::files(&shipped) {
+        let (from, to) = (shipped.join(&file), project.path().join(&file));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, to).unwrap();
+    }
+    let mappings = project.path().join("mappings");
+    let fields = std::fs::read_to_string(mappings.join("option_field.csv")).unwrap();
+    let mut terms = std::fs::read_to_string(mappings.join("vocabulary.csv")).unwrap();
+    let lines: Vec<Vec<&str>> = fields.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    for name in lines.iter().map(|line| line[2]).collect::<BTreeSet<_>>() {
+        terms.push_str(&format!("{name},Zz\n"));
+    }
+    std::fs::write(mappings.join("vocabulary.csv"), terms).unwrap();
+    let wider = held(opened(project.path(), 2));
+    let refused = wider.run(&clean.run, &BTreeMap::new(), &[], &progress, &cancel).await.unwrap_err().to_string();
+    // Texts, or lists that take everything.
+    let free = ["studio", "videoCodec", "audioCodec", "fileFormat"];
+    for line in &lines {
+        let told = format!("field `{}`: the query gives 'Zz' of the vocabulary `{}`", line[1], line[2]);
+        assert_eq!(refused.contains(&told), !free.contains(&line[1]), "{told}\n{refused}");
+    }
 }
 
 /// A dirty library: the balance closes, each fixture meets its fate, and one thread gives the rows of three.

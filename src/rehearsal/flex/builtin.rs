@@ -1,4 +1,8 @@
-//! The definitions and variants that every local Flex starts with, built from `definitions.json`.
+//! The definitions and variants that every local Flex starts with, built from `definitions.json` and the lists of options
+//! in `vocabularies.json`. Every list that the specification or a ruling closes is closed (section 7, A41, A42; statuses and
+//! languages as `queries/mappings/vocabulary.csv` has them; categories, endpoints and project types as the sample library
+//! names them); that of file formats is open (A25). Fields that A01 calls texts and whose values come from a vocabulary of
+//! section 7 (class, rating, genres, territories) are options: an instance looks the same.
 //!
 //! The file lists fields in short form: `many` stands for the multiplicity `0..*`, `vocabulary` names a list of
 //! options, `open` marks an option list that takes any text (a user-defined tag collection in a real Flex). A field
@@ -19,6 +23,7 @@ const FIRST_DEFINITION: u64 = 10_101;
 
 #[derive(Deserialize)]
 struct Catalogue {
+    #[serde(skip)]
     vocabularies: HashMap<String, Vec<String>>,
     groups: HashMap<String, Vec<ShortField>>,
     definitions: Vec<ShortDefinition>,
@@ -69,10 +74,11 @@ pub struct Variant {
 /// The built-in definitions (ids from 10101, in the file's order) and their variants.
 ///
 /// # Errors
-/// [`Error::Rehearsal`] where `definitions.json` is not well formed.
+/// [`Error::Rehearsal`] where a file is not well formed.
 pub fn definitions() -> Result<(Vec<Definition>, Vec<Variant>)> {
-    let catalogue: Catalogue = serde_json::from_str(include_str!("definitions.json"))
-        .map_err(|cause| Error::rehearsal("the local Flex", "definitions.json is not well formed", cause))?;
+    let broken = |cause| Error::rehearsal("the local Flex", "the built-in definitions are not well formed", cause);
+    let mut catalogue: Catalogue = serde_json::from_str(include_str!("definitions.json")).map_err(broken)?;
+    catalogue.vocabularies = serde_json::from_str(include_str!("vocabularies.json")).map_err(broken)?;
     let mut definitions = Vec::new();
     let mut variants = Vec::new();
     for (id, (short, variant)) in (FIRST_DEFINITION..).zip(catalogue.definitions.iter().zip(1..)) {
@@ -224,6 +230,21 @@ mod tests {
             "endpointImageDetail externalId fileFormat height houseCode resolution title width"
         );
         assert_eq!(variants.len(), 4);
+    }
+
+    #[test]
+    fn only_formats_of_files_are_an_open_list() {
+        let (definitions, _) = definitions().unwrap();
+        for definition in &definitions {
+            let children = definition.fields.iter().flat_map(|field| field.children.iter());
+            for field in definition.fields.iter().chain(children) {
+                let is_option = matches!(field.kind, Kind::Option | Kind::Options);
+                assert_eq!(field.options.is_none(), !is_option || field.name == "fileFormat", "{}", field.name);
+            }
+        }
+        let project = &definitions[0].fields;
+        let options = |name: &str| project.get(name).unwrap().options.as_ref().unwrap().len();
+        assert_eq!(["territories", "genres", "categories"].map(options), [252, 34, 84]);
     }
 
     #[test]

@@ -21,7 +21,8 @@
 //! A field of multiplicity `0..*` or `1..*` and a multi-option take a list of these, any other field one; items of a list
 //! are never NULL. A required field must have a column and, in every row to load, a value; in a list, at least one. A
 //! constant that a query gives an option field (`'Manual' as kind`, also by way of `case`, `coalesce` and other queries)
-//! must be one of its options before a row is read (`constants`).
+//! must be one of its options before a row is read (`constants`), and so must every term of the vocabulary that a mapping
+//! gives the field (`vocabulary`).
 //!
 //! A list is open where the target has no options (a user-defined tag collection), or where the settings say that the
 //! target will get what it lacks (`[definitions.QUERY] open = ["FIELD"]`, rulings A25); then what it lacks is told.
@@ -30,6 +31,7 @@ mod constants;
 mod lacking;
 mod rows;
 mod schema;
+mod vocabulary;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +40,7 @@ use datafusion::execution::SendableRecordBatchStream;
 pub use self::lacking::Lacking;
 pub(super) use self::lacking::lacking;
 pub use self::schema::{Mismatch, mismatches};
+pub use self::vocabulary::Vocabularies;
 use super::planning::PlannedQuery;
 use super::query::{Level, Query};
 use super::{Transform, deep, position};
@@ -57,6 +60,13 @@ impl Transform {
         Self { definitions: definitions.into(), ..self }
     }
 
+    /// The same project, whose mappings say which terms queries may give option fields: they are compared with the
+    /// definitions, too.
+    #[must_use]
+    pub fn with_vocabularies(self, vocabularies: Option<Vocabularies>) -> Self {
+        Self { vocabularies, ..self }
+    }
+
     /// Compares the columns of all 4_map queries with the definitions that they feed.
     ///
     /// # Errors
@@ -68,13 +78,15 @@ impl Transform {
     }
 
     fn compare_all(&self, planned: &[PlannedQuery]) -> Result<()> {
+        let listed = self.vocabularies.as_ref().map(|named| named.read(&self.mappings)).transpose()?;
         let mut lines = Vec::new();
         for query in self.project.queries.iter().filter(|query| query.level == Level::Map) {
             let Some(definition) = self.definitions.get(&query.name) else { continue };
             let Some(plan) = planned.iter().find(|planned| planned.name == query.name) else { continue };
             let found = mismatches(&plan.schema, definition);
             let constants = constants::mismatches(plan, planned, definition);
-            lines.extend(found.iter().chain(&constants).map(|mismatch| line(query, mismatch)));
+            let terms = listed.as_ref().map(|listed| listed.mismatches(&query.name, definition)).unwrap_or_default();
+            lines.extend(found.iter().chain(&constants).chain(&terms).map(|mismatch| line(query, mismatch)));
         }
         let count = match lines.len() {
             0 => return Ok(()),

@@ -62,6 +62,20 @@ const REGIONS: [(&str, &str); 22] = [
     ("taiwan", "TW"),
 ];
 
+/// The countries of ISO 3166-1, alpha-2.
+const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ \
+    CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO \
+    FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE \
+    JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO \
+    MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW \
+    PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM \
+    TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
+
+/// The regions of UN M.49 that a tag may name by number: those of many countries, as BCP 47's registry lists them (a
+/// country's own number is none).
+const MACRO_REGIONS: &str = "001 002 003 005 009 011 013 014 015 017 018 019 021 029 030 034 035 039 053 054 057 061 142 143 145 \
+    150 151 154 155 202 419";
+
 /// Names by which ISO 639 does not list a language.
 const NAMES: [(&str, &str); 7] = [
     ("greek", "el"),
@@ -78,7 +92,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 }
 
 /// A BCP 47 tag in its usual case: `en`, `en-US`, `es-419`, `zh-Hant`, from a tag, an ISO 639-1, 639-2 (T or B) or 639-3
-/// code or an English name, perhaps with a region in brackets (dirt D65, rulings A39). `zxx` stays; `und` says that none is
+/// code or an English name, perhaps with a region in brackets (dirt D65, rulings A39). A tag whose region is none of ISO
+/// 3166-1 or UN M.49 is unknown as a whole: what it meant is not guessed. `zxx` stays; `und` says that none is
 /// stated and is no value. The lists are those of the crate `isolang`, the form of a tag is judged by `oxilangtag`.
 fn language(text: &str) -> Outcome<Text<'_>> {
     let written = text.replace('_', "-");
@@ -94,10 +109,13 @@ fn language(text: &str) -> Outcome<Text<'_>> {
     }
 }
 
-/// A tag whose language is listed, with the shortest code of it.
+/// A tag whose language and region are listed, with the shortest code of the language.
 fn known_tag(tag: &LanguageTag<String>) -> Option<String> {
     let primary = tag.primary_language();
     let code = shortest(primary)?;
+    let listed =
+        |region: &str| [COUNTRIES, MACRO_REGIONS].iter().any(|list| list.split(' ').any(|known| known == region));
+    tag.region().is_none_or(listed).then_some(())?;
     Some(format!("{code}{}", tag.as_str().get(primary.len()..)?))
 }
 
@@ -174,10 +192,26 @@ mod tests {
             ("zxx", "zxx"),
             ("zh-hant", "zh-Hant"),
             ("yue", "yue"),
+            ("en-150", "en-150"),
+            ("zh_hant_tw", "zh-Hant-TW"),
         ] {
             assert_eq!(language(raw), Outcome::of(expected.into()), "{raw}");
         }
-        for raw in ["xx", "qq-US", "en-!", "Klingonese", "Spanish (Moon)", "x-private", "e", "Xxx", "En (US)"] {
+        for raw in [
+            "xx",
+            "qq-US",
+            "en-!",
+            "Klingonese",
+            "en-XX",
+            "en-UK",
+            "en-840",
+            "zh-Hant-QQ",
+            "Spanish (Moon)",
+            "x-private",
+            "e",
+            "Xxx",
+            "En (US)",
+        ] {
             assert_eq!(language(raw), Outcome::dropped("LANGUAGE_UNKNOWN"), "{raw}");
         }
         assert_eq!(language("und"), Outcome::ABSENT);

@@ -45,7 +45,6 @@
 //! | `plain_digits(text)` | text, of a floating point number | | D55 |
 //! | `integer_text(text)` * | `{value bigint, warning}` | `INVALID_NUMBER` `NUMBER_OVERFLOW` | D54 D55 |
 //! | `decimal_text(text)` * | `{value text, warning}` | `NOT_A_NUMBER` `NEGATIVE_AMOUNT` `NUMBER_OVERFLOW` `INVALID_NUMBER` | D55 D56, A49 |
-//! | `currency_code(text)` * | `{value text, warning}` | `CURRENCY_UNKNOWN` | D56 |
 //! | `boolean_text(text)` * | `{value boolean, warning}` | `INVALID_BOOLEAN` | D53, A41 |
 //! | `language_tag(text)` * | `{value text, warning}` | `LANGUAGE_UNKNOWN` | D65, A39 |
 //! | `house_code(text)` * | `{value text, warning}` | `HOUSE_CODE_FORMAT` | D14, A52 |

@@ -49,7 +49,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         of_texts("integer_text", &[Utf8], |row| row.stated(integer)),
         text_outcome("decimal_text", &[Utf8], |row| row.stated(decimal)),
         text("plain_digits", &[Utf8], |row| row.text(0).map(plain_digits)),
-        text_outcome("currency_code", &[Utf8], |row| row.stated(currency)),
         of_texts("boolean_text", &[Utf8], |row| row.stated(boolean)),
     ]
 }
@@ -162,21 +161,7 @@ fn signs_fit(text: &str, number: &str) -> bool {
     }
 }
 
-/// The ISO 4217 code of a currency, from its code, sign or name, also beside an amount (dirt D56). An amount alone states
-/// none.
-fn currency(text: &str) -> Outcome<Text<'_>> {
-    if CURRENCIES.split_ascii_whitespace().any(|code| code == text) {
-        return Outcome::of(Cow::Borrowed(text));
-    }
-    let folded = compatible(text);
-    let around = folded.trim_matches(|character: char| number_part(character) || matches!(character, '-' | '+' | ' '));
-    match iso_code(around) {
-        Some(code) => Outcome::of(Cow::Borrowed(code)),
-        None if around.is_empty() => Outcome::ABSENT,
-        None => Outcome::dropped("CURRENCY_UNKNOWN"),
-    }
-}
-
+/// The ISO 4217 code of a currency, from its code, sign or name in any case.
 fn iso_code(text: &str) -> Option<&'static str> {
     let upper = text.to_uppercase();
     let listed = || CURRENCIES.split_ascii_whitespace().find(|code| *code == upper);
@@ -293,14 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn currencies_are_codes() {
-        for raw in ["USD", "usd", "usd ", "US$", "us$", "$", "$1,234.50", "-$5", "1,234.50 USD", "US Dollars", "＄"] {
-            assert_eq!(currency(raw), Outcome::of("USD".into()), "{raw}");
+    fn currencies_beside_an_amount_have_a_code() {
+        for raw in ["USD", "usd", "US$", "us$", "$", "US Dollars"] {
+            assert_eq!(iso_code(raw), Some("USD"), "{raw}");
         }
-        assert_eq!(currency("€"), Outcome::of("EUR".into()));
-        assert_eq!(currency("12.50"), Outcome::ABSENT);
+        assert_eq!(iso_code("€"), Some("EUR"));
         for raw in ["XXX", "doubloons", "$$"] {
-            assert_eq!(currency(raw), Outcome::dropped("CURRENCY_UNKNOWN"), "{raw}");
+            assert_eq!(iso_code(raw), None, "{raw}");
         }
     }
 

@@ -29,7 +29,6 @@ const NORMALISERS: &[(&str, &[&str], &str, &[&str])] = &[
     ("project_code", &[], r"^P-[0-9]{4}-[0-9]{4}$", &["PROJECT_CODE_FORMAT"]),
     ("color_code", &[], r"^#[0-9A-F]{6}$", &[]),
     ("language_tag", &[], r"^[a-z]{2,8}(-[0-9A-Za-z]{1,8})*$", &[]),
-    ("currency_code", &[], r"^[A-Z]{3}$", &[]),
     ("decimal_text", &[], r"^(0|[1-9][0-9]*)(\.[0-9]+)?$", &["NEGATIVE_AMOUNT"]),
     ("frame_rate", &[], r"^[1-9][0-9]*/[1-9][0-9]*$", &[]),
     ("timecode", &["30000/1001"], r"^[0-9]{2}:[0-5][0-9]:[0-5][0-9][:;][0-2][0-9]$", &["TIMECODE_OVER_24H"]),

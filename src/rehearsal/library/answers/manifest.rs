@@ -228,6 +228,7 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("promo", "editor_initials", "editor"),
     ("promo", "date_created", "createdDate"),
     ("promo_campaign", "name", "campaign"),
+    ("promo_air_date", "network", "airDates"),
     ("promo_air_date", "air_at", "airDates"),
     ("deliverable_image", "endpoint_image_detail", "endpointImageDetail"),
     ("deliverable_image", "house_code", "houseCode"),

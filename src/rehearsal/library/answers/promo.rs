@@ -109,7 +109,7 @@ fn moment(sheet: &mut Sheet, field: &'static str, cell: &Value) -> Json {
     cell.means()
 }
 
-/// The airings by time, network and daypart; one whose time is open comes last, without it (rulings A46).
+/// The airings by time, network (D33) and daypart; one whose time is open comes last, without it (rulings A46).
 fn airings(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     if candidate.class == "AssetMaster" {
         return;
@@ -120,8 +120,10 @@ fn airings(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
         let at = if at == OPEN { Json::Null } else { at };
         let [network, daypart] =
             ["network", "daypart"].map(|column| candidate.sheet.read("airDates", row.cell(column)));
-        let texts = [&at, &network, &daypart].map(|text| text.as_str().unwrap_or_default().to_owned());
-        list.push(((at.is_null(), texts), json!({"network": network, "at": at, "daypart": daypart})));
+        // What is not known comes last.
+        let order =
+            [&at, &network, &daypart].map(|text| (text.is_null(), text.as_str().unwrap_or_default().to_owned()));
+        list.push((order, json!({"network": network, "at": at, "daypart": daypart})));
     }
     list.sort_by(|a, b| a.0.cmp(&b.0));
     candidate.sheet.put("airDates", list.into_iter().map(|entry| entry.1).collect::<Vec<Json>>());

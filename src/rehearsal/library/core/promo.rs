@@ -196,7 +196,8 @@ pub fn air(layout: &Layout, promo: u64, network: &'static str, dice: Dice, out: 
     } else {
         Told::clean(instant(minutes), moments::rfc3339(minutes.cast_signed())).into()
     };
-    out.extend([Value::id(promo), label(network), aired, label(daypart), text(format!("{hour:02}:{minute:02}:00-07"))]);
+    let network = term(layout, dice, draws(1), "network", network);
+    out.extend([Value::id(promo), network, aired, label(daypart), text(format!("{hour:02}:{minute:02}:00-07"))]);
 }
 
 /// The name of a campaign.
