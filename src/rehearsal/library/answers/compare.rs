@@ -257,7 +257,7 @@ mod tests {
         let (right, raw) = (warning("SELF_LINK", Some("AssetCollection.1")), warning("SELF_LINK", None));
         let other = warning("DUPLICATE_LINK", Some("AssetCollection.1"));
         assert_eq!(compared(&sheet, &row(&[right.clone(), right.clone()])), Vec::<String>::new());
-        assert_eq!(compared(&sheet, &row(&[right.clone()])), ["warning SELF_LINK members"]);
+        assert_eq!(compared(&sheet, &row(std::slice::from_ref(&right))), ["warning SELF_LINK members"]);
         assert_eq!(compared(&sheet, &row(&[right.clone(), raw])), ["warning SELF_LINK members"]);
         assert_eq!(compared(&sheet, &row(&[right.clone(), right, other])), ["warning DUPLICATE_LINK members"]);
     }
