@@ -1,5 +1,5 @@
 -- Every stored link of a candidate to something else, of all lists, one row a link: what is named, not yet whether
--- it exists; a symmetric relation belongs to the asset with the lower id (rulings A23). A relation without a left side is
+-- it exists (of a membership that fills no column or several, dirt D57, its own id and the filled ones); a symmetric relation belongs to the asset with the lower id (rulings A23). A relation without a left side is
 -- no link; one without a right side, or of a type that has no row, leads nowhere (A04).
 -- materialise: view
 with owners as (
@@ -39,7 +39,14 @@ item_links as (
         end as target_class,
         coalesce(asset_id, timeline_id, clip_id, project_id, child_collection_id) as target_id,
         cast(null as varchar) as relation,
-        member_class as stated_class
+        member_class as stated_class,
+        case when filled <> 1 then concat('item ', link_id, ': ', coalesce(nullif(concat_ws(', ',
+            'AssetMaster.' || cast(asset_id as varchar),
+            'Timeline.' || cast(timeline_id as varchar),
+            'Clip.' || cast(clip_id as varchar),
+            'Project.' || cast(project_id as varchar),
+            'AssetCollection.' || cast(child_collection_id as varchar)
+        ), ''), 'none')) end as named
     from items
 ),
 project_links as (
@@ -114,12 +121,16 @@ covers as (
     join owners o on o.target = 'collection' and o.id = c.id
     where c.cover_asset_id is not null
 )
-select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from item_links
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class, named from item_links
 union all
-select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from project_links
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class, cast(null as varchar) as named
+from project_links
 union all
-select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from relation_links
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class, cast(null as varchar) as named
+from relation_links
 union all
-select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from parents
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class, cast(null as varchar) as named
+from parents
 union all
-select owner_key, field, link_id, place, target_class, target_id, relation, stated_class from covers
+select owner_key, field, link_id, place, target_class, target_id, relation, stated_class, cast(null as varchar) as named
+from covers

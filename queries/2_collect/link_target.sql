@@ -1,5 +1,5 @@
 -- What each link names: the source class counted in summaries, and the candidates that stand for it (all of an
--- asset's, by source key; rulings A36); found is false where the named row does not exist.
+-- asset's, by source key; rulings A36); found is false where the named row does not exist, deleted is of an asset alone.
 -- materialise: parquet
 with by_asset as (
     select asset_id, source_key from candidates_by_asset
@@ -14,6 +14,7 @@ select
     l.place,
     l.relation,
     l.stated_class,
+    l.named,
     l.target_class,
     l.target_id,
     coalesce(a.class, l.target_class) as counted_class,
@@ -23,6 +24,7 @@ select
         when 'Timeline' then t.id is not null
         else r.id is not null
     end as found,
+    coalesce(a.deleted, false) as deleted,
     coalesce(b.source_key, r.source_key) as target_key
 from link l
 left join assets a on l.target_class = 'AssetMaster' and a.asset_id = l.target_id

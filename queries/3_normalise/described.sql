@@ -32,6 +32,7 @@ wide as (
         max(value) filter (where field = 'episodeNumber') as episode_number,
         max(value) filter (where field = 'svodLiveDate') as svod_live_date,
         max(value) filter (where field = 'svodKillDate') as svod_kill_date,
+        max(raw) filter (where field = 'svodKillDate') as svod_kill_raw,
         max(value) filter (where field = 'firstAirDate') as first_air_date,
         max(value) filter (where field = 'rightsExpireDate') as rights_expire_date,
         max(raw) filter (where field = 'rightsExpireDate') as rights_expire_raw,
@@ -98,7 +99,7 @@ select
         t.warnings,
         l.warnings,
         k.warnings,
-        warn('svodKillDate', w.svod_kill_date, case when w.svod_kill_date < w.svod_live_date then 'DATE_ORDER' end)
+        warn('svodKillDate', w.svod_kill_raw, case when w.svod_kill_date < w.svod_live_date then 'DATE_ORDER' end)
     ) as warnings
 from subject s
 left join wide w on w.source_key = s.source_key

@@ -32,6 +32,7 @@ stored as (
         min(target_class) as target_class,
         min(target_id) as target_id,
         min(stated_class) as stated_class,
+        min(named) as named,
         min(warning) as warning,
         max(case when found then counted_class end) as counted_class,
         bool_or(coalesce(linked, false)) as linked
@@ -46,7 +47,7 @@ warned as (
             'place', place,
             'link_id', link_id,
             'warnings', gather(
-                warn(field, concat(target_class, '.', target_id), warning),
+                warn(field, coalesce(named, concat(target_class, '.', target_id)), warning),
                 warn(field, stated_class, case
                     when target_class <> 'none' and stated_class <> target_class then 'MEMBER_CLASS_MISMATCH'
                 end)

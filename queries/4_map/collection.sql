@@ -8,7 +8,10 @@ with mapped as (
         d.disposition,
         d.reason,
         d.details,
-        gather(d.warnings, c.warnings, t.warnings, v.warnings, l.warnings, a.warnings) as warnings,
+        case
+            when d.disposition = 'out_of_scope' then d.warnings
+            else gather(d.warnings, c.warnings, t.warnings, v.warnings, l.warnings, a.warnings)
+        end as warnings,
         -- the asset's name in the target
         c.title as name,
         z.batch,

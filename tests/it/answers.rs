@@ -138,6 +138,30 @@ fn every_kind_of_dirt_has_a_cell() {
     assert!(missing.is_empty() && more.is_empty(), "without a cell: {missing:?}; not listed as such: {more:?}");
 }
 
+/// Fixtures of D11 and D31: a merged row, the lists that name it, and links to what is deleted, missing or repeated.
+#[test]
+fn links_of_a_merged_row_are_its_winners() {
+    let sheets = answers::expected(&library(DEFAULT));
+    let by_key: BTreeMap<&str, &answers::Sheet> =
+        sheets.iter().map(|sheet| (sheet.source_key.as_str(), sheet)).collect();
+    let merged: Vec<_> = sheets.iter().filter(|sheet| sheet.disposition() == "merged").collect();
+    assert!(!merged.is_empty());
+    for sheet in &merged {
+        assert_eq!(by_key[sheet.details().unwrap().as_str()].disposition(), "load", "{}", sheet.source_key);
+    }
+    let collection = by_key["AssetCollection:151"];
+    let named = collection.get("members").to_string();
+    assert!(merged.iter().all(|sheet| !named.contains(&format!("\"{}\"", sheet.source_key))), "{named}");
+    assert!(merged.iter().any(|sheet| named.contains(&format!("\"{}\"", sheet.details().unwrap()))), "{named}");
+    let raws = |code: &str| -> Vec<&str> {
+        collection.warnings.iter().filter(|found| found.code == code).filter_map(|found| found.raw.as_deref()).collect()
+    };
+    assert!(raws("LINK_TARGET_NOT_MIGRATED").contains(&"AssetMaster.132"), "a deleted asset");
+    assert_eq!(raws("DUPLICATE_LINK"), ["AssetMaster.1", "AssetMaster.35"]);
+    assert_eq!(raws("SELF_LINK"), ["AssetCollection.151"]);
+    assert_eq!(raws("BAD_MEMBERSHIP").len(), 2);
+}
+
 #[test]
 fn a_clean_library_has_no_dirt() {
     assert_eq!(dirt(&library("0.001:0:42")), BTreeMap::new());

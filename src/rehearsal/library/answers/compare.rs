@@ -1,4 +1,5 @@
-//! Mapped datasets against the answer key, cell by cell.
+//! Mapped datasets against the answer key, cell by cell: of every candidate, whatever becomes of it, disposition, reason,
+//! details and warnings; of those that load every field.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,9 +20,9 @@ const NOT_FIELDS: [&str; 6] = ["source_key", "disposition", "reason", "details",
 pub struct Difference {
     /// The candidate.
     pub source_key: String,
-    /// The target field, or `disposition`, `reason`, `warning CODE`, `row`.
+    /// The target field, or `disposition`, `reason`, `details`, `warning CODE FIELD`, `row`.
     pub field: String,
-    /// What was expected, null for nothing.
+    /// What was expected, null for nothing; of a warning the raw values, one for each time it is given.
     pub expected: Json,
     /// What was found, null for nothing.
     pub found: Json,
@@ -34,7 +35,7 @@ pub struct Difference {
 pub struct Comparison {
     /// Candidates compared.
     pub rows: u64,
-    /// Cells compared: fields, dispositions, reasons and warnings.
+    /// Cells compared: fields, dispositions, reasons, details and warnings (by code and field).
     pub cells: u64,
     /// How many cells differ.
     pub differences: u64,
@@ -61,17 +62,27 @@ impl Comparison {
         })
     }
 
-    fn cell(&mut self, sheet: &Sheet, field: &str, expected: &Json, found: &Json) {
+    /// A field of a row that loads.
+    fn field(&mut self, sheet: &Sheet, field: &str, expected: &Json, found: &Json) {
+        self.cell(sheet, (field, field), expected, found);
+    }
+
+    /// What is told of a row as a whole.
+    fn verdict(&mut self, sheet: &Sheet, name: &str, expected: &Json, found: &Json) {
+        self.cell(sheet, (name, ""), expected, found);
+    }
+
+    /// A cell by its name and the field whose dirt it may suffer from.
+    fn cell(&mut self, sheet: &Sheet, (name, field): (&str, &str), expected: &Json, found: &Json) {
         self.cells += 1;
         if same(expected, found) {
             return;
         }
         self.differences += 1;
-        let count = self.by_field.entry(format!("{}.{field}", sheet.target)).or_default();
+        let count = self.by_field.entry(format!("{}.{name}", sheet.target)).or_default();
         *count += 1;
         let few = *count <= 3;
-        let met = sheet.dirt.get(field).or_else(|| sheet.dirt.get(""));
-        let dirt: Vec<&'static str> = met.into_iter().flatten().copied().collect();
+        let dirt: Vec<&'static str> = sheet.dirt_of(field).into_iter().collect();
         if dirt.is_empty() {
             *self.by_dirt.entry("clean".to_owned()).or_default() += 1;
         }
@@ -81,7 +92,7 @@ impl Comparison {
         if few {
             self.samples.push(Difference {
                 source_key: sheet.source_key.clone(),
-                field: field.to_owned(),
+                field: name.to_owned(),
                 expected: expected.clone(),
                 found: found.clone(),
                 dirt,
@@ -90,7 +101,7 @@ impl Comparison {
     }
 }
 
-/// Compares the four mapped datasets of a run with the sheets, every row and every field of those that load.
+/// Compares the four mapped datasets of a run with the sheets, every row.
 ///
 /// # Errors
 /// When a dataset is missing or cannot be read; the error names it.
@@ -103,7 +114,7 @@ pub async fn compare(sheets: &[Sheet], run: &RunFolder) -> Result<Comparison> {
             comparison.rows += 1;
             match found.remove(&sheet.source_key) {
                 Some(row) => row_of(&mut comparison, sheet, &row),
-                None => comparison.cell(sheet, "row", &Json::from(sheet.disposition()), &Json::Null),
+                None => comparison.verdict(sheet, "row", &Json::from(sheet.disposition()), &Json::Null),
             }
         }
         let mut left: Vec<String> = found.into_keys().collect();
@@ -112,7 +123,7 @@ pub async fn compare(sheets: &[Sheet], run: &RunFolder) -> Result<Comparison> {
             comparison.rows += 1;
             let blank =
                 Sheet::new(source_key, sheets.iter().find(|s| s.target == target).map_or("", |s| s.target), None);
-            comparison.cell(&blank, "row", &Json::Null, &Json::from("unexpected"));
+            comparison.verdict(&blank, "row", &Json::Null, &Json::from("unexpected"));
         }
     }
     Ok(comparison)
@@ -120,55 +131,46 @@ pub async fn compare(sheets: &[Sheet], run: &RunFolder) -> Result<Comparison> {
 
 fn row_of(comparison: &mut Comparison, sheet: &Sheet, row: &Map<String, Json>) {
     let get = |name: &str| row.get(name).cloned().unwrap_or(Json::Null);
-    comparison.cell(sheet, "disposition", &Json::from(sheet.disposition()), &get("disposition"));
-    comparison.cell(sheet, "reason", &Json::from(sheet.reason()), &get("reason"));
-    if let Some(winner) = sheet.winner() {
-        comparison.cell(sheet, "details", &Json::from(winner), &get("details"));
-    }
+    comparison.verdict(sheet, "disposition", &Json::from(sheet.disposition()), &get("disposition"));
+    comparison.verdict(sheet, "reason", &Json::from(sheet.reason()), &get("reason"));
+    comparison.verdict(sheet, "details", &Json::from(sheet.details()), &get("details"));
+    warnings(comparison, sheet, row);
     if sheet.disposition() != "load" || get("disposition") != "load" {
         return;
     }
-    warnings(comparison, sheet, row);
     let fields: BTreeSet<&str> = row.keys().map(String::as_str).chain(sheet.fields.keys().copied()).collect();
     for field in fields.into_iter().filter(|field| !NOT_FIELDS.contains(field) && *field != "name") {
-        comparison.cell(sheet, field, &sheet.get(field), &get(field));
+        comparison.field(sheet, field, &sheet.get(field), &get(field));
     }
 }
 
-/// Each expected code of a field is there, and no other; where the key gives a raw text it is the same.
+/// The raw values of a row's warnings, by code and field.
+type Raws = BTreeMap<(String, String), Vec<Option<String>>>;
+
+/// Each code of a field is there as often as expected and with the same raw values, and no other.
 fn warnings(comparison: &mut Comparison, sheet: &Sheet, row: &Map<String, Json>) {
-    let text = |item: &Json, name: &str| item.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
-    let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let text = |item: &Json, name: &str| item.get(name).and_then(Json::as_str).map(ToOwned::to_owned);
+    let mut found = Raws::new();
     for item in row.get("warnings").and_then(Json::as_array).into_iter().flatten() {
-        found.entry((text(item, "code"), text(item, "field"))).or_default().push(text(item, "raw"));
+        let key = (text(item, "code").unwrap_or_default(), text(item, "field").unwrap_or_default());
+        found.entry(key).or_default().push(text(item, "raw"));
     }
-    let mut wanted: BTreeMap<(String, String), Vec<&String>> = BTreeMap::new();
+    let mut expected = Raws::new();
     for warning in &sheet.warnings {
-        wanted.entry((warning.code.clone(), warning.field.clone())).or_default().extend(&warning.raw);
+        expected.entry((warning.code.clone(), warning.field.clone())).or_default().push(warning.raw.clone());
     }
-    let keys: BTreeSet<&(String, String)> = found.keys().chain(wanted.keys()).collect();
+    let keys: BTreeSet<(String, String)> = found.keys().chain(expected.keys()).cloned().collect();
+    let sorted = |raws: Option<Vec<Option<String>>>| {
+        raws.map_or(Json::Null, |mut raws| {
+            raws.sort();
+            Json::from(raws)
+        })
+    };
     for key in keys {
-        let (code, field) = key;
+        let (expected, found) = (sorted(expected.remove(&key)), sorted(found.remove(&key)));
+        let (code, field) = &key;
         let name = format!("warning {code} {field}");
-        let name = name.trim_end();
-        match (wanted.get(key), found.get(key)) {
-            (Some(raws), Some(told)) => {
-                let missing = raws.iter().find(|raw| !told.contains(raw));
-                comparison.cell(
-                    sheet,
-                    name,
-                    &Json::from(missing.map(|raw| raw.as_str())),
-                    &match missing {
-                        Some(_) => Json::from(told.clone()),
-                        None => Json::Null,
-                    },
-                );
-            }
-            (Some(raws), None) => {
-                comparison.cell(sheet, name, &Json::from(raws.first().map_or("", |raw| raw.as_str())), &Json::Null);
-            }
-            (None, told) => comparison.cell(sheet, name, &Json::Null, &Json::from(told.cloned().unwrap_or_default())),
-        }
+        comparison.cell(sheet, (name.trim_end(), field), &expected, &found);
     }
 }
 
@@ -216,4 +218,47 @@ fn decimal(text: &str) -> String {
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();
     }
     text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn compared(sheet: &Sheet, row: &Json) -> Vec<String> {
+        let mut comparison = Comparison::default();
+        row_of(&mut comparison, sheet, row.as_object().unwrap());
+        comparison.samples.into_iter().map(|found| found.field).collect()
+    }
+
+    #[test]
+    fn reasons_are_in_the_order_of_the_list_and_details_are_compared() {
+        let mut sheet = Sheet::new("Promo:1".to_owned(), "promo", None);
+        sheet.reject("VOCAB_UNMAPPED", Some("network".to_owned()));
+        sheet.reject("MISSING_MANDATORY", Some("fileFormat".to_owned()));
+        sheet.reject("MISSING_MANDATORY", Some("promoCode".to_owned()));
+        sheet.reject("MISSING_TITLE", Some("placeholder".to_owned()));
+        let details = "placeholder; MISSING_MANDATORY:promoCode; MISSING_MANDATORY:fileFormat; VOCAB_UNMAPPED:network";
+        let row = |details| json!({"disposition": "reject", "reason": "MISSING_TITLE", "details": details});
+        assert_eq!(compared(&sheet, &row(details)), Vec::<String>::new());
+        assert_eq!(compared(&sheet, &row("placeholder")), ["details"]);
+    }
+
+    #[test]
+    fn warnings_are_compared_by_code_field_raw_value_and_number() {
+        let warning = |code: &str, raw: Option<&str>| json!({"code": code, "field": "members", "raw": raw});
+        let row =
+            |warnings: &[Json]| json!({"disposition": "out_of_scope", "reason": "SOFT_DELETED", "warnings": warnings});
+        let mut sheet = Sheet::new("AssetCollection:1".to_owned(), "collection", None);
+        sheet.out_of_scope = Some("SOFT_DELETED");
+        sheet.warn_of("SELF_LINK", "members", Some("AssetCollection.1".to_owned()));
+        sheet.warn_of("SELF_LINK", "members", Some("AssetCollection.1".to_owned()));
+        let (right, raw) = (warning("SELF_LINK", Some("AssetCollection.1")), warning("SELF_LINK", None));
+        let other = warning("DUPLICATE_LINK", Some("AssetCollection.1"));
+        assert_eq!(compared(&sheet, &row(&[right.clone(), right.clone()])), Vec::<String>::new());
+        assert_eq!(compared(&sheet, &row(std::slice::from_ref(&right))), ["warning SELF_LINK members"]);
+        assert_eq!(compared(&sheet, &row(&[right.clone(), raw])), ["warning SELF_LINK members"]);
+        assert_eq!(compared(&sheet, &row(&[right.clone(), right, other])), ["warning DUPLICATE_LINK members"]);
+    }
 }

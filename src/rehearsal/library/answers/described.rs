@@ -19,13 +19,15 @@ const FIELDS: [(&str, &[i64]); 11] = [
     ("seasonNumber", &[11]),
     ("episodeNumber", &[12, 13]),
     ("svodLiveDate", &[23]),
-    ("svodKillDate", &[24]),
+    ("svodKillDate", &[KILLED]),
     ("legacyRecordId", &[27]),
     ("location", &[29]),
     ("releaseYear", &[38]),
     ("firstAirDate", &[42]),
     ("rightsNotes", &[46]),
 ];
+/// Property `svodKillDate`.
+const KILLED: i64 = 24;
 /// Bytes of a long text (D42).
 const BYTES: usize = 65_535;
 /// Tags of one asset (D29).
@@ -45,7 +47,7 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
         first(&mut candidate.sheet, tables, object, "telecine", &[20]);
         first(&mut candidate.sheet, tables, object, "preValidated", &[30]);
     }
-    order(&mut candidate.sheet);
+    order(&mut candidate.sheet, &eav::one(tables, object, KILLED));
     description(tables, candidate);
     tags(tables, candidate);
     for (field, property) in [("licenseWindows", 25), ("directors", 33)] {
@@ -73,11 +75,11 @@ fn first(sheet: &mut Sheet, tables: &Tables<'_>, object: Option<i64>, field: &'s
 }
 
 /// D49: the end of a period before its beginning. Both are kept.
-fn order(sheet: &mut Sheet) {
+fn order(sheet: &mut Sheet, killed: &Value) {
     if let (Json::String(live), Json::String(kill)) = (sheet.get("svodLiveDate"), sheet.get("svodKillDate"))
         && kill < live
     {
-        sheet.warn("DATE_ORDER", "svodKillDate");
+        sheet.warn_of("DATE_ORDER", "svodKillDate", killed.text());
     }
 }
 
@@ -118,8 +120,8 @@ fn tags(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     cells.extend(keywords(tables, candidate));
     let mut found = listed(&mut candidate.sheet, "tags", &cells);
     if found.len() > TAGS {
+        candidate.sheet.warn_of("TOO_MANY_VALUES", "tags", Some(found.len().to_string()));
         found.truncate(TAGS);
-        candidate.sheet.warn("TOO_MANY_VALUES", "tags");
     }
     candidate.sheet.put("tags", found);
 }

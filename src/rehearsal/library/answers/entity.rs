@@ -238,13 +238,15 @@ fn list_value(tables: &Tables<'_>, id: Option<i64>) -> Option<String> {
 
 /// D50: flagged as deleted, or the time of deletion is in the past (rulings A30), whatever the flag says. Times of one
 /// form are in the order of their texts.
-fn deleted(row: &Row<'_>) -> bool {
+pub fn deleted(row: &Row<'_>) -> bool {
     let past = |at: &str| at <= now().as_str();
     row.means("deleted") == true
         || (row.table() == "asset_master" && row.means("deleted_at").as_str().is_some_and(past))
 }
 
-/// The scope filter, then the reasons that concern what a candidate stands on.
+/// The scope filter, then the reasons that concern what a candidate stands on. A row out of scope gets no further: the
+/// filter comes before all reasons (section 8) and a warning is for a row that loads or would, so such a row tells only
+/// what the filter itself met, a time of deletion against its flag (D50, where that alone decides) and another type (D16).
 fn judge(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     let own_kind = candidate.own_kind();
     let sheet = &mut candidate.sheet;
@@ -261,14 +263,16 @@ fn judge(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     } else {
         own_kind
     };
+    let flagged = |row: &Row<'_>| row.means("deleted") == true;
+    if !deleted(&candidate.row) && asset.is_some_and(|asset| deleted(asset) && !flagged(asset)) {
+        sheet.warn("DELETED_FLAG_CONFLICT", "");
+    }
     let wanted = match sheet.target {
         "promo" => "Video",
         "deliverable_image" => "Image",
         _ => return,
     };
-    if candidate.class == "AssetMaster" && wanted == "Video" {
-        sheet.warn("PROMO_DERIVED", "promoType");
-    } else if candidate.class != "AssetMaster" {
+    if candidate.class != "AssetMaster" {
         sheet.touch("", candidate.row.cell("asset_id"));
     }
     let Some(asset) = asset else {
@@ -286,6 +290,9 @@ fn judge(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     }
     if class.is_some() && asset.cell("assetType").text().is_some_and(|declared| Some(declared.as_str()) != class) {
         sheet.warn("TYPE_MISMATCH", "");
+    }
+    if sheet.out_of_scope.is_some() {
+        return;
     }
     if candidate.version.is_none() {
         sheet.reject("NO_VERSION", None);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::{Value as Json, json};
 
 use super::super::Value;
-use super::entity::{Candidate, asset_class};
+use super::entity::{Candidate, asset_class, deleted};
 use super::sheet::Sheet;
 use super::tables::{Row, Tables};
 
@@ -23,8 +23,8 @@ const REFERENCES: [(&str, &str); 5] = [
 struct Link {
     /// The stored order (none comes last), then the row's id.
     place: (bool, i64, i64),
-    /// Class and id of the target; none where it names nothing, or two things.
-    target: Option<(&'static str, i64)>,
+    /// Class and id of the target; where it names nothing, or several things, what it names, for people.
+    target: Result<(&'static str, i64), String>,
     /// The relation's name.
     relation: Json,
 }
@@ -34,8 +34,9 @@ struct Link {
 struct Target {
     /// Whether the row exists.
     found: bool,
-    /// Whether a candidate stands for it.
-    candidate: bool,
+    /// Whether something is wrong with linking to it where nothing of it loads: a candidate stands for it, or it is an
+    /// asset that was deleted.
+    judged: bool,
     /// The source keys of those that load, in order; a merged one's winner in its place.
     keys: BTreeSet<String>,
 }
@@ -85,9 +86,10 @@ impl<'a> Directory<'a> {
             "AssetMaster" => self.by_asset.get(&id).cloned().unwrap_or_default(),
             _ => self.by_row.get(&(class, id)).copied().into_iter().collect(),
         };
+        let row = self.row(class, id);
         Target {
-            found: self.row(class, id).is_some(),
-            candidate: !candidates.is_empty(),
+            found: row.is_some(),
+            judged: !candidates.is_empty() || (class == "AssetMaster" && row.as_ref().is_some_and(deleted)),
             keys: candidates.iter().filter_map(|place| self.loaded.get(*place).cloned().flatten()).collect(),
         }
     }
@@ -99,17 +101,22 @@ impl<'a> Directory<'a> {
         Some(own.unwrap_or_else(|| class.to_owned()))
     }
 
-    /// The source keys that a list's links lead to, with the relation, in order; a warning for each that leads to none.
-    /// A target that no candidate stands for (a clip, an asset without a target type) is left out without a word.
+    /// The source keys that a list's links lead to, with the relation, in order; a warning for each that leads to none
+    /// (D31, rulings A04). A target that exists and has no target type (a clip, a timeline, an asset that is no candidate,
+    /// rulings A03b) is left out without a word unless it was deleted or is there twice: a clean library has such
+    /// members, and gives no warning.
     fn list(&self, sheet: &mut Sheet, field: &'static str, mut links: Vec<Link>) -> Vec<(String, Json, i64)> {
         links.sort_by_key(|link| link.place);
         let mut seen: HashSet<(&str, i64, String)> = HashSet::new();
         let mut listed: Vec<(String, Json, i64)> = Vec::new();
         for link in links {
             let relation = link.relation.to_string();
-            let Some((class, id)) = link.target else {
-                sheet.warn("BAD_MEMBERSHIP", field);
-                continue;
+            let (class, id) = match link.target {
+                Ok(target) => target,
+                Err(named) => {
+                    sheet.warn_of("BAD_MEMBERSHIP", field, Some(named));
+                    continue;
+                }
             };
             let target = self.target(class, id);
             let own = class == "AssetMaster" && sheet.asset_id == Some(id);
@@ -124,9 +131,9 @@ impl<'a> Directory<'a> {
                 "LINK_TARGET_MISSING"
             } else if own || target.keys.contains(&sheet.source_key) {
                 "SELF_LINK"
-            } else if target.candidate && (again || (!target.keys.is_empty() && new.is_empty())) {
+            } else if again || (!target.keys.is_empty() && new.is_empty()) {
                 "DUPLICATE_LINK"
-            } else if target.candidate && target.keys.is_empty() {
+            } else if target.judged && target.keys.is_empty() {
                 "LINK_TARGET_NOT_MIGRATED"
             } else {
                 listed.extend(new.into_iter().map(|key| (key, link.relation.clone(), link.place.2)));
@@ -164,15 +171,15 @@ fn members(directory: &Directory<'_>, candidate: &mut Candidate<'_>) {
     let mut links = Vec::new();
     for item in directory.tables.by("asset_collection_item", "collection_id", id) {
         let filled: Vec<_> = REFERENCES.iter().filter_map(|(column, class)| Some((*class, item.id(column)?))).collect();
-        let target = if let [target] = filled[..] { Some(target) } else { None };
+        let target = if let [target] = filled[..] { Ok(target) } else { Err(named(&item, &filled)) };
         let class = item.cell("member_class");
         for cell in REFERENCES.iter().map(|(column, _)| item.cell(column)).chain([class]) {
             sheet.touch("members", cell);
         }
-        if let Some((class, id)) = target {
+        if let Ok((class, id)) = target {
             counted.extend(directory.counted(class, id).map(|counted| (counted, class, id)));
         }
-        if target.is_some() && class.codes().contains(&"MEMBER_CLASS_MISMATCH") {
+        if target.is_ok() && class.codes().contains(&"MEMBER_CLASS_MISMATCH") {
             sheet.warn_of("MEMBER_CLASS_MISMATCH", "members", class.text());
         }
         links.push(Link { place: place(item.cell("sort_order"), &item), target, relation: Json::Null });
@@ -191,10 +198,18 @@ fn members(directory: &Directory<'_>, candidate: &mut Candidate<'_>) {
     sheet.put("itemCount", listed.len());
     sheet.put("members", listed.iter().map(|(key, _, _)| reference(key)).collect::<Vec<_>>());
     if let Some(cover) = cover.id("cover_asset_id") {
-        let link = Link { place: (false, 0, 0), target: Some(("AssetMaster", cover)), relation: Json::Null };
+        let link = Link { place: (false, 0, 0), target: Ok(("AssetMaster", cover)), relation: Json::Null };
         let first = directory.list(sheet, "coverAsset", vec![link]).into_iter().next();
         sheet.put("coverAsset", first.map_or(Json::Null, |(key, _, _)| reference(&key)));
     }
+}
+
+/// What an item names that does not name one thing (D57): the item's own id, since there may be no other, and its filled
+/// references in the order of their columns.
+fn named(item: &Row<'_>, filled: &[(&str, i64)]) -> String {
+    let all: Vec<String> = filled.iter().map(|(class, id)| format!("{class}.{id}")).collect();
+    let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+    format!("item {}: {all}", item.id("id").unwrap_or_default())
 }
 
 fn place(order: &Value, row: &Row<'_>) -> (bool, i64, i64) {
@@ -208,7 +223,7 @@ fn assets(directory: &Directory<'_>, candidate: &mut Candidate<'_>) {
     rows.iter().for_each(|row| sheet.touch("members", row.cell("asset_id")));
     let link = |row: &Row<'_>| {
         let id = row.id("asset_id")?;
-        Some(Link { place: (false, id, 0), target: Some(("AssetMaster", id)), relation: Json::Null })
+        Some(Link { place: (false, id, 0), target: Ok(("AssetMaster", id)), relation: Json::Null })
     };
     let listed = directory.list(sheet, "members", rows.iter().filter_map(link).collect());
     sheet.put("members", listed.iter().map(|(key, _, _)| reference(key)).collect::<Vec<_>>());
@@ -250,7 +265,7 @@ fn related(directory: &Directory<'_>, relations: &Relations<'_>, candidate: &mut
         let relation = kind.map_or(Json::Null, |kind| kind.means("forward_name"));
         match to {
             Ok(to) => {
-                let target = Some(("AssetMaster", *to));
+                let target = Ok(("AssetMaster", *to));
                 links.push(Link { place: place(row.cell("order"), row), target, relation });
             }
             Err(missing) => sheet.warn_of("LINK_TARGET_MISSING", "relatedAssets", Some(missing.clone())),

@@ -56,7 +56,7 @@ pub fn expected(library: &Library) -> Vec<Sheet> {
     let tables = entity::load(library);
     let mut candidates = entity::candidates(&tables);
     let registry = identity::Registry::new(&tables, &candidates);
-    for candidate in &mut candidates {
+    for candidate in candidates.iter_mut().filter(|candidate| candidate.sheet.out_of_scope.is_none()) {
         identity::fill(&tables, &registry, candidate);
         described::fill(&tables, candidate);
         house_code::fill(&tables, candidate);

@@ -19,14 +19,30 @@ pub const REJECT_REASONS: [&str; 9] = [
     "DUPLICATE_EXTERNAL_ID",
 ];
 
-/// A warning: code, target field, raw value. Only codes and fields are compared where no raw text is given.
+/// The fields that a row is rejected without, in the order of section 9: that in which its details name several.
+const REQUIRED: [&str; 12] = [
+    "projectCode",
+    "projectType",
+    "status",
+    "promoCode",
+    "promoType",
+    "network",
+    "promoLength",
+    "collectionKind",
+    "endpointImageDetail",
+    "houseCode",
+    "resolution",
+    "fileFormat",
+];
+
+/// A warning: code, target field, raw value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Warning {
     /// The code.
     pub code: String,
     /// The target field; empty for the row as a whole.
     pub field: String,
-    /// The raw value.
+    /// The raw value; none where there is nothing to show (a promo without a row of its own, a moment of two cells).
     pub raw: Option<String>,
 }
 
@@ -45,8 +61,8 @@ pub struct Sheet {
     pub reasons: BTreeSet<(usize, &'static str, Option<String>)>,
     /// The winner's key, for a duplicate that is merged.
     pub merged_into: Option<String>,
-    /// The warnings, each once.
-    pub warnings: BTreeSet<Warning>,
+    /// The warnings, one for each cell or link that gives it (rulings A04), in any order.
+    pub warnings: Vec<Warning>,
     /// Values that a field could not take and that no warning tells of: field, value, reason (rulings A47).
     pub put_aside: BTreeSet<(String, String, String)>,
     /// The HTML that became a field's plain text, by field (D40).
@@ -67,7 +83,7 @@ impl Sheet {
             out_of_scope: None,
             reasons: BTreeSet::new(),
             merged_into: None,
-            warnings: BTreeSet::new(),
+            warnings: Vec::new(),
             put_aside: BTreeSet::new(),
             html: BTreeMap::new(),
             fields: BTreeMap::new(),
@@ -98,16 +114,49 @@ impl Sheet {
         }
     }
 
-    /// The source key of the row that it is a duplicate of, if that is why it is not loaded.
-    pub fn winner(&self) -> Option<&str> {
+    /// What is told beside the reason. Of a rejected row what the first reason is about (a field, `placeholder`, the
+    /// winner's key), then the other reasons that apply, in the order of the closed list, each with what it is about
+    /// (`REASON:field`); of a merged one its winner's key (rulings A28). The scope filter comes before all reasons and
+    /// knows one only, so a row out of scope has no details (section 8).
+    pub fn details(&self) -> Option<String> {
         match self.disposition() {
-            "merged" => self.merged_into.as_deref(),
+            "merged" => self.merged_into.clone(),
             "reject" => {
-                let first = self.reasons.first().filter(|reason| reason.1 == "DUPLICATE_EXTERNAL_ID");
-                first.and_then(|reason| reason.2.as_deref())
+                let mut reasons = self.all_reasons().into_iter();
+                let first = reasons.next().and_then(|(_, about)| about);
+                let others = reasons.map(|(reason, about)| match about {
+                    Some(about) => format!("{reason}:{about}"),
+                    None => reason.to_owned(),
+                });
+                let told: Vec<String> = first.into_iter().chain(others).collect();
+                (!told.is_empty()).then(|| told.join("; "))
             }
             _ => None,
         }
+    }
+
+    /// The reasons with what they are about, in the order of the closed list, then of the fields.
+    pub fn all_reasons(&self) -> Vec<(&'static str, Option<String>)> {
+        let place = |about: &Option<String>| REQUIRED.iter().position(|field| about.as_deref() == Some(*field));
+        let mut reasons: Vec<_> = self.reasons.iter().collect();
+        reasons.sort_by_key(|(rank, _, about)| (*rank, place(about)));
+        reasons.into_iter().map(|(_, reason, about)| (*reason, about.clone())).collect()
+    }
+
+    /// The kinds of dirt on the way to a field; to the row's disposition for the empty name.
+    pub fn dirt_of(&self, field: &str) -> BTreeSet<&'static str> {
+        let of = |field: &str| self.dirt.get(field).into_iter().flatten().copied();
+        let mut found: BTreeSet<&'static str> = of(field).collect();
+        if field.is_empty() {
+            for (reason, about) in self.all_reasons() {
+                found.extend(of(if reason == "MISSING_TITLE" {
+                    "title"
+                } else {
+                    about.as_deref().unwrap_or_default()
+                }));
+            }
+        }
+        if found.is_empty() { of("").collect() } else { found }
     }
 
     /// Sets a field; null leaves it absent.
@@ -132,7 +181,7 @@ impl Sheet {
 
     /// A warning with its raw value.
     pub fn warn_of(&mut self, code: &str, field: &str, raw: Option<String>) {
-        self.warnings.insert(Warning { code: code.to_owned(), field: field.to_owned(), raw });
+        self.warnings.push(Warning { code: code.to_owned(), field: field.to_owned(), raw });
     }
 
     /// One more reason for which the row would be rejected.

@@ -72,20 +72,22 @@ fn list(name: &str, item: DataType) -> Field {
     Field::new(name, DataType::List(Arc::new(Field::new_list_field(item, true))), true)
 }
 
+fn warnings_column() -> Field {
+    list("warnings", DataType::Struct(vec![text("code"), text("field"), text("raw")].into()))
+}
+
 /// The key's columns, then all fields of the target's definitions but `migration`, which holds what no generator can
 /// know.
 fn targets_schema() -> Result<SchemaRef> {
-    let warning = DataType::Struct(vec![text("code"), text("field"), text("raw")].into());
-    let mut columns = vec![text("source_key"), text("target"), list("warnings", warning)];
+    let mut columns = vec![text("source_key"), text("target"), warnings_column()];
     let fields = flex::builtin_fields()?;
     columns.extend(fields.iter().filter(|field| field["name"] != "migration").map(column));
     Ok(Arc::new(Schema::new(columns)))
 }
 
 fn dispositions_schema() -> SchemaRef {
-    let columns = [text("source_key"), text("target"), text("disposition"), text("reason")];
-    let more = [list("details", DataType::Utf8), text("merged_into")];
-    Arc::new(Schema::new(columns.into_iter().chain(more).collect::<Vec<_>>()))
+    let columns = [text("source_key"), text("target"), text("disposition"), text("reason"), text("details")];
+    Arc::new(Schema::new(columns.into_iter().chain([warnings_column()]).collect::<Vec<_>>()))
 }
 
 /// The column of a FIELD object. A double is decimal text, so that no digit is lost; an asset is the source key that it
@@ -107,29 +109,30 @@ fn column(field: &Json) -> Field {
     if many { list(name, kind) } else { Field::new(name, kind, true) }
 }
 
-fn target(sheet: &Sheet) -> Map<String, Json> {
+/// The warnings in the order of code, field and raw value, which is the same on every run.
+fn warnings(sheet: &Sheet) -> Json {
+    let mut all: Vec<&super::Warning> = sheet.warnings.iter().collect();
+    all.sort();
     let warning = |warning: &super::Warning| {
         let field = (!warning.field.is_empty()).then_some(&warning.field);
         serde_json::json!({"code": warning.code, "field": field, "raw": warning.raw})
     };
+    all.into_iter().map(warning).collect()
+}
+
+fn target(sheet: &Sheet) -> Map<String, Json> {
     let mut row = head(sheet);
-    row.insert("warnings".to_owned(), sheet.warnings.iter().map(warning).collect());
+    row.insert("warnings".to_owned(), warnings(sheet));
     row.extend(sheet.fields.iter().map(|(field, value)| ((*field).to_owned(), value.clone())));
     row
 }
 
 fn disposition(sheet: &Sheet) -> Map<String, Json> {
-    let detail = |(_, reason, detail): &(usize, &'static str, Option<String>)| match detail {
-        Some(detail) => Json::from(format!("{reason}:{detail}")),
-        None => Json::from(*reason),
-    };
     let mut row = head(sheet);
     row.insert("disposition".to_owned(), sheet.disposition().into());
     row.insert("reason".to_owned(), sheet.reason().into());
-    if sheet.disposition() == "reject" {
-        row.insert("details".to_owned(), sheet.reasons.iter().map(detail).collect());
-    }
-    row.insert("merged_into".to_owned(), sheet.merged_into.clone().into());
+    row.insert("details".to_owned(), sheet.details().into());
+    row.insert("warnings".to_owned(), warnings(sheet));
     row
 }
 
