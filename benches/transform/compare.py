@@ -87,7 +87,7 @@ def spark(staging, run, out, memory):
     session.sparkContext.setLogLevel("ERROR")
     for table in TABLES:
         session.read.parquet(os.path.dirname(raw(staging, run, table))).createOrReplaceTempView(table)
-    text = statement(lambda e: f"trim(regexp_replace({e}, '\\\\s+', ' '))", lambda t: t).replace('"', "`")
+    text = statement(lambda e: f"trim(regexp_replace({e}, r'(?U)\\s+', ' '))", lambda t: t).replace('"', "`")
     rows = session.sql(text)
     rows.write.mode("overwrite").option("compression", "zstd").parquet(f"{out}/rows.parquet")
     session.read.parquet(f"{out}/rows.parquet").write.mode("overwrite").json(f"{out}/rows.ndjson")

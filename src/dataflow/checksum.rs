@@ -60,6 +60,16 @@ pub struct ContentChecksum {
 }
 
 impl ContentChecksum {
+    /// The checksum of a batch.
+    ///
+    /// # Errors
+    /// When a column has a type for which no canonical bytes are defined.
+    pub fn of(batch: &RecordBatch) -> Result<Self> {
+        let mut checksum = Self::default();
+        checksum.update(batch)?;
+        Ok(checksum)
+    }
+
     /// Adds every row of a batch.
     ///
     /// # Errors

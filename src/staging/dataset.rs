@@ -141,7 +141,7 @@ impl Dataset {
     /// # Errors
     /// When the file is missing, damaged or cannot be read; the error names it.
     pub async fn read_part(&self, file: &WrittenFile) -> Result<SendableRecordBatchStream> {
-        self.check_bytes(file).await?;
+        self.require_intact(file).await?;
         self.read_unchecked(file).await
     }
 
@@ -171,17 +171,16 @@ impl Dataset {
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 
-    async fn check_bytes(&self, file: &WrittenFile) -> Result<()> {
+    /// Compares size and BLAKE3 of one file with the manifest's.
+    ///
+    /// # Errors
+    /// When the file is missing, cannot be read or has changed; the error names it.
+    pub async fn require_intact(&self, file: &WrittenFile) -> Result<()> {
         let failed = |cause: object_store::Error| Error::staging(self.file_url(file), "cannot be read", cause);
         let found = self.area.store().get(&self.file_path(file)).await.map_err(failed)?;
         require_size(self.file_url(file), found.meta.size, file)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut chunks = found.into_stream();
-        while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
-            hasher.update(&chunk);
-        }
-        let hash = hasher.finalize().to_hex();
-        if hash.as_str() == file.blake3 {
+        let hash = object::hash(found).await.map_err(failed)?;
+        if hash == file.blake3 {
             return Ok(());
         }
         Err(Error::Staging {

@@ -1,13 +1,13 @@
 //! JSON documents: the instance object of each asset, as Flex's hot folder reads it and the REST load sends it.
 
 use std::collections::BTreeMap;
-use std::mem::take;
+use std::pin::pin;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,8 @@ use crate::error::{Error, Result};
 
 /// Documents written at the same time.
 const AT_ONCE: usize = 16;
-/// Bytes of NDJSON gathered before they are written.
-const BLOCK: usize = 1 << 20;
+/// Batches turned into text at the same time; each is held as rows and as text.
+const TEXTS_AT_ONCE: usize = 2;
 
 /// What tells that the documents of a definition are all there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,15 @@ struct DocumentsManifest {
     lines: WrittenFile,
     /// Hashes of what they were made from, by name.
     inputs: BTreeMap<String, String>,
+}
+
+/// A batch as text.
+struct Texts {
+    rows: usize,
+    /// Its lines.
+    block: Vec<u8>,
+    /// Place and text of each row's document.
+    documents: Vec<(Path, Bytes)>,
 }
 
 /// The documents of one definition: `documents/{definition}/{source key}.json`, and all of them as
@@ -152,36 +161,35 @@ impl Documents {
 
     async fn write_rows(
         &self,
-        mut batches: SendableRecordBatchStream,
+        batches: SendableRecordBatchStream,
         folder: Option<&Path>,
         lines: &mut ObjectWriter,
     ) -> Result<WriteSummary> {
         let failed = |cause| Error::staging(self.area.url_of(&self.folder), "documents cannot be written", cause);
         let mut summary = WriteSummary::default();
-        let mut block = Vec::new();
-        while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
-            match folder {
-                Some(folder) => self.put(documents_of(&batch, folder, &mut block)?).await?,
-                None => lines_of(&batch, &mut block)?,
-            }
-            summary.rows += batch.num_rows() as u64;
-            summary.checksum.update(&batch)?;
-            if block.len() >= BLOCK {
-                lines.append(take(&mut block).into()).await.map_err(failed)?;
-            }
+        let texts = batches.map_err(Error::from_datafusion).map_ok(|batch| self.texts_of(batch, folder.cloned()));
+        let mut texts = pin!(texts.try_buffered(TEXTS_AT_ONCE));
+        while let Some(Texts { rows, block, documents }) = texts.try_next().await? {
+            object::replace_all(&self.area, documents, AT_ONCE).await?;
+            summary.rows += rows as u64;
+            lines.append(block.into()).await.map_err(failed)?;
         }
-        lines.append(block.into()).await.map_err(failed)?;
         lines.finish().await.map_err(failed)?;
         Ok(summary)
     }
 
-    /// Writes documents, some at the same time.
-    async fn put(&self, documents: Vec<(Path, Bytes)>) -> Result<()> {
-        futures::stream::iter(documents)
-            .map(|(place, bytes)| async move { object::replace(&self.area, &place, bytes).await })
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await
+    /// The texts of a batch, made on a thread of its own.
+    async fn texts_of(&self, batch: RecordBatch, folder: Option<Path>) -> Result<Texts> {
+        let failed = |cause| Error::staging(self.area.url_of(&self.folder), "documents cannot be written", cause);
+        let made = tokio::task::spawn_blocking(move || {
+            let mut block = Vec::new();
+            let documents = match folder {
+                Some(folder) => documents_of(&batch, &folder, &mut block)?,
+                None => lines_of(&batch, &mut block).map(|()| Vec::new())?,
+            };
+            Ok(Texts { rows: batch.num_rows(), block, documents })
+        });
+        made.await.map_err(failed)?
     }
 }
 

@@ -10,8 +10,6 @@
 //! Every reader of Parquet takes these encodings (Spark from 3.3 on reads differences in its fast reader). The choice
 //! changes the bytes of a file, never its rows.
 
-use std::collections::HashSet;
-
 use ::parquet::basic::{Compression as Codec, Encoding, ZstdLevel};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::schema::types::ColumnPath;
@@ -88,8 +86,9 @@ fn without_dictionary(field: &Field, column: &ArrayRef) -> Result<Option<Encodin
     if digests.len() < FEW {
         return Ok(None);
     }
-    let distinct: HashSet<u128> = digests.into_iter().collect();
-    let in_all = population(distinct.len() as f64, drawn);
+    digests.sort_unstable();
+    digests.dedup();
+    let in_all = population(digests.len() as f64, drawn);
     let bytes = sample.to_data().get_slice_memory_size().unwrap_or_default();
     let width = (bytes as f64 / values as f64).max(1.0);
     let fits = in_all * (width + 4.0) <= DICTIONARY_BYTES as f64;

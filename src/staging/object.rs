@@ -6,11 +6,11 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutMode, PutOptions};
+use object_store::{GetResult, GetResultPayload, ObjectStoreExt, PutMode, PutOptions};
 use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::errors::ParquetError;
 use serde::de::DeserializeOwned;
@@ -183,6 +183,27 @@ pub(super) async fn replace(area: &StagingArea, key: &Path, bytes: Bytes) -> Res
     writer.finish().await.map_err(failed)
 }
 
+/// Writes objects of one folder, replacing what is there, `at_once` at the same time; durable when it returns. Locally each is
+/// one step of one thread, and the folder is synced once.
+pub(super) async fn replace_all(area: &StagingArea, objects: Vec<(Path, Bytes)>, at_once: usize) -> Result<()> {
+    let Some((last, _)) = objects.last() else { return Ok(()) };
+    let last = last.clone();
+    let each = objects.into_iter().map(|(key, bytes)| async move {
+        if !area.local {
+            return replace(area, &key, bytes).await;
+        }
+        let place = local_path(&key);
+        let written = run_blocking(move || replace_local(&place, &bytes)).await;
+        written.map_err(|cause| Error::staging(area.url_of(&key), "cannot be written", cause))
+    });
+    futures::stream::iter(each).buffer_unordered(at_once).try_collect::<()>().await?;
+    if area.local {
+        let synced = sync_folder_of(local_path(&last)).await;
+        synced.map_err(|cause| Error::staging(area.url_of(&last), "its folder cannot be synced", cause))?;
+    }
+    Ok(())
+}
+
 /// Copies a local file, replacing what is there. Memory does not grow with the file.
 pub(super) async fn copy_file(area: &StagingArea, key: &Path, file: &FilePath) -> Result<()> {
     let unread = |cause| Error::staging(file.display().to_string(), "cannot be read", cause);
@@ -216,6 +237,25 @@ pub(super) async fn read_json<T: DeserializeOwned>(area: &StagingArea, key: &Pat
     };
     let value = serde_json::from_slice(&bytes).map_err(|cause| Error::staging(area.url_of(key), DAMAGED, cause))?;
     Ok(Some(value))
+}
+
+/// The BLAKE3 in hex of an object's bytes. A local file is read in pieces of 64 KiB by one thread: the store's stream of it
+/// goes to another thread for every 8 KiB, which costs more than the hash.
+pub(super) async fn hash(found: GetResult) -> object_store::Result<String> {
+    let failed = |cause: std::io::Error| object_store::Error::Generic { store: "file", source: cause.into() };
+    let mut hasher = blake3::Hasher::new();
+    match found.payload {
+        GetResultPayload::File(file, _) => {
+            let hashed = run_blocking(move || hasher.update_reader(file).map(|hasher| hasher.finalize()));
+            Ok(hashed.await.map_err(failed)?.to_hex().to_string())
+        }
+        GetResultPayload::Stream(mut chunks) => {
+            while let Some(chunk) = chunks.try_next().await? {
+                hasher.update(&chunk);
+            }
+            Ok(hasher.finalize().to_hex().to_string())
+        }
+    }
 }
 
 pub(super) fn local_path(key: &Path) -> PathBuf {
@@ -257,6 +297,21 @@ fn create_local(place: &FilePath, bytes: &[u8]) -> std::io::Result<bool> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// The file is durable when it returns, its name once its folder is.
+fn replace_local(place: &FilePath, bytes: &[u8]) -> std::io::Result<()> {
+    let temporary = temporary_name(place);
+    let mut file = match std::fs::File::create_new(&temporary) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            place.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            std::fs::File::create_new(&temporary)
+        }
+        created => created,
+    }?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let renamed = written.and_then(|()| std::fs::rename(&temporary, place));
+    renamed.inspect_err(|_| drop(std::fs::remove_file(&temporary)))
 }
 
 async fn sync_folder_of(place: PathBuf) -> std::io::Result<()> {

@@ -77,8 +77,11 @@ impl ParquetPart {
         let mut writer = AsyncArrowWriter::try_new(object, Arc::clone(&self.schema), Some(properties))
             .map_err(|cause| self.failed(cause))?;
         while let Some(batch) = next {
-            checksum.update(&batch)?;
+            // Rows are hashed on another thread while they are encoded.
+            let rows = batch.clone();
+            let hashed = tokio::task::spawn_blocking(move || ContentChecksum::of(&rows));
             writer.write(&self.conform(batch)?).await.map_err(|cause| self.failed(cause))?;
+            checksum.merge(&hashed.await.map_err(|cause| self.failed(cause))??);
             next = batches.try_next().await.map_err(Error::from_datafusion)?;
         }
         writer.close().await.map(drop).map_err(|cause| self.failed(cause))

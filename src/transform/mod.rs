@@ -38,6 +38,7 @@ mod lineage;
 mod look;
 mod mapping;
 mod nearest;
+mod one_row;
 mod opened;
 mod planning;
 mod position;

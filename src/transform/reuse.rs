@@ -288,6 +288,11 @@ fn tells_time(word: &str) -> bool {
     })
 }
 
+/// Begins to hash the file that runs, on a thread of its own: it is large, and needed only once there are inputs.
+pub(super) fn hash_program_beside() {
+    drop(tokio::task::spawn_blocking(program));
+}
+
 /// The BLAKE3 of the file that runs, in hex; telecine's version where it cannot be read.
 fn program() -> &'static str {
     static PROGRAM: OnceLock<String> = OnceLock::new();

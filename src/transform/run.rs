@@ -50,6 +50,7 @@ impl Transform {
             transform.known(definitions.keys().chain(&select))?;
             transform.own_documents(&definitions)?;
             let lease = folder.lease("transform").await?;
+            reuse::hash_program_beside();
             let done = async {
                 let open = OpenRun::open(&transform, &folder).await?;
                 let remark = open.require_whole_extraction().await?;
@@ -202,9 +203,14 @@ impl Work<'_> {
             .flat_map(|query| transform.sources(query))
             .filter_map(|input| if let Input::Table(table) = input { Some(table) } else { None })
             .collect();
-        let datasets: Vec<Dataset> = read.iter().map(|table| self.open.raw_dataset(table)).collect();
-        let at_once = transform.config.threads.max(1);
-        futures::stream::iter(datasets).map(require_intact).buffered(at_once).try_collect().await
+        let mut files = Vec::new();
+        for table in &read {
+            let dataset = self.open.raw_dataset(table);
+            let manifest = dataset.manifest().await?;
+            files.extend(manifest.into_iter().flat_map(|found| found.files).map(|file| (dataset.clone(), file)));
+        }
+        let checks = files.into_iter().map(|(dataset, file)| async move { dataset.require_intact(&file).await });
+        futures::stream::iter(checks).buffered(transform.config.threads.max(1)).try_collect().await
     }
 
     /// The query's dataset, made or kept, and registered.
@@ -313,11 +319,4 @@ struct Made {
     report: QueryReport,
     /// Values of its key that more than one row has.
     doubled: u64,
-}
-
-async fn require_intact(dataset: Dataset) -> Result<()> {
-    match dataset.manifest().await? {
-        Some(manifest) => tables::require_intact(&dataset, &manifest).await,
-        None => Ok(()),
-    }
 }

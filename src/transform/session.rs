@@ -9,6 +9,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::functions;
+use super::one_row::OneRowFirst;
 use super::{TransformConfig, clock};
 use crate::error::{Error, Result};
 
@@ -28,6 +29,7 @@ const OPERATORS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 pub fn session(config: &TransformConfig) -> Result<SessionContext> {
     let mut context = SessionContext::new_with_config_rt(settings(config), Arc::new(runtime(config)?));
     functions::register(&mut context)?;
+    context.add_optimizer_rule(Arc::new(OneRowFirst));
     if let Some(now) = &config.now {
         clock::fix(&context, now)?;
     }

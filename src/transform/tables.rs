@@ -91,7 +91,7 @@ fn counted(rows: u64) -> Result<Arc<dyn TableProvider>, DataFusionError> {
 /// [`Error::Staging`] with the file that is missing or has changed.
 pub(super) async fn require_intact(dataset: &Dataset, manifest: &Manifest) -> Result<()> {
     for file in &manifest.files {
-        dataset.read_part(file).await?;
+        dataset.require_intact(file).await?;
     }
     Ok(())
 }
