@@ -102,7 +102,7 @@ async fn backends_that_are_killed_one_after_the_other_cost_nothing_but_time() {
     source.snapshot().await.unwrap();
     writer.batch_execute("delete from big where id % 3 = 0").await.unwrap();
     // Slices larger than what sockets hold, and so slow that a kill hits a read.
-    proxy.strike(Fault::Delay(Duration::from_millis(4)), 100_000, usize::MAX);
+    proxy.strike(Fault::Delay(Duration::from_millis(12)), 100_000, usize::MAX);
     let (reading, staged) = (source.clone(), run.clone());
     let extracted = tokio::spawn(async move { extract(&reading, &staged).await });
     let mut killed = 0;

@@ -119,7 +119,7 @@ fn projects(rows: &Rows) -> RecordBatch {
     let budgets = Decimal128Array::from_iter_values((0..count).map(|i| 1_234_567_890_123_456_789_000 + i as i128));
     columns.extend([
         ("projectCode", texts((0..count).map(|i| Some(format!("P{i}"))))),
-        ("projectType", texts((0..count).map(|_| Some("Campaign".to_owned())))),
+        ("projectType", texts((0..count).map(|_| Some("Promo Campaign".to_owned())))),
         ("status", texts((0..count).map(|_| Some("Active".to_owned())))),
         ("budgetAmount", Arc::new(budgets.with_precision_and_scale(30, 2).unwrap()) as _),
     ]);
