@@ -53,9 +53,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     ]
 }
 
-/// NFKC, trimmed; ASCII as it is.
+/// NFKC, trimmed; ASCII as it is, and what holds raised or lowered digits: `5²` is not 52.
 pub(super) fn compatible(text: &str) -> Text<'_> {
-    if text.is_ascii() {
+    let shifted = |digit: char| matches!(digit, '²' | '³' | '¹' | '\u{2070}'..='\u{2089}');
+    if text.is_ascii() || text.contains(shifted) {
         return Cow::Borrowed(trim(text));
     }
     let folded: String = text.nfkc().collect();
@@ -211,7 +212,7 @@ mod tests {
         ] {
             assert_eq!(integer(raw), Outcome::of(expected), "{raw}");
         }
-        for raw in ["3.5", "1e3", "1,92", "abc", "1,,920", "S", "-", "12.", "1.920", "+"] {
+        for raw in ["3.5", "1e3", "1,92", "abc", "1,,920", "S", "-", "12.", "1.920", "+", "5²", "１₂"] {
             assert_eq!(integer(raw), Outcome::dropped("INVALID_NUMBER"), "{raw}");
         }
         for raw in ["99999999999999999999", "-99999999999999999999.0", "S99999999999999999999"] {
