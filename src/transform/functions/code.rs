@@ -46,22 +46,13 @@ fn is_house_code(text: &str) -> bool {
         .is_some_and(|digits| digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-/// `P-YYYY-NNNN`, after NFKC, in upper case, blanks and `_` as `-`; anything else as it is (rulings A44).
+/// `P-YYYY-NNNN`, after NFKC, in upper case, each blank and `_` as `-`; anything else as it is (rulings A44).
 fn project_code(text: &str) -> Outcome<Text<'_>> {
     if is_project_code(text) {
         return Outcome::of(Cow::Borrowed(text));
     }
-    let mut code = String::with_capacity(text.len());
-    for character in text.nfkc().flat_map(char::to_uppercase) {
-        match character {
-            blank if blank.is_whitespace() || blank == '_' => {
-                if !code.ends_with('-') {
-                    code.push('-');
-                }
-            }
-            other => code.push(other),
-        }
-    }
+    let hyphens = |character: char| if character.is_whitespace() || character == '_' { '-' } else { character };
+    let code: String = text.nfkc().flat_map(char::to_uppercase).map(hyphens).collect();
     match is_project_code(&code) {
         true => Outcome::of(Cow::Owned(code)),
         false => Outcome::noted(Cow::Borrowed(text), "PROJECT_CODE_FORMAT"),
@@ -78,7 +69,11 @@ fn is_project_code(text: &str) -> bool {
 /// character (ISO 7064 MOD 37,36) is right (dirt D15).
 fn eidr(text: &str) -> Outcome<Text<'_>> {
     let upper = text.to_uppercase();
-    let id = upper.find("10.5240/").and_then(|start| upper.get(start..));
+    let id = upper.split_once("10.5240/").and_then(|(before, _)| {
+        // behind a scheme and host it begins a part of its own
+        let alone = !before.ends_with(|last: char| last.is_alphanumeric() || last == '.');
+        alone.then(|| upper.get(before.len()..))?
+    });
     match id.filter(|id| is_eidr(id)) {
         Some(id) => of(id.to_owned(), text),
         None => Outcome::dropped("EIDR_CHECKSUM"),
@@ -108,9 +103,15 @@ fn check_character(text: &str) -> Option<char> {
     char::from_digit((37 - product) % 36, 36).map(|check| check.to_ascii_uppercase())
 }
 
-/// Lower case with hyphens, from any of the usual forms, in braces without hyphens too (dirt D30, rulings A27).
+/// Lower case with hyphens, from digits with and without hyphens, each perhaps in braces, and from a URN (dirt D30,
+/// rulings A27).
 fn uuid(text: &str) -> Outcome<Text<'_>> {
-    let bare = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    let bare = match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        // only digits stand in braces
+        Some(braced) if braced.contains(['{', ':']) => return Outcome::dropped("UUID_INVALID"),
+        Some(braced) => braced,
+        None => text,
+    };
     match Uuid::try_parse(bare) {
         Ok(uuid) => {
             let mut buffer = Uuid::encode_buffer();
@@ -157,7 +158,7 @@ mod tests {
         {
             assert_eq!(project_code(raw), Outcome::of("P-2019-0042".into()), "{raw}");
         }
-        for raw in ["P-19-42", "2019-0042", "P20190042", "P-2019-00421"] {
+        for raw in ["P-19-42", "2019-0042", "P20190042", "P-2019-00421", "P__2019_0042", "P-2019--0042"] {
             assert_eq!(project_code(raw), Outcome::noted(raw.into(), "PROJECT_CODE_FORMAT"), "{raw}");
         }
     }
@@ -176,6 +177,7 @@ mod tests {
             "10.5240/7791-8534-2C23-9030-8610",
             "10.5240/7791-8534-2C23-9030-8610-55",
             "10.5240/7791-8534-2C23-9030-5",
+            "garbage10.5240/7791-8534-2C23-9030-8610-5",
             "nonsense",
         ] {
             assert_eq!(eidr(raw), Outcome::dropped("EIDR_CHECKSUM"), "{raw}");
@@ -195,7 +197,13 @@ mod tests {
         ] {
             assert_eq!(uuid(raw), Outcome::of(canonical.into()), "{raw}");
         }
-        for raw in ["9f2c1a34-5b6d-4e7f-8a9b-0c1d2e3f4a5", "{9f2c1a345b6d4e7f8a9b0c1d2e3f4a5b", "none of it"] {
+        for raw in [
+            "9f2c1a34-5b6d-4e7f-8a9b-0c1d2e3f4a5",
+            "{9f2c1a345b6d4e7f8a9b0c1d2e3f4a5b",
+            "{{9f2c1a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b}}",
+            "{urn:uuid:9f2c1a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b}",
+            "none of it",
+        ] {
             assert_eq!(uuid(raw), Outcome::dropped("UUID_INVALID"), "{raw}");
         }
     }

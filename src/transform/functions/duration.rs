@@ -100,33 +100,31 @@ fn clock(text: &str, rate: Option<Rate>) -> Option<i64> {
         let seconds_total = whole(hours)? * 3600 + sixtieth(minutes)? * 60 + sixtieth(seconds)?;
         return framed(seconds_total, whole(frames)?, drop_frame, rate);
     }
-    if drop_frame || parts.len() > 3 {
+    if drop_frame {
         return None;
     }
-    let (seconds, larger) = parts.split_last()?;
-    let mut minutes: u64 = 0;
-    for part in larger {
-        minutes = match *part {
-            // `:30`
-            "" if larger.len() == 1 => 0,
-            part if minutes > 0 => minutes * 60 + sixtieth(part)?,
-            part => whole(part)?,
-        };
-    }
+    let (minutes, seconds) = match parts.as_slice() {
+        // `:30`
+        ["", seconds] => (0, seconds),
+        [minutes, seconds] => (whole(minutes)?, seconds),
+        [hours, minutes, seconds] => (whole(hours)? * 60 + sixtieth(minutes)?, seconds),
+        _ => return None,
+    };
     let rest = decimal(seconds, 1000).filter(|rest| minutes == 0 || *rest < 60_000)?;
     i64::try_from(minutes * 60_000).ok()?.checked_add(rest)
 }
 
-/// Frames are counted at the nominal rate and played at the true one (rulings A19); a drop-frame count skips numbers.
+/// Frames are counted at the nominal rate and played at the true one (rulings A19); a drop-frame count skips numbers, which
+/// therefore are none (`00:01:00;00`, as in D64).
 /// Without a rate only whole seconds have a length.
 fn framed(seconds: u64, frames: u64, drop_frame: bool, rate: Option<Rate>) -> Option<i64> {
     let Some(rate) = rate else {
         return (frames == 0).then(|| i64::try_from(seconds * 1000).ok())?;
     };
-    if frames >= rate.nominal() {
+    let minutes = seconds / 60;
+    if frames >= rate.nominal() || (drop_frame && rate.skips(minutes, seconds % 60, frames)) {
         return None;
     }
-    let minutes = seconds / 60;
     let skipped = if drop_frame { rate.dropped() * (minutes - minutes / 10) } else { 0 };
     rate.milliseconds((seconds.checked_mul(rate.nominal())? + frames).checked_sub(skipped)?)
 }
@@ -175,8 +173,24 @@ mod tests {
     #[test]
     fn what_is_no_duration_is_told() {
         let long = "9".repeat(30);
-        for raw in ["-1", "PT", "soon", "1:2:3:4:5", "00:00:61:00", "00:00:00:30", "1:75", "::", "", ".", "1e3", &long]
-        {
+        for raw in [
+            "-1",
+            "PT",
+            "soon",
+            "1:2:3:4:5",
+            "00:00:61:00",
+            "00:00:00:30",
+            "1:75",
+            "00:99:00",
+            "01:60:00",
+            "00:01:00;00",
+            "00:02:00;01",
+            "::",
+            "",
+            ".",
+            "1e3",
+            &long,
+        ] {
             assert_eq!(duration(raw, false, NTSC30), Outcome::dropped("DURATION_INVALID"), "{raw}");
         }
         assert_eq!(duration("4195 frames", false, None), Outcome::dropped("DURATION_INVALID"));

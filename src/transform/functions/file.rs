@@ -8,9 +8,10 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType::{Int64, Utf8};
 use arrow::datatypes::{DataType, Field};
 use datafusion::logical_expr::ScalarUDF;
+use unicode_normalization::UnicodeNormalization;
 
 use super::kernel::{Outcome, Text, Value, of_texts, text, text_outcome};
-use super::text::{Cleaned, is_placeholder, trim};
+use super::text::{Cleaned, is_placeholder, loses_control, trim};
 
 /// The longest key of an object in S3, in bytes.
 const LONGEST_KEY: usize = 1024;
@@ -50,17 +51,18 @@ fn file_name(name: &str) -> Outcome<Text<'_>> {
     if is_placeholder(trimmed) {
         return Outcome::dropped("PLACEHOLDER_DROPPED");
     }
-    if trimmed.is_ascii() && !trimmed.bytes().any(|byte| byte.is_ascii_control()) {
+    let plain = trimmed.is_ascii() && !trimmed.bytes().any(|byte| byte.is_ascii_control());
+    if plain && !loses_control(name, trimmed) {
         return Outcome { value: Some(Cow::Borrowed(trimmed)).filter(|name| !name.is_empty()), warning: None };
     }
-    let mut cleaned = Cleaned::of(trimmed, false);
-    cleaned.text.retain(|character| !matches!(character, '\n' | '\t'));
-    let warning = cleaned.warning();
-    match trim(&cleaned.text) {
+    let cleaned = Cleaned::of(name, false);
+    // what a line break parted may join to one character
+    let joined: String = cleaned.text.chars().filter(|character| !matches!(character, '\n' | '\t')).nfc().collect();
+    match trim(&joined) {
         "" => Outcome::ABSENT,
         placeholder if is_placeholder(placeholder) => Outcome::dropped("PLACEHOLDER_DROPPED"),
         kept if kept == name => Outcome::of(Cow::Borrowed(name)),
-        kept => Outcome { value: Some(Cow::Owned(kept.to_owned())), warning },
+        kept => Outcome { value: Some(Cow::Owned(kept.to_owned())), warning: cleaned.warning() },
     }
 }
 
@@ -96,7 +98,8 @@ fn location_fields() -> Vec<Field> {
 
 /// Bucket and key of `s3://bucket/key`. The key is data: blanks, `+`, `%20`, `#`, `;`, backslashes and dots stay as they
 /// are, nothing is decoded (dirt D71). Malformed is what S3 could not hold: another scheme, a bucket whose name breaks the
-/// rules, no key, one of more than 1,024 bytes or with control characters.
+/// rules, no key, one of more than 1,024 bytes or with control characters. Blanks around the whole address are trimmed
+/// like those of any text (D06), so a key's last blank is lost.
 fn s3_uri(text: &str) -> Outcome<Location> {
     let rest = text.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("s3://")).and_then(|_| text.get(5..));
     match rest.and_then(|rest| rest.split_once('/')) {
@@ -108,6 +111,7 @@ fn s3_uri(text: &str) -> Outcome<Location> {
 }
 
 /// The rules for the names of buckets: 3 to 63 lower case letters, digits, dots and hyphens, a letter or digit at both ends.
+/// S3 refuses a few more names (`a..b`, those like an IP address); D71 is about forms, and such a name harms nobody here.
 fn is_bucket(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (3..=63).contains(&name.len())
@@ -165,10 +169,13 @@ mod tests {
             ("two  blanks.mov", "two  blanks.mov"),
             ("-leading.mov", "-leading.mov"),
             ("🎬 e\u{301}.mov", "🎬 é.mov"),
+            ("e\n\u{301}.mov", "é.mov"),
         ] {
             assert_eq!(file_name(raw), Outcome::of(expected.into()), "{raw:?}");
         }
-        assert_eq!(file_name("a\u{1}b"), Outcome::noted("ab".into(), "CONTROL_REMOVED"));
+        for raw in ["a\u{1}b", "\u{FEFF}ab", "ab\u{B}", "\u{C} ab"] {
+            assert_eq!(file_name(raw), Outcome::noted("ab".into(), "CONTROL_REMOVED"), "{raw:?}");
+        }
         assert_eq!(file_name("n/a"), Outcome::dropped("PLACEHOLDER_DROPPED"));
         assert_eq!(file_name(" \n"), Outcome::ABSENT);
     }

@@ -1,7 +1,8 @@
 //! HTML to plain text, on the tokenizer of `html5gum`: that of the HTML standard, without the tree that a browser builds.
 //!
 //! Two points of rulings A12 differ from the standard and are seen to before it: a `<` that no letter, `/` or `!` follows is
-//! text (the standard takes `<?` for a comment), and `&nbsp;` is a plain blank while a U+00A0 of the text itself stays.
+//! text (the standard takes `<?` for a comment), and `&nbsp;`, by name or number, is a plain blank while a U+00A0 of the text
+//! itself stays. As in the standard, `<![CDATA[x]]>` is a comment, and the first `-->` ends one.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -72,6 +73,9 @@ const BLOCKS: [&[u8]; 53] = [
     b"title",
 ];
 
+/// The ways to write the entity of U+00A0; the standard takes the name without its semicolon as well.
+const HARD_BLANKS: [&str; 5] = ["&nbsp;", "&nbsp", "&#160;", "&#xA0;", "&#xa0;"];
+
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![text_outcome("plain_text", &[Utf8], |row| row.text(0).map_or(Outcome::ABSENT, plain_text))]
 }
@@ -103,7 +107,12 @@ enum Piece {
 }
 
 fn rendered(html: &str) -> String {
-    let html = html.replace("<?", "&lt;?").replace("&nbsp;", " ");
+    let mut html = html.replace("<?", "&lt;?");
+    for blank in HARD_BLANKS {
+        if html.contains(blank) {
+            html = html.replace(blank, " ");
+        }
+    }
     let mut opening = false;
     let emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| piece(&event, &mut opening));
     let mut pieces = Tokenizer::new_with_emitter(html.as_str(), emitter);
@@ -224,6 +233,8 @@ mod tests {
             ("&eacute;&hellip;&euro;&#8364;&#128;", "é…€€€"),
             ("a&nbsp;b\u{A0}c", "a b\u{A0}c"),
             ("a &amp;nbsp; b", "a &nbsp; b"),
+            ("a&nbsp b&#160;c&#xA0;d", "a  b c d"),
+            ("a<![CDATA[x]]>b<!-- <script> -->c", "abc"),
             ("<table><tr><th>a</th><th>b</th></tr>\n<tr><td>1</td><td>2</td></tr></table>end", "a\nb\n1\n2\nend"),
             ("<h1>Head</h1>Text<hr>more<h6>x</h6>", "Head\nText\nmore\nx"),
             ("<ol><li>one<li>two<ul><li> three </li></ul></ol>", "one\ntwo\nthree"),

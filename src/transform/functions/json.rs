@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::kernel::{Outcome, of_texts};
 use super::split::names;
 
-/// What stands for half of a surrogate pair until a value is picked: a code point that is never a character.
-const LONE_SURROGATE: char = '\u{FDD0}';
+/// What may stand for half of a surrogate pair until a value is picked: code points that are never characters, of which
+/// one is taken that the document does not hold.
+const STAND_INS: std::ops::RangeInclusive<char> = '\u{FDD0}'..='\u{FDEF}';
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
@@ -26,8 +27,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 /// and arrays as JSON; the whole document for an empty path. No value where there is none, or JSON's null, or where the text
 /// is no JSON at all. Of U+0000 and halves of surrogate pairs the value is freed, with a warning (dirt D41).
 fn json_text(json: &str, path: &str) -> Outcome<Cow<'static, str>> {
-    let document = parse(json);
-    let mut found = document.as_ref();
+    let Some((document, mut freed)) = parse(json) else { return Outcome::ABSENT };
+    let mut found = Some(&document);
     for step in path.split('.').filter(|step| !step.is_empty()) {
         found = match found {
             Some(Value::Object(fields)) => fields.get(step),
@@ -35,7 +36,6 @@ fn json_text(json: &str, path: &str) -> Outcome<Cow<'static, str>> {
             _ => None,
         };
     }
-    let mut freed = Freed::default();
     let text = match found {
         None | Some(Value::Null) => return Outcome::ABSENT,
         Some(Value::String(text)) => freed.text(text),
@@ -44,9 +44,10 @@ fn json_text(json: &str, path: &str) -> Outcome<Cow<'static, str>> {
     Outcome { value: (!text.is_empty()).then_some(Cow::Owned(text)), warning: freed.warning() }
 }
 
-/// What the values that were read were freed of.
+/// What the values that were read were freed of, and what stands in their document for halves of surrogate pairs.
 #[derive(Debug, Default)]
 pub(super) struct Freed {
+    stand_in: Option<char>,
     nul: bool,
     surrogate: bool,
 }
@@ -64,8 +65,14 @@ impl Freed {
     /// A text of a parsed document without U+0000 and without what was put in for halves of surrogate pairs.
     pub(super) fn text(&mut self, text: &str) -> String {
         self.nul |= text.contains('\0');
-        self.surrogate |= text.contains(LONE_SURROGATE);
-        text.replace('\0', "").replace(LONE_SURROGATE, "\u{FFFD}")
+        let text = text.replace('\0', "");
+        match self.stand_in.filter(|stand_in| text.contains(*stand_in)) {
+            Some(stand_in) => {
+                self.surrogate = true;
+                text.replace(stand_in, "\u{FFFD}")
+            }
+            None => text,
+        }
     }
 
     fn value(&mut self, value: &Value) -> Value {
@@ -78,21 +85,35 @@ impl Freed {
     }
 }
 
-/// A document; of a name that occurs twice in an object the last value counts. None where it cannot be read.
-pub(super) fn parse(json: &str) -> Option<Value> {
-    serde_json::from_str(json).or_else(|_| serde_json::from_str(&readable(json))).ok()
+/// A document, and what will tell of what its values are freed of; of a name that occurs twice in an object the last value
+/// counts. None where it cannot be read.
+pub(super) fn parse(json: &str) -> Option<(Value, Freed)> {
+    if let Ok(document) = serde_json::from_str(json) {
+        return Some((document, Freed::default()));
+    }
+    let stand_in = stand_in(json);
+    let document = serde_json::from_str(&readable(json, stand_in)).ok()?;
+    Some((document, Freed { stand_in: Some(stand_in), ..Freed::default() }))
 }
 
-/// The document with what JSON forbids made readable: halves of surrogate pairs as [`LONE_SURROGATE`], and words and
-/// numbers that are none (`NaN`, `1.`, `007`) as texts.
-fn readable(json: &str) -> String {
+/// A code point that the document holds neither as it is nor escaped; U+FFFD if it holds them all.
+fn stand_in(json: &str) -> char {
+    let lower = json.to_ascii_lowercase();
+    let free =
+        |stand_in: &char| !lower.contains(*stand_in) && !lower.contains(&format!("\\u{:04x}", u32::from(*stand_in)));
+    STAND_INS.into_iter().find(free).unwrap_or('\u{FFFD}')
+}
+
+/// The document with what JSON forbids made readable: halves of surrogate pairs as a stand-in, and words and numbers that
+/// are none (`NaN`, `1.`, `007`) as texts.
+fn readable(json: &str, stand_in: char) -> String {
     let mut out = String::with_capacity(json.len() + 16);
     let mut rest = json;
     while let Some(first) = rest.chars().next() {
         let length = match first {
             '"' => {
                 let length = string_length(rest);
-                push_string(rest.get(..length).unwrap_or_default(), &mut out);
+                push_string(rest.get(..length).unwrap_or_default(), stand_in, &mut out);
                 length
             }
             '{' | '}' | '[' | ']' | ',' | ':' | ' ' | '\t' | '\n' | '\r' => {
@@ -136,7 +157,7 @@ fn string_length(text: &str) -> usize {
 }
 
 /// A string literal, in which each `\u` of half a pair is replaced.
-fn push_string(literal: &str, out: &mut String) {
+fn push_string(literal: &str, stand_in: char, out: &mut String) {
     let mut rest = literal;
     while let Some(place) = rest.find('\\') {
         out.push_str(rest.get(..place).unwrap_or_default());
@@ -144,7 +165,7 @@ fn push_string(literal: &str, out: &mut String) {
         let length = match (unit(rest), rest.get(6..).and_then(unit)) {
             (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
             (Some(0xD800..=0xDFFF), _) => {
-                out.push(LONE_SURROGATE);
+                out.push(stand_in);
                 rest = rest.get(6..).unwrap_or_default();
                 continue;
             }
@@ -201,6 +222,10 @@ mod tests {
             (r#"{"a": "\ud83d\ude00 \ud83d"}"#, "😀 \u{FFFD}", Some("SURROGATE_REPLACED")),
             (r#"{"b": "\ud83d", "a": "untouched"}"#, "untouched", None),
             (r#"{"a": "\\u0000 \\ud83d", "b": "\ud83d"}"#, r"\u0000 \ud83d", None),
+            // a code point that is never a character is data all the same
+            ("{\"a\": \"x\u{FDD0}\"}", "x\u{FDD0}", None),
+            ("{\"a\": \"x\u{FDD0}\", \"b\": NaN}", "x\u{FDD0}", None),
+            ("{\"a\": \"\\ud83d\u{FDD0}\\uFDD1\"}", "\u{FFFD}\u{FDD0}\u{FDD1}", Some("SURROGATE_REPLACED")),
             (r#"{"a": NaN}"#, "NaN", None),
             (r#"{"a": -Infinity, "b": 007}"#, "-Infinity", None),
             (r#"{"a": 007}"#, "007", None),

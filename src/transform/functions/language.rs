@@ -36,6 +36,13 @@ const BIBLIOGRAPHIC: [(&str, &str); 20] = [
     ("wel", "cy"),
 ];
 
+/// ISO 639-1's codes of once that BCP 47 replaces.
+const WITHDRAWN: [(&str, &str); 4] = [("in", "id"), ("iw", "he"), ("ji", "yi"), ("mo", "ro")];
+
+/// The languages that BCP 47 knows as extensions of Chinese, `zh-yue` for `yue`.
+const CHINESE: [&str; 14] =
+    ["cdo", "cjy", "cmn", "cpx", "czh", "czo", "gan", "hak", "hsn", "lzh", "mnp", "nan", "wuu", "yue"];
+
 /// Regions as they stand in brackets behind a language's name, folded, with their subtag (ISO 3166-1 or UN M.49).
 const REGIONS: [(&str, &str); 22] = [
     ("latam", "419"),
@@ -77,7 +84,15 @@ const MACRO_REGIONS: &str = "001 002 003 005 009 011 013 014 015 017 018 019 021
     150 151 154 155 202 419";
 
 /// Names by which ISO 639 does not list a language.
-const NAMES: [(&str, &str); 7] = [
+const NAMES: [(&str, &str); 15] = [
+    ("punjabi", "pa"),
+    ("pashto", "ps"),
+    ("kyrgyz", "ky"),
+    ("uyghur", "ug"),
+    ("divehi", "dv"),
+    ("haitian creole", "ht"),
+    ("cantonese", "yue"),
+    ("slovene", "sl"),
     ("greek", "el"),
     ("mandarin", "zh"),
     ("farsi", "fa"),
@@ -93,7 +108,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 
 /// A BCP 47 tag in its usual case: `en`, `en-US`, `es-419`, `zh-Hant`, from a tag, an ISO 639-1, 639-2 (T or B) or 639-3
 /// code or an English name, perhaps with a region in brackets (dirt D65, rulings A39). A tag whose region is none of ISO
-/// 3166-1 or UN M.49 is unknown as a whole: what it meant is not guessed. `zxx` stays; `und` says that none is
+/// 3166-1 or UN M.49 is unknown as a whole: what it meant is not guessed. So are codes of groups of languages (ISO 639-5,
+/// `sgn` too) and of private use: D65 is about languages, and no target lists them. `zxx` stays; `und` says that none is
 /// stated and is no value. The lists are those of the crate `isolang`, the form of a tag is judged by `oxilangtag`.
 fn language(text: &str) -> Outcome<Text<'_>> {
     let written = text.replace('_', "-");
@@ -109,18 +125,26 @@ fn language(text: &str) -> Outcome<Text<'_>> {
     }
 }
 
-/// A tag whose language and region are listed, with the shortest code of the language.
+/// A tag whose language and region are listed and which repeats no variant, with the shortest code of the language.
 fn known_tag(tag: &LanguageTag<String>) -> Option<String> {
     let primary = tag.primary_language();
-    let code = shortest(primary)?;
+    let code = match tag.extended_language() {
+        None => shortest(primary)?,
+        Some(extension) if primary == "zh" => CHINESE.into_iter().find(|known| *known == extension)?,
+        Some(_) => return None,
+    };
+    let variants = || tag.variant_subtags().enumerate();
+    if variants().any(|(place, variant)| tag.variant_subtags().skip(place + 1).any(|other| other == variant)) {
+        return None;
+    }
     let listed =
         |region: &str| [COUNTRIES, MACRO_REGIONS].iter().any(|list| list.split(' ').any(|known| known == region));
     tag.region().is_none_or(listed).then_some(())?;
-    Some(format!("{code}{}", tag.as_str().get(primary.len()..)?))
+    Some(format!("{code}{}", tag.as_str().get(tag.full_language().len()..)?))
 }
 
 fn shortest(code: &str) -> Option<&'static str> {
-    if let Some((_, short)) = BIBLIOGRAPHIC.iter().find(|(known, _)| *known == code) {
+    if let Some((_, short)) = BIBLIOGRAPHIC.iter().chain(&WITHDRAWN).find(|(known, _)| *known == code) {
         return Some(short);
     }
     let language = if code.len() == 2 { Language::from_639_1(code) } else { Language::from_639_3(code) };
@@ -194,6 +218,21 @@ mod tests {
             ("yue", "yue"),
             ("en-150", "en-150"),
             ("zh_hant_tw", "zh-Hant-TW"),
+            ("zh-yue-HK", "yue-HK"),
+            ("iw", "he"),
+            ("in-ID", "id-ID"),
+            ("ji", "yi"),
+            ("mo", "ro"),
+            ("Punjabi", "pa"),
+            ("Pashto", "ps"),
+            ("Kyrgyz", "ky"),
+            ("Uyghur", "ug"),
+            ("Divehi", "dv"),
+            ("Haitian Creole", "ht"),
+            ("Cantonese", "yue"),
+            ("Slovene", "sl"),
+            ("Slovenian", "sl"),
+            ("de-DE-1996", "de-DE-1996"),
         ] {
             assert_eq!(language(raw), Outcome::of(expected.into()), "{raw}");
         }
@@ -205,6 +244,12 @@ mod tests {
             "en-XX",
             "en-UK",
             "en-840",
+            "en-USA",
+            "zh-CHT",
+            "de-DE-1996-1996",
+            "sgn",
+            "nah",
+            "qaa",
             "zh-Hant-QQ",
             "Spanish (Moon)",
             "x-private",

@@ -53,7 +53,7 @@ fn append<T: AsRef<str>>(out: &mut ListBuilder<StringBuilder>, items: Vec<T>) {
 /// What is done with the items of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Work {
-    /// Items that differ by their folded key.
+    /// Items that differ by more than case and blanks at their ends.
     Distinct,
     /// The values each item holds, by the separators that the second argument names.
     Split,

@@ -2,7 +2,8 @@
 //!
 //! All are immutable, know nothing of any source or target, and never fail on data: a function that may have something to
 //! say about a value returns `{value, warning}`, where `warning` holds one or more codes separated by blanks. NULL and blanks
-//! alone are no value and give no warning; a word for "nothing" (dirt D03) gives `PLACEHOLDER_DROPPED` from every function
+//! alone are no value and give no warning (`repair_mojibake` and `truncate_text` leave blanks to the function after them); a
+//! zone that the IANA database does not list places no local time, which is `INVALID_DATE`; a word for "nothing" (dirt D03) gives `PLACEHOLDER_DROPPED` from every function
 //! marked *. D and A name the rules of the dirt list and of its rulings.
 //!
 //! | function | gives | warnings | rules |
@@ -33,9 +34,12 @@
 //! | `row_digest(value, ...)` | text | | |
 //! | `date_text(text, day_first)` * | `{value date, warning, open_ended boolean}` | `INVALID_DATE` `PARTIAL_DATE` `OPEN_ENDED` | D45-D48, A15-A17 A29 |
 //! | `instant_text(text, zone, day_first)` * | `{value timestamp in UTC, warning, open_ended}` | those and `DST_AMBIGUOUS` | the same, D51 |
-//! | `to_utc(timestamp, zone)` | the same | `OPEN_ENDED` `DST_AMBIGUOUS` | D47 D48 D51 |
-//! | `bounded_date(date)` | `{value date, warning, open_ended}` | `OPEN_ENDED` | D47 D48, A29 |
-//! | `bounded_instant(timestamp in UTC)` | `{value timestamp in UTC, warning, open_ended}` | `OPEN_ENDED` | the same |
+//! | `to_utc(timestamp, zone)` | the same | `OPEN_ENDED` `INVALID_DATE` `DST_AMBIGUOUS` | D47 D48 D51 |
+//! | `bounded_date(date)` | `{value date, warning, open_ended}` | `OPEN_ENDED` `INVALID_DATE` | D47 D48, A29 |
+//! | `bounded_instant(timestamp in UTC)` | `{value timestamp in UTC, warning, open_ended}` | `OPEN_ENDED` `INVALID_DATE` | the same |
+//! | `zero_date(date)` | boolean: 1970-01-01 or 1899-12-30 | | D52 |
+//! | `zero_moment(timestamp in UTC, zone)` | boolean: midnight of such a day, in UTC or in the zone | | D52 |
+//! | `time_zone(text)` | text, the name of a zone; NULL for what is none | | D51, A15 |
 //! | `frame_rate(text)` * | `{value text, warning, interlaced boolean}` | `FRAME_RATE_INVALID` | D62, A33 |
 //! | `duration_ms(text, 's' or 'ms', rate)` * | `{value bigint, warning}` | `DURATION_INVALID` | D63, A19 A20 |
 //! | `timecode(text, rate)` * | `{value text, warning}` | `TIMECODE_INVALID` `TIMECODE_OVER_24H` | D64 |

@@ -122,13 +122,23 @@ fn digits<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// `20190412093000-07'00'`: what follows `D:` in a PDF.
+/// `20190412093000-07'00'`: what follows `D:` in a PDF. Behind the day hours, minutes and seconds may each be left out
+/// from the end, and with the hours the zone.
 fn read_pdf(text: &str) -> Option<Moment> {
     let date = ymd(text.get(..4)?, text.get(4..6)?, text.get(6..8)?)?;
-    let Some(clock) = text.get(8..14) else { return Some(on(date)) };
-    let time = NaiveTime::parse_from_str(clock, "%H%M%S").ok()?;
-    let zone = text.get(14..)?.replace('\'', "");
-    Some(Moment { date, time: Some(time), offset: if zone.is_empty() { None } else { Some(read_offset(&zone)?) } })
+    let behind = text.get(8..)?;
+    if behind.is_empty() {
+        return Some(on(date));
+    }
+    let end = behind.find(|character: char| !character.is_ascii_digit()).unwrap_or(behind.len());
+    let (clock, zone) = behind.split_at(end);
+    if !matches!(clock.len(), 2 | 4 | 6) {
+        return None;
+    }
+    let part = |place: usize| clock.get(place..place + 2).map_or(Some(0), digits);
+    let time = NaiveTime::from_hms_opt(part(0)?, part(2)?, part(4)?)?;
+    let offset = if zone.is_empty() { None } else { Some(read_offset(&zone.replace('\'', ""))?) };
+    Some(Moment { date, time: Some(time), offset })
 }
 
 /// Everything with separators or month names, with or without a time behind it.
@@ -143,19 +153,23 @@ fn read_words(text: &str, day_first: bool) -> Option<Moment> {
     Some(Moment { date, time: Some(time), offset: if zone.is_empty() { None } else { Some(read_offset(zone)?) } })
 }
 
-/// The date, and the time where one follows after `T` or a blank.
+/// The date, and the time where one follows after `T` or a blank. One pass: what is tried at each place looks at three
+/// characters, so that a long text costs its length.
 fn split_time(text: &str) -> (&str, Option<&str>) {
-    let joint = text.char_indices().find(|(place, character)| {
-        let before = text.get(..*place).unwrap_or_default();
-        let behind = text.get(place + 1..).unwrap_or_default();
-        let clock = behind.find(':').is_some_and(|colon| {
-            (1..=2).contains(&colon)
-                && behind.get(..colon).is_some_and(|hours| hours.bytes().all(|byte| byte.is_ascii_digit()))
-        });
-        matches!(character, 'T' | ' ') && clock && before.ends_with(|last: char| last.is_ascii_digit())
+    let bytes = text.as_bytes();
+    let digit = |place: usize| bytes.get(place).is_some_and(u8::is_ascii_digit);
+    let colon = |place: usize| bytes.get(place) == Some(&b':');
+    let joint = bytes.iter().enumerate().skip(1).position(|(place, byte)| {
+        matches!(byte, b'T' | b' ')
+            && digit(place - 1)
+            && digit(place + 1)
+            && (colon(place + 2) || (digit(place + 2) && colon(place + 3)))
     });
     match joint {
-        Some((place, _)) => (text.get(..place).unwrap_or_default(), text.get(place + 1..)),
+        Some(behind_first) => {
+            let place = behind_first + 1;
+            (text.get(..place).unwrap_or_default(), text.get(place + 1..))
+        }
         None => (text, None),
     }
 }

@@ -62,6 +62,11 @@ impl Rate {
         if self.den == 1001 && matches!(self.nominal(), 30 | 60) { self.nominal() / 15 } else { 0 }
     }
 
+    /// Whether a drop-frame count has no such number: the first frames of each minute that is no tenth.
+    pub(super) fn skips(self, minutes: u64, seconds: u64, frames: u64) -> bool {
+        seconds == 0 && !minutes.is_multiple_of(10) && frames < self.dropped()
+    }
+
     /// The time that so many frames take, rounded half to even.
     pub(super) fn milliseconds(self, frames: u64) -> Option<i64> {
         half_to_even(u128::from(frames) * u128::from(self.den) * 1000, u128::from(self.num))
@@ -133,8 +138,12 @@ fn number(text: &str) -> Option<u64> {
     (digits && text.len() <= MOST_DIGITS).then(|| text.parse().ok())?
 }
 
-/// A fraction reduced; one within 0.0005 of n*1000/1001 (2997/100) becomes that rate.
+/// A fraction reduced; one within 0.0005 of n*1000/1001 (2997/100) becomes that rate, and so does 23.98 however it is
+/// written: two decimals are too few to come within 0.0005 of 24000/1001.
 fn exact(num: u64, den: u64) -> Option<Rate> {
+    if den > 0 && u128::from(num) * 100 == u128::from(den) * 2398 {
+        return Rate::new(24_000, 1001);
+    }
     let (exact_num, exact_den) = (u128::from(num), u128::from(den));
     let nominal = half_to_even(exact_num * 1001, exact_den * 1000).and_then(|nominal| u64::try_from(nominal).ok())?;
     // |num/den - nominal*1000/1001| <= 0.0005
@@ -145,15 +154,18 @@ fn exact(num: u64, den: u64) -> Option<Rate> {
     Rate::new(num, den)
 }
 
+/// A decimal; more than nine decimals, as floating point numbers print, are rounded to nine: no two rates lie so near.
 fn decimal(text: &str) -> Option<Rate> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    // two decimals are too few to come within 0.0005 of 24000/1001
-    if (whole, fraction.trim_end_matches('0')) == ("23", "98") {
-        return Rate::new(24_000, 1001);
+    let whole = number(whole).filter(|_| (1..=4).contains(&whole.trim().len()))?;
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
-    let den = 10_u64.pow(u32::try_from(fraction.len()).ok().filter(|digits| *digits <= 9)?);
-    let fraction = if fraction.is_empty() { 0 } else { number(fraction)? };
-    exact(Some(whole).filter(|whole| whole.len() <= 4).and_then(number)? * den + fraction, den)
+    let (kept, more) = fraction.split_at(fraction.len().min(MOST_DIGITS));
+    let den = 10_u64.pow(u32::try_from(kept.len()).ok()?);
+    let kept: u64 = if kept.is_empty() { 0 } else { kept.parse().ok()? };
+    let up = more.bytes().next().is_some_and(|digit| digit >= b'5');
+    exact(whole * den + kept + u64::from(up), den)
 }
 
 #[cfg(test)]
@@ -172,6 +184,12 @@ mod tests {
             ("23.98", "24000/1001", None),
             ("23.980", "24000/1001", None),
             ("23.976", "24000/1001", None),
+            ("2398/100", "24000/1001", None),
+            ("29.97002997002997", "30000/1001", None),
+            ("23.976023976023978", "24000/1001", None),
+            ("25.0000000000", "25/1", None),
+            ("24.99999999999999", "25/1", None),
+            ("25.0000000000001", "25/1", None),
             ("24000/1001", "24000/1001", None),
             ("24", "24/1", None),
             ("25.0", "25/1", None),
@@ -189,8 +207,22 @@ mod tests {
         ] {
             assert_eq!(frame_rate(raw), flagged(Outcome::of(expected.into()), interlaced), "{raw}");
         }
-        for raw in ["0", "1.0", "VFR", "1000", "30/0", "-25", "", "i", "p", ".5", "+25", "99999999999999999999", "25/"]
-        {
+        for raw in [
+            "0",
+            "1.0",
+            "VFR",
+            "1000",
+            "30/0",
+            "-25",
+            "",
+            "i",
+            "p",
+            ".5",
+            "+25",
+            "99999999999999999999",
+            "25/",
+            "25.00000000000x",
+        ] {
             assert_eq!(frame_rate(raw).outcome, Outcome::dropped("FRAME_RATE_INVALID"), "{raw}");
         }
     }

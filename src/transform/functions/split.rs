@@ -24,14 +24,16 @@ impl Separators {
 }
 
 /// The values of one cell, each as a clean line, without blanks and placeholders, in their order (dirt D28, rulings A11).
+/// D03 speaks of the whole string: a placeholder among other values is left out without a warning.
 pub(super) fn split(cell: &str, separators: Separators) -> Vec<String> {
     let cell = trim(cell);
     if let Some(items) = json_array(cell) {
         return kept(items.iter().map(String::as_str));
     }
-    let cell = match quoted(cell).as_deref() {
+    let between: &[char] = if separators == Separators::All { &[',', ';'] } else { &[';', '|'] };
+    let cell = match quoted(cell, between).as_deref() {
         Some([inner]) => inner.clone(),
-        Some(items) if separators == Separators::All => return kept(items.iter().map(String::as_str)),
+        Some(items) => return kept(items.iter().map(String::as_str)),
         _ => cell.to_owned(),
     };
     let known: &[&str] = match separators {
@@ -53,21 +55,23 @@ fn json_array(cell: &str) -> Option<Vec<String>> {
         return None;
     }
     match json::parse(cell)? {
-        Value::Array(items) => Some(items.iter().filter_map(scalar_text).collect()),
+        (Value::Array(items), mut freed) => {
+            Some(items.iter().filter_map(|item| scalar_text(item, &mut freed)).collect())
+        }
         _ => None,
     }
 }
 
-fn scalar_text(value: &Value) -> Option<String> {
+fn scalar_text(value: &Value, freed: &mut Freed) -> Option<String> {
     match value {
-        Value::String(text) => Some(Freed::default().text(text)),
+        Value::String(text) => Some(freed.text(text)),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
 }
 
-/// The quoted texts of a cell that consists of them, separated by commas or semicolons; `""` inside stands for one quote.
-fn quoted(cell: &str) -> Option<Vec<String>> {
+/// The quoted texts of a cell that consists of them, with one of the separators between; `""` inside stands for one quote.
+fn quoted(cell: &str, between: &[char]) -> Option<Vec<String>> {
     let mut items = Vec::new();
     let mut rest = cell;
     loop {
@@ -89,7 +93,7 @@ fn quoted(cell: &str) -> Option<Vec<String>> {
         if trim(rest).is_empty() {
             return Some(items);
         }
-        rest = trim(trim(rest).strip_prefix([',', ';'])?);
+        rest = trim(trim(rest).strip_prefix(between)?);
     }
 }
 
@@ -97,8 +101,9 @@ fn quoted(cell: &str) -> Option<Vec<String>> {
 /// such object, or a text of names. A number is its digits. What is no JSON is read as a text of names. Of U+0000 and halves of
 /// surrogate pairs the names are freed, with a warning (dirt D41).
 pub(super) fn names(json: &str) -> Outcome<Vec<String>> {
-    let mut freed = Freed::default();
-    let names: Vec<String> = match json::parse(json) {
+    let (document, mut freed) =
+        json::parse(json).map_or((None, Freed::default()), |(document, freed)| (Some(document), freed));
+    let names: Vec<String> = match document {
         Some(Value::Array(items)) => items.iter().filter_map(|item| name(item, &mut freed)).collect(),
         Some(Value::String(text)) => split(&freed.text(&text), Separators::People),
         Some(value @ Value::Object(_)) => name(&value, &mut freed).into_iter().collect(),
@@ -172,6 +177,7 @@ mod tests {
         assert_eq!(split("Smith, John; Null, Jack", Separators::People), ["Smith, John", "Null, Jack"]);
         assert_eq!(split("Ann Null | Null", Separators::People), ["Ann Null"]);
         assert_eq!(split("\"Smith, John\"", Separators::People), ["Smith, John"]);
+        assert_eq!(split("\"Smith, John\"; \"Doe, Jane\"", Separators::People), ["Smith, John", "Doe, Jane"]);
     }
 
     #[test]

@@ -4,15 +4,17 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
 use arrow::compute::kernels::regexp::regexp_is_match_scalar;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, TypeSignature};
+use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::scalars;
+use super::{register, scalars};
 
 /// The functions with one text form of their value: name, further arguments, the form as a regular expression, and the
 /// warnings that a value may keep for ever.
@@ -53,6 +55,8 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("date_text", &["false"]),
     ("date_text", &["true"]),
     ("instant_text", &["America/Denver", "true"]),
+    ("instant_text", &["no zone", "false"]),
+    ("time_zone", &[]),
     ("duration_ms", &["s", "30000/1001"]),
     ("duration_ms", &["ms", "25/1"]),
     ("integer_text", &[]),
@@ -100,6 +104,8 @@ const SEEDS: &[&str] = &[
     "\"a\",\"b\"",
     "2019-04-12T09:30:00.5+02:00",
     "D:20190412093000-07'00'",
+    "D:201904120930Z",
+    "America/Denver",
     "Apr 12, 2019",
     "31/12/20",
     "1555061400000",
@@ -238,5 +244,39 @@ fn every_function_of_one_text_is_held_to_this() {
         let takes_text = matches!(&function.signature().type_signature,
             TypeSignature::Exact(types) if types.first() == Some(&DataType::Utf8));
         assert!(!takes_text || function.name() == "warn" || listed.contains(&function.name()), "{}", function.name());
+    }
+}
+
+/// The rows that a query of a project gives, over a source that states one zone and settings that state another.
+async fn of_zones(stated: &str, set: &str, query: &str) -> Vec<String> {
+    let mut context = SessionContext::new();
+    register(&mut context).unwrap();
+    for table in [
+        format!("create table dynamic_property as select 'deployment.timezone' as name, '{stated}' as value"),
+        format!("create table setting as select 'zone' as name, '{set}' as value"),
+    ] {
+        context.sql(&table).await.unwrap().collect().await.unwrap();
+    }
+    let batches = context.sql(query).await.unwrap().select_columns(&["zone"]).unwrap().collect().await.unwrap();
+    let zones = batches.iter().flat_map(|batch| {
+        let zones = cast(batch.column(0), &DataType::Utf8).unwrap();
+        zones.as_string::<i32>().iter().map(|zone| zone.unwrap_or("none").to_owned()).collect::<Vec<_>>()
+    });
+    zones.collect()
+}
+
+#[tokio::test]
+async fn a_zone_that_is_none_is_replaced_and_told() {
+    let settings = include_str!("../../../queries/1_select/settings.sql");
+    let check = include_str!("../../../queries/checks/zone_known.sql");
+    for (stated, set, zone, told) in [
+        ("Europe/Berlin", "America/Denver", "Europe/Berlin", vec![]),
+        (" Europe/Berlin ", "America/Denver", "Europe/Berlin", vec![]),
+        ("", "America/Denver", "America/Denver", vec![]),
+        ("Mountain Time", "America/Denver", "America/Denver", vec!["Mountain Time"]),
+        ("Mountain Time", "MT", "none", vec!["Mountain Time", "MT"]),
+    ] {
+        assert_eq!(of_zones(stated, set, settings).await, [zone], "{stated}");
+        assert_eq!(of_zones(stated, set, check).await, told, "{stated}");
     }
 }

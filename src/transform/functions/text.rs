@@ -136,7 +136,7 @@ fn is_bidi_control(character: char) -> bool {
 }
 
 /// Whether trimming takes a control with it, which is to be told: some are white space.
-fn loses_control(text: &str, trimmed: &str) -> bool {
+pub(super) fn loses_control(text: &str, trimmed: &str) -> bool {
     trimmed.len() < text.len() && text.contains(['\u{B}', '\u{C}', '\u{FEFF}'])
 }
 

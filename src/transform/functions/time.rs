@@ -1,4 +1,7 @@
 //! Dates and instants from text and from local time.
+//!
+//! A zone is a name of the IANA database, UTC where it is NULL or blank. A name that is none places no local time: the
+//! value is INVALID_DATE, never a guess (`time_zone` tells the names, so that settings can be checked for one).
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -9,12 +12,12 @@ use arrow::datatypes::DataType::{Boolean, Date32, Utf8};
 use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, Duration, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
-use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 
-use super::kernel::{Days, Flag, Flagged, Instant, Outcome, Output, column, of_texts};
+use super::kernel::{Days, Flag, Flagged, Instant, Outcome, Output, column, of_texts, text};
 use super::moment::{Moment, Unread, read};
-use super::text::is_placeholder;
+use super::text::{is_placeholder, trim};
 
 /// Days that stand for "without end" in dates of broadcasting (dirt D48), as year, month and day.
 const SENTINELS: [(i32, u32, u32); 2] = [(2099, 12, 31), (9999, 12, 31)];
@@ -48,7 +51,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             row.trimmed(0).map_or(found(Outcome::ABSENT), |text| date(text, row.text(1) == Some("true")))
         }),
         of_texts("instant_text", &[Utf8, Utf8, Boolean], |row| {
-            let zone = row.trimmed(1).and_then(|zone| Tz::from_str(zone).ok()).unwrap_or(Tz::UTC);
+            let zone = zone(row.text(1));
             row.trimmed(0).map_or(found(Outcome::ABSENT), |text| instant(text, zone, row.text(2) == Some("true")))
         }),
         function("to_utc", vec![stamp(None), Utf8], Found::<Instant>::data_type(), to_utc),
@@ -68,7 +71,18 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             Ok(Arc::new(dates.iter().map(|days| days.map(is_zero_date)).collect::<BooleanArray>()))
         }),
         function("zero_moment", vec![stamp(Some("UTC")), Utf8], Boolean, zero_moment),
+        text("time_zone", &[Utf8], |row| {
+            row.trimmed(0).and_then(|name| Tz::from_str(name).ok()).map(|zone| zone.name().into())
+        }),
     ]
+}
+
+/// The zone of a name, UTC without one; None where it is none.
+fn zone(name: Option<&str>) -> Option<Tz> {
+    match name.map(trim) {
+        None | Some("") => Some(Tz::UTC),
+        Some(name) => Tz::from_str(name).ok(),
+    }
 }
 
 /// A function of whole columns; constants become columns.
@@ -88,32 +102,24 @@ fn function(
 fn to_utc(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let [times, zones] = arguments else { return exec_err!("to_utc takes a timestamp and a zone") };
     let mut out = Found::<Instant>::builder(times.len());
-    each_in_zone("to_utc", times, zones, |micros, zone| {
+    each_in_zone(times, zones, |micros, zone| {
         micros.map_or(found(Outcome::ABSENT), |micros| local_time(micros, zone)).append(&mut out);
     })?;
     Ok(Found::<Instant>::finish(out))
 }
 
-/// Gives each moment with the zone of its row, UTC where there is none.
-fn each_in_zone(
-    function: &str,
-    times: &ArrayRef,
-    zones: &ArrayRef,
-    mut give: impl FnMut(Option<i64>, Tz),
-) -> Result<()> {
+/// Gives each moment with the zone of its row, if its name is one.
+fn each_in_zone(times: &ArrayRef, zones: &ArrayRef, mut give: impl FnMut(Option<i64>, Option<Tz>)) -> Result<()> {
     let times = times.as_primitive::<TimestampMicrosecondType>();
     let zones = cast(zones, &Utf8)?;
     let zones = zones.as_string::<i32>();
-    let mut known: Option<(&str, Tz)> = None;
+    let mut known = (None, Some(Tz::UTC));
     for row in 0..times.len() {
-        let name = if zones.is_valid(row) { zones.value(row) } else { "UTC" };
-        let zone = match known {
-            Some((last, zone)) if last == name => zone,
-            _ => Tz::from_str(name)
-                .map_err(|_| exec_datafusion_err!("{function}: `{name}` is no time zone of the IANA database"))?,
-        };
-        known = Some((name, zone));
-        give(times.is_valid(row).then(|| times.value(row)), zone);
+        let name = zones.is_valid(row).then(|| zones.value(row));
+        if known.0 != name {
+            known = (name, zone(name));
+        }
+        give(times.is_valid(row).then(|| times.value(row)), known.1);
     }
     Ok(())
 }
@@ -122,7 +128,7 @@ fn each_in_zone(
 fn zero_moment(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let [instants, zones] = arguments else { return exec_err!("zero_moment takes an instant and a zone") };
     let mut out = BooleanBuilder::with_capacity(instants.len());
-    each_in_zone("zero_moment", instants, zones, |micros, zone| {
+    each_in_zone(instants, zones, |micros, zone| {
         out.append_option(micros.map(|micros| is_zero_moment(micros, zone)));
     })?;
     Ok(Arc::new(out.finish()))
@@ -136,11 +142,11 @@ fn is_zero_date(days: i32) -> bool {
 }
 
 /// Midnight of a beginning of time, in UTC or by the clock of the zone; local 1969-12-31T17:00 seven hours west is the
-/// first of them.
-fn is_zero_moment(micros: i64, zone: Tz) -> bool {
+/// first of them. Without a zone only that of UTC.
+fn is_zero_moment(micros: i64, zone: Option<Tz>) -> bool {
     DateTime::from_timestamp_micros(micros).is_some_and(|at| {
-        let local = zone.offset_from_utc_datetime(&at.naive_utc()).fix();
-        let local = at.naive_utc().checked_add_offset(local);
+        let offset = zone.map(|zone| zone.offset_from_utc_datetime(&at.naive_utc()).fix());
+        let local = offset.and_then(|offset| at.naive_utc().checked_add_offset(offset));
         [Some(at.naive_utc()), local]
             .into_iter()
             .flatten()
@@ -148,11 +154,23 @@ fn is_zero_moment(micros: i64, zone: Tz) -> bool {
     })
 }
 
-fn local_time(micros: i64, zone: Tz) -> Found<Instant> {
+fn local_time(micros: i64, zone: Option<Tz>) -> Found<Instant> {
     match DateTime::from_timestamp_micros(micros).map(|local| local.naive_utc()) {
         Some(local) if is_sentinel(local.date()) => endless(),
         Some(local) => found(zoned(local, zone)),
-        None => infinite(micros > 0),
+        None => beyond(micros, i64::MAX),
+    }
+}
+
+/// What lies beyond the days that can be reckoned with: an infinity, which the extremes of the type stand for (dirt D47),
+/// or a day of the year 262143 and later, which is none that anybody meant.
+fn beyond<T, N: Copy + PartialOrd + std::ops::Neg<Output = N>>(held: N, infinity: N) -> Found<T> {
+    if held == infinity {
+        endless()
+    } else if held <= -infinity {
+        found(Outcome::dropped("OPEN_ENDED"))
+    } else {
+        found(Outcome::dropped("INVALID_DATE"))
     }
 }
 
@@ -170,14 +188,16 @@ fn bounded_date(days: i32) -> Found<Days> {
     match NaiveDate::default().checked_add_signed(Duration::days(i64::from(days))) {
         Some(date) if is_sentinel(date) => endless(),
         Some(_) => found(Outcome::of(Days(days))),
-        None => infinite(days > 0),
+        None => beyond(days, i32::MAX),
     }
 }
 
-/// An instant that was one already, without infinities and those within a day of a sentinel's, since its zone is lost.
+/// An instant that was one already, without infinities and those within twelve hours of a sentinel's day in UTC: its zone
+/// is lost, and no inhabited zone lies farther off but those of the Pacific's date line. Where the zone is known, the day as
+/// written is judged alone.
 fn bounded_instant(micros: i64) -> Found<Instant> {
     let Some(at) = DateTime::from_timestamp_micros(micros).map(|at| at.naive_utc()) else {
-        return infinite(micros > 0);
+        return beyond(micros, i64::MAX);
     };
     let near = [-1, 0, 1].map(|days| at.checked_add_signed(Duration::hours(12 * days)));
     match near.into_iter().flatten().any(|near| is_sentinel(near.date())) {
@@ -187,17 +207,23 @@ fn bounded_instant(micros: i64) -> Found<Instant> {
 }
 
 /// A local time that exists twice is the earlier instant; one that does not exist is shifted forward by the gap (dirt D51).
-fn zoned(local: NaiveDateTime, zone: Tz) -> Outcome<Instant> {
+/// One that no zone places, or beyond the last day there is, is none.
+fn zoned(local: NaiveDateTime, zone: Option<Tz>) -> Outcome<Instant> {
+    let Some(zone) = zone else { return Outcome::dropped("INVALID_DATE") };
     match zone.from_local_datetime(&local) {
         MappedLocalTime::Single(at) => Outcome::of(Instant(at.timestamp_micros())),
         MappedLocalTime::Ambiguous(earlier, _) => Outcome::noted(Instant(earlier.timestamp_micros()), "DST_AMBIGUOUS"),
-        MappedLocalTime::None => {
-            // gaps are shorter than a day: the offset of the day before is the one in force before the gap
-            let before = zone.offset_from_utc_datetime(&(local - Duration::days(1))).fix();
-            let utc = local - Duration::seconds(i64::from(before.local_minus_utc()));
+        MappedLocalTime::None => in_gap(local, zone).map_or(Outcome::dropped("INVALID_DATE"), |utc| {
             Outcome::noted(Instant(utc.and_utc().timestamp_micros()), "DST_AMBIGUOUS")
-        }
+        }),
     }
+}
+
+/// Gaps are shorter than a day: the offset of the day before is the one in force before the gap. None where the calendar
+/// ends, where no time has an instant either.
+fn in_gap(local: NaiveDateTime, zone: Tz) -> Option<NaiveDateTime> {
+    let before = zone.offset_from_utc_datetime(&local.checked_sub_signed(Duration::days(1))?).fix();
+    local.checked_sub_signed(Duration::seconds(i64::from(before.local_minus_utc())))
 }
 
 /// The calendar date as written; of an instant with a zone, its date in UTC (rulings A15).
@@ -211,7 +237,7 @@ fn days(date: NaiveDate) -> Outcome<Days> {
 }
 
 /// The instant; a text without a zone is local time, a date alone is local midnight (rulings A15).
-fn instant(text: &str, zone: Tz, day_first: bool) -> Found<Instant> {
+fn instant(text: &str, zone: Option<Tz>, day_first: bool) -> Found<Instant> {
     dated(text, day_first, |moment| match moment.utc() {
         Some(utc) => Outcome::of(Instant(utc.and_utc().timestamp_micros())),
         None => zoned(moment.local(), zone),
@@ -250,7 +276,7 @@ mod tests {
     }
 
     fn utc(text: &str) -> String {
-        let found = instant(text, Tz::America__Denver, false).outcome;
+        let found = instant(text, Some(Tz::America__Denver), false).outcome;
         match found.value {
             Some(Instant(micros)) => DateTime::from_timestamp_micros(micros).unwrap().format("%FT%TZ").to_string(),
             None => found.warning.unwrap_or_default().to_owned(),
@@ -328,6 +354,12 @@ mod tests {
             "2019-04-12T09:30:00+99:00",
             "Mayhem 1 2019",
             "D:2019",
+            "D:20190412xyz",
+            "D:20190412093",
+            "D:2019041209300000",
+            "D:20190412Z",
+            "D:201904122500",
+            "D:20190412093000Zulu",
         ] {
             assert_eq!(iso(raw, false), "INVALID_DATE", "{raw}");
         }
@@ -337,6 +369,16 @@ mod tests {
         for raw in ["TBD", "n/a", "-"] {
             assert_eq!(iso(raw, false), "PLACEHOLDER_DROPPED", "{raw}");
         }
+    }
+
+    #[test]
+    fn a_long_text_costs_its_length() {
+        // quadratic work on a megabyte would take minutes
+        let started = std::time::Instant::now();
+        for part in ["1 ", "T1", "1T1:", "1 12:"] {
+            assert_eq!(iso(&part.repeat(1 << 20), false), "INVALID_DATE");
+        }
+        assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
     }
 
     #[test]
@@ -361,13 +403,48 @@ mod tests {
         assert_eq!(bounded_instant(-i64::MAX), found(Outcome::dropped("OPEN_ENDED")));
         let kept = micros("2027-06-01T00:00:00Z");
         assert_eq!(bounded_instant(kept), found(Outcome::of(Instant(kept))));
-        assert_eq!(local_time(i64::MAX, Tz::UTC), endless());
-        assert_eq!(local_time(-i64::MAX, Tz::UTC), found(Outcome::dropped("OPEN_ENDED")));
+        for zone in [Some(Tz::UTC), None] {
+            assert_eq!(local_time(i64::MAX, zone), endless());
+            assert_eq!(local_time(-i64::MAX, zone), found(Outcome::dropped("OPEN_ENDED")));
+        }
+    }
+
+    #[test]
+    fn beyond_the_calendar_is_no_date_and_no_infinity() {
+        let last = NaiveDateTime::MAX.and_utc().timestamp_micros();
+        let first = NaiveDateTime::MIN.and_utc().timestamp_micros();
+        for zone in [Tz::UTC, Tz::America__Denver, Tz::Asia__Tokyo, Tz::Pacific__Kiritimati] {
+            // a finite year that PostgreSQL holds, and the hours in which only one of UTC and local time is a day
+            for micros in [i64::MAX - 1, 1 - i64::MAX + 1, last + 1, first - 1] {
+                assert_eq!(local_time(micros, Some(zone)), found(Outcome::dropped("INVALID_DATE")), "{zone} {micros}");
+                assert_eq!(bounded_instant(micros), found(Outcome::dropped("INVALID_DATE")), "{micros}");
+                assert!(!is_zero_moment(micros, Some(zone)));
+            }
+            for micros in [last, last - 10_800_000_000, first, first + 10_800_000_000] {
+                let held = local_time(micros, Some(zone));
+                assert!(held.outcome.value.is_some() != (held.outcome.warning == Some("INVALID_DATE")), "{held:?}");
+                assert!(!is_zero_moment(micros, Some(zone)));
+            }
+        }
+        assert_eq!(bounded_date(i32::MAX - 1), found(Outcome::dropped("INVALID_DATE")));
+        assert_eq!(bounded_date(2 - i32::MAX), found(Outcome::dropped("INVALID_DATE")));
+        assert_eq!(bounded_date(i32::MIN), found(Outcome::dropped("OPEN_ENDED")));
+    }
+
+    #[test]
+    fn a_zone_that_is_none_places_no_local_time() {
+        assert_eq!(zone(None), Some(Tz::UTC));
+        assert_eq!(zone(Some(" America/Denver ")), Some(Tz::America__Denver));
+        assert_eq!(zone(Some("Mountain Time")), None);
+        assert_eq!(local_time(0, None), found(Outcome::dropped("INVALID_DATE")));
+        assert_eq!(instant("2019-04-12 09:30:00", None, false), found(Outcome::dropped("INVALID_DATE")));
+        assert!(instant("2019-04-12T09:30:00Z", None, false).outcome.value.is_some());
+        assert!(is_zero_moment(0, None) && !is_zero_moment(-25_200_000_000, None));
     }
 
     #[test]
     fn beginnings_of_time_are_no_dates() {
-        let zone = Tz::America__Denver;
+        let zone = Some(Tz::America__Denver);
         for raw in ["1970-01-01", "1969-12-31 17:00:00", "1970-01-01T00:00:00Z", "1899-12-30", "1899-12-30T00:00:00Z"] {
             let Some(Instant(micros)) = instant(raw, zone, false).outcome.value else { panic!("{raw} is an instant") };
             assert!(is_zero_moment(micros, zone), "{raw}");
@@ -391,13 +468,16 @@ mod tests {
             // the overlap: the earlier of two
             ("2019-11-03 01:30:00", "2019-11-03T07:30:00Z"),
             ("D:20190412093000-07'00'", "2019-04-12T16:30:00Z"),
+            ("D:201904120930", "2019-04-12T15:30:00Z"),
+            ("D:201904120930Z", "2019-04-12T09:30:00Z"),
+            ("D:2019041209+02'00", "2019-04-12T07:00:00Z"),
             ("1555061400000", "2019-04-12T09:30:00Z"),
             ("2099-12-31 00:00:00", "OPEN_ENDED"),
         ] {
             assert_eq!(utc(raw), expected, "{raw}");
         }
         for raw in ["2019-03-10 02:30:00", "2019-11-03 01:30:00"] {
-            assert_eq!(instant(raw, Tz::America__Denver, false).outcome.warning, Some("DST_AMBIGUOUS"), "{raw}");
+            assert_eq!(instant(raw, Some(Tz::America__Denver), false).outcome.warning, Some("DST_AMBIGUOUS"), "{raw}");
         }
     }
 }

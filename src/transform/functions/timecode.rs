@@ -9,15 +9,17 @@ use super::duration::{amount, period, sixtieth, whole};
 use super::kernel::{Outcome, Text, text_outcome};
 use super::rate::{Rate, half_to_even, rate_argument};
 
-/// Frame numbers that a drop-frame count skips at the usual rate, for a count whose rate is not known.
-const USUALLY_DROPPED: u64 = 2;
+/// The rate of a drop-frame count whose own is not known.
+const USUAL_DROP_FRAME: Rate = Rate { num: 30_000, den: 1001 };
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![text_outcome("timecode", &[Utf8, Utf8], |row| row.stated(|text| timecode(text, rate_argument(row, 1))))]
 }
 
 /// `HH:MM:SS:FF`, with `;` before the frames of a drop-frame count (dirt D64). Frame numbers that the rate does not reach or
-/// the drop-frame count skips are no timecodes; hours above 23 stay.
+/// the drop-frame count skips are no timecodes; hours above 23 stay. Short forms are short numbers (`1:0:0:0`): three numbers
+/// may be a time or lack their hours, and are none. A `;` at a rate without a drop-frame count stays, too: D64 does not say
+/// which of the two is wrong.
 fn timecode(text: &str, rate: Option<Rate>) -> Outcome<Text<'_>> {
     let invalid = Outcome::dropped("TIMECODE_INVALID");
     let mut parts = text.split([':', ';', '.']);
@@ -28,8 +30,7 @@ fn timecode(text: &str, rate: Option<Rate>) -> Outcome<Text<'_>> {
     let drop_frame = text.contains(';');
     let numbers = (whole(hours), sixtieth(minutes), sixtieth(seconds), whole(frames));
     let (Some(hours), Some(minutes), Some(seconds), Some(frames)) = numbers else { return invalid };
-    let skips = if drop_frame { rate.map_or(USUALLY_DROPPED, Rate::dropped) } else { 0 };
-    let skipped = seconds == 0 && minutes % 10 != 0 && frames < skips;
+    let skipped = drop_frame && rate.unwrap_or(USUAL_DROP_FRAME).skips(minutes, seconds, frames);
     if frames >= rate.map_or(100, Rate::nominal) || skipped {
         return invalid;
     }
@@ -77,6 +78,7 @@ mod tests {
             ("01:00:00:00", NTSC30, "01:00:00:00"),
             ("01:00:00;02", NTSC30, "01:00:00;02"),
             ("01:00:00;02", None, "01:00:00;02"),
+            ("01:00:00;02", PAL, "01:00:00;02"),
             ("1:00:00:00", None, "01:00:00:00"),
             ("1:2:3:4", PAL, "01:02:03:04"),
             ("01.00.00.00", PAL, "01:00:00:00"),
@@ -110,9 +112,17 @@ mod tests {
 
     #[test]
     fn what_is_no_timecode_is_told() {
-        for raw in
-            ["00:00:00:-1", "00:01:00;00", "00:01:00;01", "00:00:00:30", "00:60:00:00", "00:00:60:00", "now", "::"]
-        {
+        for raw in [
+            "00:00:00:-1",
+            "00:01:00;00",
+            "00:01:00;01",
+            "00:00:00:30",
+            "00:60:00:00",
+            "00:00:60:00",
+            "now",
+            "::",
+            "1:0:0",
+        ] {
             assert_eq!(timecode(raw, NTSC30), Outcome::dropped("TIMECODE_INVALID"), "{raw}");
         }
         for raw in ["00:01:00;01", "00:00:00:100", "3600.5"] {
