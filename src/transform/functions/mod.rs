@@ -36,6 +36,7 @@
 //! | `to_utc(timestamp, zone)` | the same | `OPEN_ENDED` `DST_AMBIGUOUS` | D47 D48 D51 |
 //! | `bounded_date(date)` | `{value date, warning, open_ended}` | `OPEN_ENDED` | D47 D48, A29 |
 //! | `bounded_instant(timestamp in UTC)` | `{value timestamp in UTC, warning, open_ended}` | `OPEN_ENDED` | the same |
+//! | `is_zone(text)` | boolean: a zone of the IANA database | | D51 |
 //! | `frame_rate(text)` * | `{value text, warning, interlaced boolean}` | `FRAME_RATE_INVALID` | D62, A33 |
 //! | `duration_ms(text, 's' or 'ms', rate)` * | `{value bigint, warning}` | `DURATION_INVALID` | D63, A19 A20 |
 //! | `timecode(text, rate)` * | `{value text, warning}` | `TIMECODE_INVALID` `TIMECODE_OVER_24H` | D64 |

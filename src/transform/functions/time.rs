@@ -67,6 +67,12 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             let dates = dates.as_primitive::<Date32Type>();
             Ok(Arc::new(dates.iter().map(|days| days.map(is_zero_date)).collect::<BooleanArray>()))
         }),
+        function("is_zone", vec![Utf8], Boolean, |arguments| {
+            let [names] = arguments else { return exec_err!("is_zone takes a name") };
+            let names = names.as_string::<i32>();
+            let is_zone = |name: &str| Tz::from_str(name).is_ok();
+            Ok(Arc::new(names.iter().map(|name| name.map(is_zone)).collect::<BooleanArray>()))
+        }),
         function("zero_moment", vec![stamp(Some("UTC")), Utf8], Boolean, zero_moment),
     ]
 }
