@@ -12,6 +12,7 @@
 //! | `tables`, `dataset_table` | raw tables, mappings and datasets as SQL tables |
 //! | [`definition`] | queries and rows against the definitions that they feed |
 //! | `opened` | a session with the tables of a run |
+//! | `mapping`, `mapping_checks` | CSV files as tables, and what must hold of them before a row is read |
 //! | `run`, `check`, `documents`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
 //! | `reuse` | what a dataset was made from, and whether it is to be made again |
 //! | `look` | SQL over what a run holds |
@@ -37,6 +38,7 @@ mod graph;
 mod lineage;
 mod look;
 mod mapping;
+mod mapping_checks;
 mod nearest;
 mod one_row;
 mod opened;

@@ -43,7 +43,8 @@ impl Transform {
     ///
     /// # Errors
     /// [`Error::Preflight`] with all problems of all queries, each with its file and line: unknown tables, columns and
-    /// functions with the nearest names, types that do not fit, volatile functions, broken contracts. A query that reads
+    /// functions with the nearest names, types that do not fit, volatile functions, broken contracts; and with what the
+    /// checks of mappings find, each with its line. A query that reads
     /// one that could not be planned is passed over.
     pub async fn check(&self, tables: &[(TableName, SchemaRef)]) -> Result<Vec<PlannedQuery>> {
         let (transform, tables) = (self.clone(), tables.to_vec());
@@ -59,7 +60,8 @@ impl Transform {
         tables::register_mappings(&context, &self.mappings)?;
         let known: BTreeSet<&TableName> = tables.iter().map(|(table, _)| table).collect();
         let mut planned: Vec<PlannedQuery> = Vec::new();
-        let mut problems = self.project_problems();
+        let mut problems = self.mapping_problems().await?;
+        problems.extend(self.project_problems());
         for query in self.graph.order(&self.project) {
             let unknown = self.graph.unknown_names(query, &self.project, &known);
             if !unknown.is_empty() {
@@ -137,5 +139,5 @@ fn preflight(problems: &[String]) -> Error {
         1 => "1 problem".to_owned(),
         n => format!("{n} problems"),
     };
-    Error::preflight(format!("{count} in the queries\n  {}", problems.join("\n  ")))
+    Error::preflight(format!("{count} in queries and mappings\n  {}", problems.join("\n  ")))
 }

@@ -35,6 +35,16 @@ pub(super) fn of_text(sql: &str, text: &str) -> Option<Position> {
     tokens(sql).iter().find(is_text).map(start)
 }
 
+/// Every name and every string literal of a text, in order, and whether it is a literal.
+pub(super) fn words(sql: &str) -> Vec<(String, bool)> {
+    let word = |token: TokenWithSpan| match token.token {
+        Token::Word(word) => Some((word.value, false)),
+        Token::SingleQuotedString(value) => Some((value, true)),
+        _ => None,
+    };
+    tokens(sql).into_iter().filter_map(word).collect()
+}
+
 fn tokens(sql: &str) -> Vec<TokenWithSpan> {
     let all = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default();
     all.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect()

@@ -21,6 +21,9 @@ const RESERVED: [(&str, &str); 3] = [
     ("documents", "the folder of JSON documents"),
 ];
 
+/// The folder of mappings and of the checks over them.
+const MAPPINGS: &str = "mappings";
+
 /// The settings a query's header may hold.
 const SETTINGS: [&str; 3] = ["key", "materialise", "purpose"];
 
@@ -105,6 +108,8 @@ pub struct Project {
     pub queries: Vec<Query>,
     /// Ordered by name.
     pub mappings: Vec<Mapping>,
+    /// What must hold of mappings, one SQL file each beside them; ordered by name.
+    pub mapping_checks: Vec<Query>,
 }
 
 impl Project {
@@ -122,20 +127,31 @@ impl Project {
         let mut problems = unknown_folders(root);
         let mut queries = Vec::new();
         for level in Level::ALL {
-            for path in files(&root.join(level.folder()), "sql", &mut problems) {
-                match Query::read(&path, level) {
-                    Ok(query) => queries.push(query),
-                    Err(found) => problems.extend(found.into_iter().map(|text| format!("{}{text}", path.display()))),
-                }
-            }
+            queries.extend(read_queries(&root.join(level.folder()), level, &mut problems));
         }
-        let mappings: Vec<Mapping> = files(&root.join("mappings"), "csv", &mut problems)
+        let mapping_checks = read_queries(&root.join(MAPPINGS), Level::Check, &mut problems);
+        let mappings: Vec<Mapping> = files(&root.join(MAPPINGS), "csv", &mut problems)
             .into_iter()
             .map(|path| Mapping { name: stem(&path), path })
             .collect();
         problems.extend(name_problems(&queries, &mappings));
-        if problems.is_empty() { Ok(Self { queries, mappings }) } else { Err(Error::Config { problems }) }
+        if problems.is_empty() {
+            Ok(Self { queries, mappings, mapping_checks })
+        } else {
+            Err(Error::Config { problems })
+        }
     }
+}
+
+fn read_queries(folder: &Path, level: Level, problems: &mut Vec<String>) -> Vec<Query> {
+    let mut queries = Vec::new();
+    for path in files(folder, "sql", problems) {
+        match Query::read(&path, level) {
+            Ok(query) => queries.push(query),
+            Err(found) => problems.extend(found.into_iter().map(|text| format!("{}{text}", path.display()))),
+        }
+    }
+    queries
 }
 
 impl Query {
@@ -295,7 +311,7 @@ fn unknown_folders(root: &Path) -> Vec<String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let known = Level::ALL.map(Level::folder);
         let holds_sql = || !files(&path, "sql", &mut Vec::new()).is_empty();
-        if path.is_dir() && !known.contains(&name.as_str()) && holds_sql() {
+        if path.is_dir() && name != MAPPINGS && !known.contains(&name.as_str()) && holds_sql() {
             found.push(format!("{}: not a folder of queries{}", path.display(), did_you_mean(&name, known)));
         } else if path.extension().is_some_and(|extension| extension == "sql") {
             found.push(format!("{}: belongs into one of {}", path.display(), known.join(", ")));

@@ -54,6 +54,7 @@ mod kills;
 mod library;
 mod load;
 mod mapped;
+mod mappings;
 mod memory;
 mod migration;
 mod outside;

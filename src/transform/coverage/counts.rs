@@ -121,7 +121,8 @@ impl Counted {
         lacking(&self.context, definitions).await
     }
 
-    /// Attributes that rows hold and the mapping does not take, and those that it takes and no row holds.
+    /// Attributes of rows that the mapping does not take, those too whose rows have none of the columns of values, and
+    /// those that it takes and no row holds.
     ///
     /// # Errors
     /// [`Error::Preflight`] that names the setting, when a table or column of it is not there.
@@ -191,7 +192,7 @@ fn attributes(set: &KeyValueTable) -> String {
     let table = |name: &str| name.split('.').map(quoted).collect::<Vec<_>>().join(".");
     let key = quoted(&set.key);
     let holds: Vec<String> = set.values.iter().map(|column| format!("{} is not null", quoted(column))).collect();
-    let holds = if holds.is_empty() { String::new() } else { format!(" and ({})", holds.join(" or ")) };
+    let holds = if holds.is_empty() { String::new() } else { format!(" filter (where {})", holds.join(" or ")) };
     let names = match &set.names {
         Some(names) => format!(
             "select cast({0} as varchar) as key, min(cast({1} as varchar)) as label from {2} group by cast({0} as varchar)",
@@ -202,13 +203,13 @@ fn attributes(set: &KeyValueTable) -> String {
         None => "select cast(null as varchar) as key, cast(null as varchar) as label".to_owned(),
     };
     format!(
-        "with held as (select cast({key} as varchar) as key, n from (select {key}, count(*) as n from {values} \
-         where {key} is not null{holds} group by {key})), \
+        "with held as (select cast({key} as varchar) as key, n from (select {key}, count(*){holds} as n from {values} \
+         where {key} is not null group by {key})), \
          named as ({names}), \
          taken as (select distinct btrim(cast({mapped_key} as varchar)) as key from {mapped} where {mapped_key} is not null) \
          select coalesce(h.key, t.key) as key, n.label, t.key is not null as mapped, coalesce(h.n, 0) as n \
          from held h full join taken t on t.key = h.key left join named n on n.key = coalesce(h.key, t.key) \
-         where h.key is null or t.key is null order by mapped, n desc, key",
+         where coalesce(h.n, 0) = 0 or t.key is null order by mapped, n desc, key",
         values = table(&set.table),
         mapped_key = quoted(&set.mapped_key),
         mapped = table(&set.mapped),

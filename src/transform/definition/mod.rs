@@ -16,7 +16,7 @@
 //! | time | timestamp with a zone | the same; without a zone there is no `Z` in JSON, and Flex refuses it |
 //! | complex | struct of its fields | each of them |
 //! | asset, object | struct `{source_key}` | has a key |
-//! | anything else | anything | nothing: only the server knows |
+//! | anything else | anything | nothing: only the server knows; a warning names the field |
 //!
 //! A field of multiplicity `0..*` or `1..*` and a multi-option take a list of these, any other field one; items of a list
 //! are never NULL. A required field must have a column and, in every row to load, a value; in a list, at least one. A
@@ -24,7 +24,7 @@
 //! must be one of its options before a row is read (`constants`), and so must every term of the vocabulary that a mapping
 //! gives the field (`vocabulary`).
 //!
-//! A list is open where the target has no options (a user-defined tag collection), or where the settings say that the
+//! A list is open where the definition has none (a user-defined tag collection; a list without options is refused), or where the settings say that the
 //! target will get what it lacks (`[definitions.QUERY] open = ["FIELD"]`, rulings A25); then what it lacks is told.
 
 mod constants;
@@ -83,6 +83,7 @@ impl Transform {
         for query in self.project.queries.iter().filter(|query| query.level == Level::Map) {
             let Some(definition) = self.definitions.get(&query.name) else { continue };
             let Some(plan) = planned.iter().find(|planned| planned.name == query.name) else { continue };
+            schema::unchecked(definition).iter().for_each(|line| tracing::warn!("{line}"));
             let found = mismatches(&plan.schema, definition);
             let constants = constants::mismatches(plan, planned, definition);
             let terms = listed.as_ref().map(|listed| listed.mismatches(&query.name, definition)).unwrap_or_default();

@@ -70,6 +70,9 @@ fn compare_field(given: &DataType, field: &Field, path: String, definition: &str
     let family = field.family();
     if (is_list != field.is_multiple() && family != Family::Other) || !fits(family, item) {
         found.push(Mismatch { field: path, gives: words(given), wants: wants(field, definition) });
+    } else if family == Family::Option && !field.open && field.options.as_ref().is_some_and(Vec::is_empty) {
+        let wants = format!("{definition} has no option for it; add options there, or name the field under `open`");
+        found.push(Mismatch { field: path, gives: words(given), wants });
     } else if let (Family::Complex, DataType::Struct(columns)) = (family, item) {
         let columns: Vec<&Column> = columns.iter().map(AsRef::as_ref).collect();
         compare(&columns, field.fields(), &format!("{path}."), definition, found);
@@ -89,6 +92,25 @@ fn fits(family: Family, item: &DataType) -> bool {
         Family::Complex => matches!(item, DataType::Struct(columns) if !is_reference(columns)),
         Family::Other => true,
     }
+}
+
+/// The fields at any depth whose type is none that values can be checked for, one line each.
+pub(super) fn unchecked(definition: &Definition) -> Vec<String> {
+    fn walk(fields: &[Field], prefix: &str, definition: &str, found: &mut Vec<String>) {
+        for field in fields {
+            let path = format!("{prefix}{}", field.name);
+            if field.family() == Family::Other {
+                let kind = &field.kind;
+                found.push(format!(
+                    "{definition}: field `{path}` has the unknown type `{kind}`; its values are not checked"
+                ));
+            }
+            walk(field.fields(), &format!("{path}."), definition, found);
+        }
+    }
+    let mut found = Vec::new();
+    walk(&definition.fields, "", &definition.name, &mut found);
+    found
 }
 
 fn is_reference(columns: &Fields) -> bool {
@@ -208,6 +230,26 @@ mod tests {
             let found = lines(kind, multiplicity, given);
             assert!(found.len() == 1 && found[0].contains(wanted), "{wanted}: {found:?}");
         }
+    }
+
+    #[test]
+    fn an_emptied_list_and_an_unknown_type_are_told() {
+        let definition = |open: bool| {
+            let fields = json!([
+                {"name": "x", "type": "single-option", "options": []},
+                {"name": "parts", "type": "complex", "children": [{"name": "y", "type": "single-optio"}]},
+            ]);
+            let mut fields: Vec<Field> = serde_json::from_value(fields).unwrap();
+            fields[0].open = open;
+            Definition { id: 1, name: "D".into(), enabled: true, fields }
+        };
+        let columns = Schema::new(vec![Column::new("x", DataType::Utf8, true)]);
+        let found: Vec<String> = mismatches(&columns, &definition(false)).iter().map(ToString::to_string).collect();
+        let line = "field `x`: the query gives text; D has no option for it; add options there, or name the field under `open`";
+        assert_eq!(found, [line]);
+        assert!(mismatches(&columns, &definition(true)).is_empty());
+        let line = "D: field `parts.y` has the unknown type `single-optio`; its values are not checked";
+        assert_eq!(unchecked(&definition(false)), [line]);
     }
 
     #[test]

@@ -140,7 +140,7 @@ mod tests {
     fn mapping(name: &str, columns: &[(&str, &[&str])]) -> MappingTable {
         let column = |texts: &[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
         let rows = RecordBatch::try_from_iter(columns.iter().map(|(name, texts)| (*name, column(texts)))).unwrap();
-        MappingTable { name: name.to_owned(), hash: String::new(), rows }
+        MappingTable { name: name.to_owned(), hash: String::new(), rows, lines: Vec::new() }
     }
 
     #[test]
