@@ -1,4 +1,5 @@
--- The assets that candidates stand on, once each: what the wide reads of 2_collect are restricted to.
+-- The assets that candidates stand on, one row an asset; what the wide reads of 2_collect are restricted to.
+-- Rules: A03b (what a candidate is), A36 (several candidates on one asset).
 -- materialise: parquet
 -- key: asset_id
 with claimed as (

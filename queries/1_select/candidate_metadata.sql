@@ -1,4 +1,5 @@
--- The metadata objects of the candidates, once each.
+-- The metadata objects of the candidates, one row an object; what the reads of property values are restricted to.
+-- Rules: A03b (what a candidate is).
 -- materialise: parquet
 -- key: metadata_id
 select distinct metadata_id

@@ -1,4 +1,5 @@
--- The candidates that stand on an asset, with the one that bears the asset's own external id (the lowest id).
+-- The candidates that stand on an asset, one row a candidate; the first of an asset bears the asset's own external id.
+-- Rules: A02 (the lowest id bears it), A36 (several candidates on one asset).
 -- materialise: parquet
 -- key: source_key
 select

@@ -1,4 +1,5 @@
--- What the asset's own row says of each candidate's asset.
+-- What the asset's own row says of each candidate's asset, one row an asset, raw.
+-- Rules: A02 (the second source of the external id), D34 (a status without a row stays, as a code that nobody knows).
 -- materialise: parquet
 -- key: asset_id
 select

@@ -1,5 +1,5 @@
--- The keywords of each candidate's asset, synonyms replaced by the preferred keyword at the end of their chain,
--- ordered by the linked keyword's id. Said are links to keywords that are missing (dirt D31) and circles of synonyms, whose
+-- The keywords of each candidate's asset, synonyms replaced by the preferred keyword at the end of their chain, ordered
+-- by the linked keyword's id. Said are links to keywords that are missing (dirt D31) and circles of synonyms, whose
 -- keywords are kept as they are (dirt D32).
 -- materialise: parquet
 -- key: asset_id

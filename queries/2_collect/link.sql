@@ -1,6 +1,7 @@
--- Every stored link of a candidate to something else, of all lists, one row a link: what is named, not yet whether
--- it exists (of a membership that fills no column or several, dirt D57, its own id and the filled ones); a symmetric relation belongs to the asset with the lower id (rulings A23). A relation without a left side is
--- no link; one without a right side, or of a type that has no row, leads nowhere (A04).
+-- Every stored link of a candidate to something else, of all lists, one row a link: what is named, not yet whether it
+-- exists (of a membership that fills no column or several, dirt D57, its own id and the filled ones); a symmetric
+-- relation belongs to the asset with the lower id (rulings A23). A relation without a left side is no link; one without
+-- a right side, or of a type that has no row, leads nowhere (A04).
 -- materialise: view
 with owners as (
     select source_key, target, id, asset_id from candidates where out_of_scope is null

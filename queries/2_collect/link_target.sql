@@ -1,5 +1,5 @@
--- What each link names: the source class counted in summaries, and the candidates that stand for it (all of an
--- asset's, by source key; rulings A36); found is false where the named row does not exist, deleted is of an asset alone.
+-- What each link names: the source class counted in summaries, and the candidates that stand for it (all of an asset's,
+-- by source key; rulings A36); found is false where the named row does not exist, deleted is of an asset alone.
 -- materialise: parquet
 with by_asset as (
     select asset_id, source_key from candidates_by_asset

@@ -1,4 +1,5 @@
--- The file behind each technical content; one row an asset. The content's own size stands in for the file's.
+-- The file behind each technical content, one row an asset. The content's own size stands in for the file's.
+-- Rules: section 4 of the specification (SOURCE before MEZZANINE), D66, D70 (format and name, still raw).
 -- materialise: parquet
 -- key: asset_id
 select

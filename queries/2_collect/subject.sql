@@ -1,5 +1,7 @@
 -- What every candidate has whatever its type, as the source gives it: own title, house code, description, dates,
--- owner, identifiers; one row a candidate.
+-- owner, identifiers; one row a candidate. It reads the four tables and the facts of the asset.
+-- Rules: A24 (a type's own dates), A40 (its own description), A02 (its sources of the external id), D38, D45 (the
+-- sources with habits of their own).
 -- materialise: parquet
 -- key: source_key
 with own as (

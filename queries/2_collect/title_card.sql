@@ -1,5 +1,5 @@
--- Each title of the catalogue with its series, as promos, projects and images refer to it. Its class is found by spelling
--- or alias, else one edit away (dirt D33).
+-- Each title of the catalogue with its series, as promos, projects and images refer to it. Its class is found by
+-- spelling or alias, else one edit away (dirt D33).
 -- materialise: parquet
 -- key: title_id
 with classes as (

@@ -1,4 +1,7 @@
--- The fields that all four types share, in their target form; one row a candidate.
+-- The fields that all four types share, in their target form; one row a candidate. What the queries on titles,
+-- identities, owners, descriptions and terms found stands side by side, and what is too long is cut.
+-- Rules: section 9 of the specification (common block), A01 (descriptive fields), D29 (values of a list), D42 (bytes of
+-- a text), A51 (the reference to the title).
 -- materialise: parquet
 -- key: source_key
 with texts as (

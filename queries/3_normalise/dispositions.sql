@@ -1,9 +1,10 @@
 -- The verdict on every candidate: out of scope, rejected for the first of its reasons (the others as details), merged
 -- with the row it is a duplicate of, else loaded. Duplicates are settled among the rows that are otherwise valid; their
--- details hold the winner's source key. Details of a rejected row: what the first reason is about (a field, placeholder),
--- then the other reasons in the order of the closed list. The scope filter comes before all reasons and knows one only: a
--- row out of scope has no details, and its warnings are those of the filter, a time of deletion against its flag (D50,
--- where that alone decides) and another type than declared (D16); what its fields hold is judged for nobody.
+-- details hold the winner's source key. Details of a rejected row: what the first reason is about (a field,
+-- placeholder), then the other reasons in the order of the closed list. The scope filter comes before all reasons and
+-- knows one only: a row out of scope has no details, and its warnings are those of the filter, a time of deletion
+-- against its flag (D50, where that alone decides) and another type than declared (D16); what its fields hold is judged
+-- for nobody.
 -- Rules: the precedence of section 8; D10, D11, A28 (duplicates come last).
 -- materialise: parquet
 -- key: source_key

@@ -1,5 +1,6 @@
 -- Who each candidate is: external id, uuid, when it was made and changed (dirt D10 to D13, D30, D49, D51, D52, rulings
--- A02, A24, A27). A placeholder is no external id (D03). Of several rows with one uuid the lowest id keeps it. Dates of a row itself are kept whatever they are.
+-- A02, A24, A27). A placeholder is no external id (D03). Of several rows with one uuid the lowest id keeps it. Dates of
+-- a row itself are kept whatever they are.
 -- materialise: parquet
 -- key: source_key
 with uuids as (

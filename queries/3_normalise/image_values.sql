@@ -1,6 +1,6 @@
 -- Each deliverable image's own fields in their target form, and the reasons for which it would be rejected, in the
--- order of the closed list. Size and ratio are those of picture.sql; the end of rights is looked for in the deliverable's
--- column and the descriptive field.
+-- order of the closed list. Size and ratio are those of picture.sql; the end of rights is looked for in the
+-- deliverable's column and the descriptive field, the date of capture in the image's own column and its EXIF tag.
 -- Rules: D45, D47, D52 (dates), D71, D72 (place, checksum), A37 (crop).
 -- materialise: parquet
 -- key: source_key
@@ -27,6 +27,7 @@ with images as (
         s.height as spec_height,
         k.canonical as spec_format,
         i.capture_date,
+        x.taken,
         z.zone,
         e.rights_expire as described_expire,
         array_has(e.several, 'rights_expire') as several_expires
@@ -36,6 +37,7 @@ with images as (
     left join public.deliverable_image_spec s on s.id = d.spec_id
     left join terms_known k on k.vocabulary = 'fileFormat' and k.spelling = fold_key(s.format)
     left join public.image_asset_master i on i.id = c.asset_id
+    left join exif x on x.asset_id = c.asset_id
     left join eav e on e.metadata_id = c.metadata_id
     where c.target = 'deliverable_image'
 ),
@@ -73,7 +75,10 @@ parsed as (
         i.spec_format,
         instant_text(i.capture_date, i.zone, i.day_first) as capture_date,
         zero_moment(instant_text(i.capture_date, i.zone, i.day_first)['value'], i.zone) as capture_zero,
-        i.capture_date as capture_date_raw
+        i.capture_date as capture_date_raw,
+        instant_text(i.taken, i.zone, i.day_first) as taken,
+        zero_moment(instant_text(i.taken, i.zone, i.day_first)['value'], i.zone) as taken_zero,
+        i.taken as taken_raw
     from images i
     left join users u on u.user_id = i.approved_by
 ),
@@ -97,7 +102,9 @@ moments as (
         case when not approved_zero then approved_at['value'] end as approved_at,
         case when approved_zero then 'EPOCH_ZERO' else approved_at['warning'] end as approved_warning,
         case when not capture_zero then capture_date['value'] end as capture_date,
-        case when capture_zero then 'EPOCH_ZERO' else capture_date['warning'] end as capture_warning
+        case when capture_zero then 'EPOCH_ZERO' else capture_date['warning'] end as capture_warning,
+        case when not taken_zero then taken['value'] end as taken,
+        case when taken_zero then 'EPOCH_ZERO' else taken['warning'] end as taken_warning
     from parsed
 ),
 rights as (
@@ -159,7 +166,7 @@ valued as (
         end as crop,
         p.storage['value'] as storage,
         p.checksum['value'] as checksum,
-        m.capture_date,
+        coalesce(m.capture_date, m.taken) as capture_date,
         case when p.spec_width is not null and p.spec_height is not null then
             coalesce(p.spec_width = z.width and p.spec_height = z.height and p.spec_format = f.file_format, false)
         end as meets_spec,
@@ -188,6 +195,7 @@ valued as (
             end),
             warn('altText', p.alt_text_raw, nullif(concat_ws(' ', p.alt_repair, p.alt_text['warning']), '')),
             warn('captureDate', p.capture_date_raw, m.capture_warning),
+            warn('captureDate', p.taken_raw, case when m.capture_date is null then m.taken_warning end),
             warn('storage', p.storage_raw, p.storage['warning']),
             warn('checksumSha256', p.checksum_raw, p.checksum['warning'])
         ) as warnings

@@ -1,6 +1,6 @@
 -- The language of each promo and the locale of each image: the first source that names one as a BCP 47 tag (D65,
--- rulings A39); those before it that name none warn, but `und`, which says that none is stated. A tag that the vocabulary
--- `language` does not list is unknown: the target's list is closed.
+-- rulings A39); those before it that name none warn, but `und`, which says that none is stated. A tag that the
+-- vocabulary `language` does not list is unknown: the target's list is closed.
 -- materialise: parquet
 -- key: source_key
 with candidate as (

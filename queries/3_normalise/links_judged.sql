@@ -1,10 +1,10 @@
 -- Each link with its verdict, one row a link and a candidate that stands for its target: whether that one is listed,
--- and the warning of a link that leads to none, once a link (dirt D31, rulings A04): of a target that does not exist, that
--- is the owner itself, that the list has already, that exists and is not migrated (rejected, out of scope or deleted). A
--- target of no target type (a clip, a timeline, an asset that is no candidate, rulings A03b) is skipped without a warning
--- where it was not deleted and stands in the list once: most assets of a clean library have no target type and are members
--- all the same, and a clean library gives no warning; it counts in memberSummary.skipped. What names a merged candidate, or
--- belongs to one, is its winner's (D11). Circles of parents are cut in collection_parents.
+-- and the warning of a link that leads to none, once a link (dirt D31, rulings A04): of a target that does not exist,
+-- that is the owner itself, that the list has already, that exists and is not migrated (rejected, out of scope or
+-- deleted). A target of no target type (a clip, a timeline, an asset that is no candidate, rulings A03b) is skipped
+-- without a warning where it was not deleted and stands in the list once: most assets of a clean library have no target
+-- type and are members all the same, and a clean library gives no warning; it counts in memberSummary.skipped. What
+-- names a merged candidate, or belongs to one, is its winner's (D11). Circles of parents are cut in collection_parents.
 -- materialise: parquet
 with pointed as (
     select

@@ -1,5 +1,5 @@
--- The full text of every value that is longer than a target field takes (dirt D42), beside the records that carry it cut:
--- the raw value of their warning TEXT_TRUNCATED is its place, long_text/<source key>/<field>.
+-- The full text of every value that is longer than a target field takes (dirt D42), beside the records that
+-- carry it cut: the raw value of their warning TEXT_TRUNCATED is its place, long_text/<source key>/<field>.
 -- materialise: parquet
 -- key: source_key, field
 with texts as (

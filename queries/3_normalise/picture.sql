@@ -1,5 +1,5 @@
--- The size and the aspect ratio of each deliverable image; one row a candidate. Sources stand in the order of section 10:
--- the picture track of the source content, the content's text, the image's two columns, its text, the deliverable's
+-- The size and the aspect ratio of each deliverable image; one row a candidate. Sources stand in the order of section
+-- 10: the picture track of the source content, the content's text, the image's two columns, its text, the deliverable's
 -- text, EXIF (dirt D61); for the ratio the track, the content, the deliverable's column, the descriptive field (D60).
 -- One that says nothing right falls through and warns; those behind the first good one are compared with it, and the
 -- first that differs gives the field's conflict (rulings A18). A label is no size, but the resolution class: it warns
@@ -52,11 +52,11 @@ sides as (
     union all
     select i.source_key, 6, x.pixel_width, x.pixel_height
     from images i
-    join exif_size x on x.asset_id = i.asset_id
+    join exif x on x.asset_id = i.asset_id
     union all
     select i.source_key, 7, x.image_width, x.image_height
     from images i
-    join exif_size x on x.asset_id = i.asset_id
+    join exif x on x.asset_id = i.asset_id
 ),
 sources as (
     select

@@ -1,8 +1,8 @@
--- Every raw value of a vocabulary field, with its place in the order of sources, and the term it stands for by itself or
--- by an alias. Which cells and properties feed which field is term_field.csv: a field is one line there for each of
+-- Every raw value of a vocabulary field, with its place in the order of sources, and the term it stands for by itself
+-- or by an alias. Which cells and properties feed which field is term_field.csv: a field is one line there for each of
 -- its sources; its vocabulary is in option_field.csv. Values of fields for several (many) stand one a row. Several says
--- that a property for one value had more. Terms are not repaired where text was garbled (dirt D38), since a list of terms
--- knows its spellings.
+-- that a property for one value had more. Terms are not repaired where text was garbled (dirt D38), since a list of
+-- terms knows its spellings.
 -- Rules: D28, A11 (parting lists), D33.
 -- materialise: parquet
 with targets as (

@@ -1,4 +1,5 @@
--- The vocabulary fields of each candidate side by side; _stated tells a required one that is unknown from one that is absent.
+-- The vocabulary fields of each candidate side by side; _stated tells a required one that is unknown from one that is
+-- absent.
 -- Rules: A50.
 -- materialise: parquet
 -- key: source_key

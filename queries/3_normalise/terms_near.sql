@@ -1,5 +1,5 @@
--- The misspellings among the values of vocabulary fields, and of the networks of airings, that are one edit away from exactly one term of their
--- vocabulary (dirt D33, rulings A08, A26).
+-- The misspellings among the values of vocabulary fields, and of the networks of airings, that are one edit away from
+-- exactly one term of their vocabulary (dirt D33, rulings A08, A26).
 -- materialise: parquet
 -- key: vocabulary, spelling
 with unknown as (

@@ -1,6 +1,7 @@
 -- Every source of a descriptive field for one value, in the order in which the first good one counts, and what it reads
--- as. Which cells feed which field, and how they are read, is text_field.csv. Text of the import that garbled its accents
--- is repaired first (dirt D38); names that assets share, such as those of titles and campaigns, are of no import.
+-- as. Which cells feed which field, and how they are read, is text_field.csv. Text of the import that garbled its
+-- accents is repaired first (dirt D38); names that assets share, such as those of titles and campaigns, are of no
+-- import.
 -- materialise: parquet
 with fields as (
     select field, cast(rank as int) as rank, cell, kind

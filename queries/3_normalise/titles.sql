@@ -1,6 +1,6 @@
--- The title of each candidate by the fallback order of the four sources, the others as alternate titles (dirt D01 to D05,
--- D08, D09, rulings A05, A06, A38, A45). Sources up to the first good one tell what was wrong with them. The title alone
--- is cut, for the limit is that of its field; the definitions set none for original and alternate titles.
+-- The title of each candidate by the fallback order of the four sources, the others as alternate titles (dirt D01 to
+-- D05, D08, D09, rulings A05, A06, A38, A45). Sources up to the first good one tell what was wrong with them. The title
+-- alone is cut, for the limit is that of its field; the definitions set none for original and alternate titles.
 -- materialise: parquet
 -- key: source_key
 with raw_titles as (

@@ -1,7 +1,7 @@
 -- The frame rate and the aspect ratio of each promo's video: lengths and timecodes need the one, numbers of lines the
--- other. Sources in order; see video.sql for what they give. A rate that is written in fields (`50i`, `59.94i`) tells that
--- the pictures are interlaced (dirt D62, rulings A33), which is what the field scanType falls back on; a `p`
--- says nothing beyond the rate, as the rules name it for that alone.
+-- other. Sources in order; see video.sql for what they give. A rate that is written in fields (`50i`, `59.94i`) tells
+-- that the pictures are interlaced (dirt D62, rulings A33), which is what the field scanType falls back on; a `p` says
+-- nothing beyond the rate, as the rules name it for that alone.
 -- Rules: D60, D62, A33, A43.
 -- materialise: parquet
 -- key: source_key

@@ -1,4 +1,5 @@
 -- What each promo's sources say of its video, raw and side by side; one row a candidate.
+-- Rules: section 10 of the specification (media data, content, subclass, property), D20, D26 (lost and several values).
 -- materialise: parquet
 -- key: source_key
 with promos as (

@@ -1,4 +1,5 @@
--- Deliverable images with their image asset as assetType_DeliverableImage instances; one row a candidate, whatever its disposition.
+-- Deliverable images with their image asset as assetType_DeliverableImage instances; one row a candidate, whatever its
+-- disposition.
 -- Fields: section 9 of the specification, A01 (descriptive fields of all types), A41 (status, storage).
 -- materialise: parquet, json
 -- key: source_key

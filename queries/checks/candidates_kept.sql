@@ -1,4 +1,5 @@
 -- A row of one of the four tables that is no candidate, or a candidate that stands for no row.
+-- Rules: A03b, section 8 of the specification (the balance of candidates).
 with rows_read as (
     select concat('Promo:', id) as source_key from public.promo
     union all

@@ -1,4 +1,6 @@
--- A date or time outside of what a media library can hold: the extremes that stand for infinity must not reach the target.
+-- A date or time outside of what a media library can hold: the extremes that stand for infinity must not reach the
+-- target.
+-- Rules: D47, D48.
 with times as (
     select source_key, 'createdDate' as field, "createdDate" as at from project
     union all

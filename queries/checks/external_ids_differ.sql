@@ -1,4 +1,5 @@
 -- Two rows to load with one external id, compared as the target compares them: trimmed, in one case.
+-- Rules: D10, D12, section 9 of the specification (externalId is unique).
 with ids as (
     select source_key, "externalId" as external_id from project where disposition = 'load'
     union all

@@ -1,4 +1,5 @@
 -- A disposition whose reason is not one of its closed list (mappings/reason.csv), or a candidate without a verdict.
+-- Rules: section 8 of the specification (the closed list, the balance of candidates).
 with mapped as (
     select source_key, disposition, reason from project
     union all

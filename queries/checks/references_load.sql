@@ -1,4 +1,5 @@
 -- A reference from a row to load to one that does not load.
+-- Rules: D31, section 9 of the specification (only migrated targets; two-pass load).
 with members as (
     select source_key, unnest(members) as member from project where disposition = 'load'
     union all

@@ -1,4 +1,5 @@
 -- A row to load that lacks a required field of its definition.
+-- Rules: section 9 of the specification (column "req"), A50 (MISSING_MANDATORY and VOCAB_UNMAPPED reject).
 with required as (
     select 'project' as query, source_key, 'title' as field from project where disposition = 'load' and title is null
     union all

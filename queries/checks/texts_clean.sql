@@ -1,4 +1,5 @@
 -- A text to load that holds control characters, or blanks at its ends, or nothing at all.
+-- Rules: D06, D07, D39, A07.
 with texts as (
     select source_key, 'title' as field, title as value from project where disposition = 'load'
     union all

@@ -9,7 +9,7 @@ use super::super::Value;
 use super::entity::{Candidate, cell};
 use super::sheet::Sheet;
 use super::source::{self, Described, Source};
-use super::tables::Tables;
+use super::tables::{Row, Tables};
 use super::video;
 use super::{eav, file};
 
@@ -48,15 +48,17 @@ pub fn fill(tables: &Tables<'_>, candidate: &mut Candidate<'_>) {
     rights(tables, candidate);
     let image = tables.one("image_asset_master", "id", candidate.sheet.asset_id);
     let captured = cell(image.as_ref(), "capture_date");
+    let taken = tag(&tags(tables, candidate.sheet.asset_id), "DateTimeOriginal");
     let locale = candidate.row_or_null("locale");
     let texts = [
         ("altText", candidate.row_or_null("alt_text")),
         ("crop", candidate.row_or_null("crop")),
         ("storage", candidate.row_or_null("s3_uri")),
         ("checksumSha256", candidate.row_or_null("checksum")),
-        ("captureDate", captured),
     ];
     let sheet = &mut candidate.sheet;
+    // EXIF (section 9): the image's own column, then the tag (section 10).
+    sheet.choose("captureDate", [captured, taken]);
     file::language(sheet, "locale", [locale]);
     for (field, cell) in texts {
         sheet.choose(field, [cell]);
@@ -91,6 +93,18 @@ fn computed_ratio(sheet: &Sheet) -> Json {
 /// The pairs of EXIF tags that tell the size, those of the EXIF directory before those of the TIFF one.
 const TAGS: [[&str; 2]; 2] = [["PixelXDimension", "PixelYDimension"], ["ImageWidth", "ImageLength"]];
 
+/// The EXIF tags of an image by their ids.
+fn tags<'t>(tables: &'t Tables<'_>, asset: Option<i64>) -> Vec<Row<'t>> {
+    let mut tags = asset.map_or_else(Vec::new, |id| tables.by("exif_tag", "image_asset_id", id));
+    tags.sort_by_key(|row| row.id("id"));
+    tags
+}
+
+/// The value of the first tag of a name.
+fn tag<'t>(tags: &[Row<'t>], name: &str) -> &'t Value {
+    cell(tags.iter().find(|row| row.cell("tag").text().as_deref() == Some(name)), "value")
+}
+
 /// Width, height, resolution and its class (D61, section 9): the picture's track, the content's text, the two columns of
 /// the image, its text, the text of the deliverable, EXIF. A label before the first size is RESOLUTION_LABEL_ONLY and
 /// gives the class alone, one behind it the class without a word; the first size that differs is RESOLUTION_CONFLICT.
@@ -99,19 +113,14 @@ fn size(tables: &Tables<'_>, candidate: &mut Candidate<'_>, ratio: &Json) {
     let image = tables.one("image_asset_master", "id", asset);
     let image = |column| cell(image.as_ref(), column);
     let known = &candidate.technical;
-    let mut tags = asset.map_or_else(Vec::new, |id| tables.by("exif_tag", "image_asset_id", id));
-    tags.sort_by_key(|row| row.id("id"));
-    let tag = |name: &str| {
-        let found = tags.iter().find(|row| row.cell("tag").text().as_deref() == Some(name));
-        cell(found, "value")
-    };
+    let tags = tags(tables, asset);
     let texts = [image("resolution"), candidate.row_or_null("pixel_size")];
     let pairs = [
         [known.video("width"), known.video("height")],
         [known.content("width"), known.content("height")],
         [image("width"), image("height")],
-        TAGS[0].map(tag),
-        TAGS[1].map(tag),
+        TAGS[0].map(|name| tag(&tags, name)),
+        TAGS[1].map(|name| tag(&tags, name)),
     ];
     let [track, content, columns, exif, tiff] = pairs.map(|[width, height]| Source::sides(width, height));
     let [resolution, pixel_size] = texts.map(|text| video::sized(text, ratio));

@@ -4,8 +4,8 @@
 use super::super::Told;
 use super::asset::{Asset, captured};
 use super::dice::{Dice, exif, index};
-use super::dirt::draws;
 use super::dirt::media::{Soil, side};
+use super::dirt::{date, draws};
 use super::layout::{FIRST_ID, Layout};
 use super::media::image_size;
 use super::spread::Kind;
@@ -66,7 +66,8 @@ fn value(layout: &Layout, asset: &Asset, tag: &str, picture: Dice, own: Dice) ->
         "Orientation" => label("1"),
         "XResolution" | "YResolution" => label("300/1"),
         "ResolutionUnit" => label("2"),
-        "DateTime" | "DateTimeOriginal" | "DateTimeDigitized" => text(exif(captured(asset))),
+        "DateTimeOriginal" => Told::clean(exif(captured(asset)), date::instant_of_local(captured(asset))).into(),
+        "DateTime" | "DateTimeDigitized" => text(exif(captured(asset))),
         "Make" | "Model" | "Software" => label(picture.pick(2, &["Camera A", "Camera B", "Retouch 7"])),
         "Artist" | "Copyright" => text(words::person(picture.below(3, 4096))),
         "ExifVersion" => label("0232"),

@@ -313,9 +313,8 @@ fn written(layout: &Layout, subject: &Subject, slot: &Slot, clean: Value) -> Val
         10 => dirt::code::series_code(layout, dice, k, clean.text().unwrap_or_default()),
         27 if let Some(found) = dirt::identity::record_id(layout, dice, k) => found,
         5 | 6 | 9 | 27 | 29 | 31 | 33 | 35 | 45 => {
-            // A placeholder among several values is no value, and no warning either.
-            let several = field.multiple;
-            let style = dirt::text::Style { title: several, item: several, ..dirt::text::Style::default() };
+            // A placeholder that is a cell of several values is dropped with a warning, as in any other text (D03).
+            let style = dirt::text::Style { item: field.multiple, ..dirt::text::Style::default() };
             dirt::text::from(layout, dice, k, subject.source(), clean.text().unwrap_or_default(), style)
         }
         _ => clean,
