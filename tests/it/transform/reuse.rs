@@ -219,7 +219,7 @@ async fn a_transform_that_fails_leaves_no_report_of_what_was() {
     assert_eq!(bench.run().await.unwrap_err().exit_code(), 2);
     assert!(shown.iter().all(|name| there(name)));
     bench.write(&[("3_normalise/titles.sql", TITLES)]);
-    let failing = PROMO.replace("    title as name,", "    cast(concat('x', title) as int) as broken, title as name,");
+    let failing = PROMO.replace("    title as name,", "    title as name, cast(concat('x', title) as int) as broken,");
     bench.write(&[("4_map/promo.sql", &failing)]);
     let failed = bench.run().await.unwrap_err();
     assert_eq!(failed.exit_code(), 1, "{failed}");
