@@ -5,6 +5,7 @@ mod definitions;
 mod rehearse;
 mod runs;
 mod steps;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -220,7 +221,7 @@ impl Pipeline {
         self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect()
     }
 
-    /// What the target lacks. With `requests`, the exact requests of the first pass are written there.
+    /// What the target lacks, by the datasets as they are. With `requests`, the exact requests of the first pass are written there.
     ///
     /// # Errors
     /// When the target cannot be reached, the definitions do not fit, or the ledger cannot be opened.

@@ -22,7 +22,7 @@ use crate::pipeline::{
 };
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
 use crate::rehearsal::library::{self, Library, LibraryOptions};
-use crate::report::{Display, FILE_NAME, RunReport};
+use crate::report::Display;
 use crate::source::{PostgresSource, has_password};
 use crate::staging::{RunFolder, StagingArea};
 use crate::transform::Transform;
@@ -193,13 +193,15 @@ impl Session {
         if args.dry_run {
             return self.print(&pipeline.transform_outlook(&args.select, args.force).await?);
         }
-        let report = pipeline.transform(&args.select, args.force).await?.outcome;
-        self.print(&report)?;
-        report.verdict()
+        let step = pipeline.transform(&args.select, args.force).await?;
+        pipeline.keep_transform(&step).await?;
+        self.print(&step.outcome)?;
+        step.outcome.verdict()
     }
 
     pub(super) async fn plan(&self, args: PlanArgs) -> Result<()> {
         let pipeline = self.loading(&args.target).await?;
+        pipeline.warn_of_stale_datasets().await;
         let step = match &args.requests {
             None => pipeline.plan(None).await?,
             Some(path) => {
@@ -259,11 +261,7 @@ impl Session {
 
     pub(super) async fn report(&self, args: RunId) -> Result<()> {
         let pipeline = self.existing(self.flags(), &args).await?;
-        let report: Option<RunReport> = pipeline.folder().get_json(FILE_NAME).await?;
-        let report = report.ok_or_else(|| {
-            Error::preflight(format!("the run {} has no report; `telecine run` makes one", pipeline.folder().id()))
-        })?;
-        self.print(&report)
+        self.print(&pipeline.report().await?)
     }
 
     pub(super) async fn flex(&self, verb: FlexVerb) -> Result<()> {

@@ -113,11 +113,7 @@ impl Dataset {
     /// # Errors
     /// When the manifest cannot be deleted.
     pub async fn withdraw(&self) -> Result<()> {
-        let key = self.manifest_path();
-        match self.area.store().delete(&key).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(cause) => Err(Error::staging(self.area.url_of(&key), "cannot be deleted", cause)),
-        }
+        self.area.delete(&self.manifest_path()).await
     }
 
     /// What the store tells of the manifest's files, in their order. No row is read.

@@ -8,8 +8,8 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ impl Documents {
     }
 
     /// The number of the rows written, if all is there and was made from just these inputs: a document a row, or
-    /// `lines_only`. Bytes are not read.
+    /// `lines_only`. Bytes are not read: a file that is younger than the manifest, which is written last, was altered.
     ///
     /// # Errors
     /// When the store cannot be asked.
@@ -122,16 +122,37 @@ impl Documents {
         let Some(found) = found.filter(|found| found.manifest_version == VERSION && found.inputs == *inputs) else {
             return Ok(None);
         };
-        let store = self.area.store();
-        match store.head(&self.folder.clone().join(found.lines.name.as_str())).await {
-            Ok(lines) if lines.size == found.lines.bytes => {}
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(cause) => return Err(Error::staging(self.area.url_of(&place), "its file cannot be found", cause)),
-        }
         let failed = |cause| Error::staging(self.area.url_of(&self.folder), "cannot be listed", cause);
-        let count = store.list(Some(&self.own_folder())).try_fold(0, |count, _| async move { Ok(count + 1) });
+        let head = async |name: &str| match self.area.store().head(&self.folder.clone().join(name)).await {
+            Ok(found) => Ok(Some(found)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(failed(cause)),
+        };
+        let (Some(manifest), Some(lines)) = (head(&self.manifest_name()).await?, head(&found.lines.name).await?) else {
+            return Ok(None);
+        };
+        let as_written = |file: &ObjectMeta| file.last_modified <= manifest.last_modified;
+        if lines.size != found.lines.bytes || !as_written(&lines) {
+            return Ok(None);
+        }
+        let count = |count: Option<u64>, file: ObjectMeta| {
+            let count = count.filter(|_| as_written(&file)).map(|count| count + 1);
+            async move { Ok(count) }
+        };
+        let counted = self.area.store().list(Some(&self.own_folder())).try_fold(Some(0), count).await;
         let documents = if lines_only { 0 } else { found.rows };
-        Ok((count.await.map_err(failed)? == documents).then_some(found.rows))
+        Ok((counted.map_err(failed)? == Some(documents)).then_some(found.rows))
+    }
+
+    /// Removes all documents, their manifest first.
+    ///
+    /// # Errors
+    /// When a file cannot be deleted.
+    pub async fn discard(&self) -> Result<()> {
+        self.withdraw().await?;
+        self.area.delete_prefix(&self.own_folder()).await?;
+        let lines = self.folder.clone().join(format!("{}.ndjson", safe_name(&self.definition, false)));
+        self.area.delete(&lines).await
     }
 
     /// The document of one asset; `None` when there is none.
@@ -144,11 +165,7 @@ impl Documents {
     }
 
     async fn withdraw(&self) -> Result<()> {
-        let place = self.manifest_path();
-        match self.area.store().delete(&place).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(cause) => Err(Error::staging(self.area.url_of(&place), "cannot be deleted", cause)),
-        }
+        self.area.delete(&self.manifest_path()).await
     }
 
     fn own_folder(&self) -> Path {
@@ -156,7 +173,11 @@ impl Documents {
     }
 
     fn manifest_path(&self) -> Path {
-        self.folder.clone().join(format!("{}.manifest.json", safe_name(&self.definition, false)))
+        self.folder.clone().join(self.manifest_name())
+    }
+
+    fn manifest_name(&self) -> String {
+        format!("{}.manifest.json", safe_name(&self.definition, false))
     }
 
     async fn write_rows(

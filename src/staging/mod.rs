@@ -219,6 +219,14 @@ impl StagingArea {
         format!("{}/{key}", self.store_url.as_str().trim_end_matches('/'))
     }
 
+    /// Deletes an object, if it is there.
+    async fn delete(&self, key: &Path) -> Result<()> {
+        match self.store.delete(key).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(cause) => Err(Error::staging(self.url_of(key), "cannot be deleted", cause)),
+        }
+    }
+
     async fn delete_prefix(&self, prefix: &Path) -> Result<()> {
         let failed =
             |cause| Error::staging(self.url_of(prefix), "files of an earlier attempt cannot be deleted", cause);
@@ -327,6 +335,14 @@ impl RunFolder {
         let bytes = serde_json::to_vec_pretty(value)
             .map_err(|cause| Error::staging(self.area.url_of(&key), "the value gives no JSON", cause))?;
         object::replace(&self.area, &key, bytes.into()).await
+    }
+
+    /// Removes what [`RunFolder::put_json`] wrote, if it is there.
+    ///
+    /// # Errors
+    /// When the object cannot be deleted.
+    pub async fn remove_json(&self, name: &str) -> Result<()> {
+        self.area.delete(&self.path.clone().join(name)).await
     }
 
     /// Reads what [`RunFolder::put_json`] wrote; `None` where nothing is.

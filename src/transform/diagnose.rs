@@ -55,8 +55,10 @@ pub(super) fn run_error(name: &str, error: DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(message) => {
             let operator = operator(message).map(|operator| format!(" in {operator}")).unwrap_or_default();
             let help = "raise [transform] memory (or --memory), or lower [transform] threads";
+            // Without the context around it, which advises to change settings that telecine does not have.
+            let cause = message.clone();
             let message = format!("the memory for queries is used up{operator}; {help}");
-            Error::Query { name: name.into(), message, cause: Some(error.into()) }
+            Error::Query { name: name.into(), message, cause: Some(cause.into()) }
         }
         // A telecine error that travelled through DataFusion comes out as it went in.
         DataFusionError::External(cause) if cause.is::<Error>() => Error::from_datafusion(error),
@@ -64,8 +66,42 @@ pub(super) fn run_error(name: &str, error: DataFusionError) -> Error {
     }
 }
 
-/// The operator a memory error names: `Failed to allocate additional 1 MB for GroupedHashAggregateStream[0] (…) with …`.
-fn operator(message: &str) -> Option<&str> {
+/// The operator a memory error names (`Failed to allocate additional 1 MB for GroupedHashAggregateStream[0] (…) with …`), in
+/// the words of a plan where its name there is another.
+fn operator(message: &str) -> Option<String> {
     let (_, after) = message.split_once(" for ")?;
-    after.split(['[', '#', '(', ' ']).next().filter(|name| !name.is_empty())
+    let name = after.split(['[', '#', '(', ' ']).next().filter(|name| !name.is_empty())?;
+    let shown = [
+        ("ExternalSorter", "a sort (SortExec in the plan)"),
+        ("SortPreservingMerge", "the merge of sorted rows (SortPreservingMergeExec in the plan)"),
+        ("TopK", "a sort with a limit (SortExec in the plan)"),
+        ("HashJoin", "a join (HashJoinExec in the plan)"),
+        ("SMJ", "a join (SortMergeJoinExec in the plan)"),
+        ("NestedLoopJoin", "a join (NestedLoopJoinExec in the plan)"),
+        ("CrossJoin", "a join of all with all (CrossJoinExec in the plan)"),
+        ("Repartition", "rows on their way between threads (RepartitionExec in the plan)"),
+        ("Window", "a window function (WindowAggExec in the plan)"),
+    ];
+    let aggregate = || name.contains("Aggregate").then_some("an aggregation (AggregateExec in the plan)");
+    let known = shown.iter().find(|(own, _)| name.starts_with(own)).map(|(_, words)| *words);
+    Some(known.or_else(aggregate).unwrap_or(name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_error_names_what_the_plan_shows_and_no_setting_of_another_program() {
+        let root = "Failed to allocate additional 3.9 MB for ExternalSorter[0] with 0.0 B already allocated";
+        let error = DataFusionError::ResourcesExhausted(root.to_owned()).context(
+            "Not enough memory. Consider increasing the memory limit config: 'datafusion.runtime.memory_limit'",
+        );
+        let Error::Query { message, cause, .. } = run_error("q", error) else { panic!("another error") };
+        assert!(message.contains("used up in a sort (SortExec in the plan); raise [transform] memory"), "{message}");
+        assert_eq!(cause.unwrap().to_string(), root);
+        let of = |name: &str| operator(&format!("Failed to allocate 1 B for {name}[0] with")).unwrap();
+        assert_eq!(of("GroupedHashAggregateStream"), "an aggregation (AggregateExec in the plan)");
+        assert_eq!(of("Unknown"), "Unknown");
+    }
 }

@@ -26,6 +26,7 @@ impl Transform {
         let work = async move {
             let mut open = OpenRun::open(&transform, &run).await?;
             open.register_all().await?;
+            open.warn_between_two_states().await?;
             let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
             let frame = open.context.sql_with_options(&sql, read_only).await;
             stream("sql", frame.map_err(|cause| Error::preflight(problem(&open.context, &cause)))?).await

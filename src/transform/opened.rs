@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::planning::{Depth, logical_plan};
 use super::query::Query;
+use super::report::REPORT_FILE;
 use super::{Transform, diagnose, reuse, session, tables};
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
@@ -167,6 +168,23 @@ impl<'a> OpenRun<'a> {
     /// Whether everything the query reads is there, at first or second hand.
     pub(super) fn can_run(&self, query: &Query) -> bool {
         self.transform.sources(query).iter().all(|source| self.known.contains_key(&source.to_string()))
+    }
+
+    /// Says of a run whose last transform did not come to its end that its datasets may be of two states.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub(super) async fn warn_between_two_states(&self) -> Result<()> {
+        let made = self.known.keys().any(|name| self.transform.project.queries.iter().any(|query| query.name == *name));
+        let ended = self.run.get_json::<serde_json::Value>(REPORT_FILE).await?.is_some();
+        if made && !ended {
+            let id = self.run.id();
+            tracing::warn!(
+                "run {id}: its last transform has not come to its end, so that datasets of now and of before may stand side \
+                 by side; run `telecine transform --run {id}`"
+            );
+        }
+        Ok(())
     }
 
     /// Everything the run holds: datasets, `rejected`, views.

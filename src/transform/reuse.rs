@@ -125,36 +125,48 @@ impl OpenRun<'_> {
     /// are compared with its manifest.
     ///
     /// # Errors
-    /// When the manifest cannot be read.
+    /// When the store cannot be asked.
     pub(super) async fn staleness(&self, query: &Query, inputs: &Inputs) -> Result<Vec<String>> {
         let dataset = self.run.query(&query.name);
-        let Some(manifest) = dataset.manifest().await? else { return Ok(vec![NEVER.into()]) };
+        let manifest = match dataset.manifest().await {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return Ok(vec![NEVER.into()]),
+            Err(error) => return damage(error),
+        };
         let found = reasons(&manifest.inputs, inputs);
         if !found.is_empty() {
             return Ok(found);
         }
         match tables::require_intact(&dataset, &manifest).await {
             Ok(()) => Ok(Vec::new()),
-            Err(Error::Staging { path, message, .. }) => Ok(vec![format!("{path} {message}")]),
-            Err(other) => Err(other),
+            Err(error) => damage(error),
         }
     }
 
-    /// Whether each of the queries `chosen` that keeps rows would run, in running order. Manifests are compared, no rows
-    /// are read.
+    /// Whether each of the queries `chosen` that keeps rows would run, in running order. Manifests are compared and the
+    /// sizes of files, no rows are read.
     ///
     /// # Errors
-    /// When a manifest cannot be read.
+    /// When the store cannot be asked.
     pub(super) async fn outlook(&mut self, chosen: impl Fn(&Query) -> bool) -> Result<Vec<QueryOutlook>> {
         let transform = self.transform;
         let mut found: Vec<QueryOutlook> = Vec::new();
         let kept = transform.graph.order(&transform.project);
         for query in kept.filter(|query| query.is_kept() && query.level != Level::Check) {
-            let Some(manifest) = self.run.query(&query.name).manifest().await? else {
-                if chosen(query) {
-                    found.push(QueryOutlook::new(query, Outlook::Stale, vec![NEVER.into()]));
+            let dataset = self.run.query(&query.name);
+            let lost = match dataset.manifest().await {
+                Ok(Some(manifest)) => Ok(manifest),
+                Ok(None) => Err(vec![NEVER.into()]),
+                Err(error) => Err(damage(error)?),
+            };
+            let manifest = match lost {
+                Ok(manifest) => manifest,
+                Err(reasons) => {
+                    if chosen(query) {
+                        found.push(QueryOutlook::new(query, Outlook::Stale, reasons));
+                    }
+                    continue;
                 }
-                continue;
             };
             self.note(&query.name, &manifest);
             if !chosen(query) {
@@ -164,14 +176,21 @@ impl OpenRun<'_> {
                 other.outlook != Outlook::Unchanged && transform.sources(query).iter().any(|input| other.is_of(input))
             };
             let awaited: Vec<&QueryOutlook> = found.iter().filter(runs).collect();
-            let (mut before, mut now) = (manifest.inputs, self.inputs(query));
+            let (mut before, mut now) = (manifest.inputs.clone(), self.inputs(query));
             for other in &awaited {
                 let name = in_words(&Input::Query(other.name.clone()));
                 before.remove(&name);
                 now.remove(&name);
             }
             let roots: BTreeSet<String> = awaited.iter().flat_map(|other| other.roots()).collect();
-            let reasons = if transform.again { vec![ASKED.into()] } else { reasons(&before, &now) };
+            let reasons = match reasons(&before, &now) {
+                _ if transform.again => vec![ASKED.into()],
+                changed if changed.is_empty() => match dataset.found(&manifest).await {
+                    Ok(_) => changed,
+                    Err(error) => damage(error)?,
+                },
+                changed => changed,
+            };
             found.push(if !reasons.is_empty() {
                 QueryOutlook::new(query, Outlook::Stale, reasons)
             } else if roots.is_empty() {
@@ -186,6 +205,14 @@ impl OpenRun<'_> {
 
 /// The reason of a query that has no dataset.
 const NEVER: &str = "never made";
+
+/// A query's dataset that is damaged is made again: the damage is the reason.
+fn damage(error: Error) -> Result<Vec<String>> {
+    match error {
+        Error::Staging { path, message, .. } => Ok(vec![format!("{path} {message}")]),
+        other => Err(other),
+    }
+}
 
 /// The reason when everything is to be made again.
 pub(super) const ASKED: &str = "asked for";

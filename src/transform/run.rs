@@ -23,7 +23,8 @@ use crate::staging::{Dataset, Manifest, RunFolder};
 impl Transform {
     /// Runs the queries over the raw tables of `run`, each into a dataset of its name, in place of one that may stand
     /// there; then the checks, `rejected/` and the balance. `definitions` names the definition whose documents are
-    /// written from a query's rows to load. What was made from the same texts, inputs and settings is kept. With
+    /// written from a query's rows to load. What was made from the same texts, inputs and settings is kept. The report of
+    /// the pass before is removed before the first dataset changes: a run without one is between two states. With
     /// `select`, only these queries and what they rest on are looked at, and of the checks only those named. When it
     /// returns, everything is durable, the report too ([`REPORT_FILE`]).
     ///
@@ -158,6 +159,8 @@ impl Work<'_> {
         let is_chosen = |query: &Query| self.select.is_empty() || needed.contains(&query.name);
         let outlook = self.open.outlook(is_chosen).await?;
         self.require_intact_tables(&outlook).await?;
+        // From here on datasets may change: until this pass has ended, no report speaks of them.
+        self.open.run.remove_json(REPORT_FILE).await?;
         let mut report = TransformReport { select: self.select.to_vec(), ..TransformReport::default() };
         for query in transform.graph.order(&transform.project).filter(|query| query.level != Level::Check) {
             if !query.is_kept() {
@@ -252,8 +255,22 @@ impl Work<'_> {
     }
 
     /// Writes the query's dataset in place of one that may stand there; with the bytes that went to disk for want of memory.
+    /// Documents and rejected rows of other rows than its own do not outlive it.
     async fn make(&self, query: &Query, dataset: &Dataset, inputs: reuse::Inputs) -> Result<(Manifest, u64)> {
+        let before = dataset.manifest().await.ok().flatten().map(|manifest| reuse::content(&manifest));
         dataset.discard().await?;
+        let written = self.write(query, dataset, inputs).await;
+        let same = written.as_ref().is_ok_and(|(manifest, _)| before == Some(reuse::content(manifest)));
+        if !same {
+            self.discard_what_shows(query).await?;
+        }
+        let (manifest, spilled) = written?;
+        dataset.commit(&manifest).await?;
+        Ok((manifest, spilled))
+    }
+
+    /// The query's rows as a dataset that is not committed yet.
+    async fn write(&self, query: &Query, dataset: &Dataset, inputs: reuse::Inputs) -> Result<(Manifest, u64)> {
         let (plan, rows) = execute(&query.name, self.open.frame(query).await?).await?;
         let rows = self.open.transform.validated(query, rows);
         let schema = rows.schema();
@@ -268,8 +285,21 @@ impl Work<'_> {
         if doubled > 0 {
             manifest.notes.insert(check::DOUBLED.to_owned(), doubled);
         }
-        dataset.commit(&manifest).await?;
         Ok((manifest, spilled))
+    }
+
+    /// Removes what shows the query's former rows outside its dataset.
+    async fn discard_what_shows(&self, query: &Query) -> Result<()> {
+        if query.level == Level::Map {
+            self.open.run.rejected().discard().await?;
+        }
+        match self.definitions.get(&query.name) {
+            Some(definition) => self.open.run.documents(definition).discard().await,
+            None if query.materialise.iter().any(|form| matches!(form, Materialise::Json | Materialise::Ndjson)) => {
+                self.open.run.documents(&query.name).discard().await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Writes `rejected/`, unless it is of these rows, and draws the balance, once every query of 4_map has its dataset.

@@ -22,6 +22,19 @@ pub const QUERIES: &str = "queries";
 /// How many operators a memory error names.
 const OPERATORS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
+/// The parts into which the pool is shared out for each thread: a sort's, an aggregation's or a join's own each. A query of
+/// `queries/` has up to 11 sorts and as many joins.
+const PARTS: usize = 64;
+
+/// Bytes of a row that batches are reckoned with: a part holds a batch of such rows.
+const ROW: usize = 256;
+
+/// The fewest rows of a batch, however small the pool.
+const FEWEST_ROWS: usize = 256;
+
+/// The most rows of a batch, DataFusion's own measure.
+const MOST_ROWS: usize = 8192;
+
 /// A session with telecine's settings, limits and functions, and no tables.
 ///
 /// # Errors
@@ -38,8 +51,11 @@ pub fn session(config: &TransformConfig) -> Result<SessionContext> {
 
 fn settings(config: &TransformConfig) -> SessionConfig {
     let threads = config.threads.max(1);
+    // In a small pool a sort must find room for a batch beside what all sorts hold back for their merges; then it spills.
+    let share = config.memory / (PARTS * threads);
     let mut settings = SessionConfig::new()
         .with_target_partitions(threads)
+        .with_batch_size((share / ROW).next_power_of_two().clamp(FEWEST_ROWS, MOST_ROWS))
         .with_default_catalog_and_schema(CATALOG, QUERIES)
         .with_information_schema(true);
     let options = settings.options_mut();
@@ -52,9 +68,9 @@ fn settings(config: &TransformConfig) -> SessionConfig {
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     options.execution.time_zone = Some("UTC".into());
-    // A sort reserves this much a thread before it reads; it must leave room in a small pool.
-    let reserved = &mut options.execution.sort_spill_reservation_bytes;
-    *reserved = (*reserved).min(config.memory / (8 * threads));
+    let execution = &mut options.execution;
+    execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(share);
+    execution.sort_in_place_threshold_bytes = execution.sort_in_place_threshold_bytes.min(share);
     settings
 }
 

@@ -1,4 +1,5 @@
-//! The one JSON rule: UTF-8, keys in column order, absent keys for NULL, decimals as numbers with their exact digits,
+//! The one JSON rule: UTF-8, keys in column order, absent keys for NULL, decimals as numbers with their exact digits and no zeros that only
+//! their column's scale asks for,
 //! instants RFC 3339 with milliseconds and `Z`, naive timestamps the same without `Z`, dates `YYYY-MM-DD`, binary in
 //! Base64, no NaN and no infinities. Engines differ in each of these points, so this module fixes them.
 
@@ -63,8 +64,8 @@ pub fn value(array: &dyn Array, index: usize) -> Result<Option<Value>, String> {
         DataType::UInt64 => number!(UInt64Type),
         DataType::Float32 => short_float(array.as_primitive::<Float32Type>().value(index))?,
         DataType::Float64 => float(array.as_primitive::<Float64Type>().value(index))?,
-        DataType::Decimal128(..) => exact(&array.as_primitive::<Decimal128Type>().value_as_string(index))?,
-        DataType::Decimal256(..) => exact(&array.as_primitive::<Decimal256Type>().value_as_string(index))?,
+        DataType::Decimal128(..) => decimal(&array.as_primitive::<Decimal128Type>().value_as_string(index))?,
+        DataType::Decimal256(..) => decimal(&array.as_primitive::<Decimal256Type>().value_as_string(index))?,
         DataType::Utf8 => Value::from(array.as_string::<i32>().value(index)),
         DataType::LargeUtf8 => Value::from(array.as_string::<i64>().value(index)),
         DataType::Utf8View => Value::from(array.as_string_view().value(index)),
@@ -121,6 +122,12 @@ fn exact(digits: &str) -> Result<Value, String> {
     digits.parse::<Number>().map(Value::Number).map_err(|cause| format!("{digits}: {cause}"))
 }
 
+/// The shortest digits of just this number: a column's scale is its type's, not its values' (`12.500` is `12.5`, `12.000` is
+/// `12`), so that one number has one text whatever type a query gives it.
+fn decimal(digits: &str) -> Result<Value, String> {
+    exact(if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits })
+}
+
 fn date(days: i32) -> Result<Value, String> {
     let date = NaiveDate::from_epoch_days(days).filter(|_| !matches!(days, i32::MIN | i32::MAX));
     let date = date.ok_or_else(|| "an infinite date".to_owned())?;
@@ -166,9 +173,10 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        Date32Array, Decimal128Array, Float32Array, Float64Array, StringArray, TimestampMicrosecondArray,
+        Date32Array, Decimal128Array, Decimal256Array, Float32Array, Float64Array, StringArray,
+        TimestampMicrosecondArray,
     };
-    use arrow::datatypes::{Field, Schema};
+    use arrow::datatypes::{Field, Schema, i256};
 
     use super::*;
 
@@ -195,8 +203,23 @@ mod tests {
         let text = serde_json::to_string(&row.unwrap()).unwrap();
         assert_eq!(
             text,
-            "{\"z\":\"\u{1F3AC} \\\"x\\\"\",\"a\":12345678901234567.890,\"at\":\"2019-04-12T09:30:00.123Z\",\"on\":\"2019-04-12\"}"
+            "{\"z\":\"\u{1F3AC} \\\"x\\\"\",\"a\":12345678901234567.89,\"at\":\"2019-04-12T09:30:00.123Z\",\"on\":\"2019-04-12\"}"
         );
+    }
+
+    #[test]
+    fn a_decimal_has_its_own_digits_whatever_its_scale() {
+        let texts = |array: &dyn Array| -> Vec<String> {
+            (0..array.len()).map(|index| value(array, index).unwrap().unwrap().to_string()).collect()
+        };
+        let small = Decimal128Array::from(vec![12_500, 12_000, -500, 0, 100_000, 1, -120]);
+        let small = small.with_precision_and_scale(38, 3).unwrap();
+        assert_eq!(texts(&small), ["12.5", "12", "-0.5", "0", "100", "0.001", "-0.12"]);
+        let whole = Decimal128Array::from(vec![1_200, 0]).with_precision_and_scale(10, 0).unwrap();
+        assert_eq!(texts(&whole), ["1200", "0"]);
+        let large =
+            Decimal256Array::from(vec![i256::from_i128(125).wrapping_mul(i256::from_i128(10).wrapping_pow(59))]);
+        assert_eq!(texts(&large.with_precision_and_scale(76, 61).unwrap()), ["1.25"]);
     }
 
     #[test]

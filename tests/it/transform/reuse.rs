@@ -162,6 +162,74 @@ async fn a_table_of_the_source_that_changed_and_a_file_that_is_gone_are_reasons(
     );
 }
 
+/// A file that is gone, one cut short and a manifest that is no JSON are told by a look, and made again by a run.
+#[tokio::test]
+async fn a_look_tells_of_datasets_that_are_damaged() {
+    let bench = Bench::new(&PROJECT);
+    bench.library().await;
+    bench.run().await.unwrap();
+    let damages: [(&str, &str, Option<&[u8]>, &str); 3] = [
+        ("titles", "part-00000.parquet", None, "cannot be found"),
+        ("titles", "part-00000.parquet", Some(b"PAR1"), "has 4 bytes where the manifest says"),
+        ("titles", "_manifest.json", Some(b"{"), "is damaged"),
+    ];
+    for (query, file, bytes, why) in damages {
+        let place = bench.run_folder().join(query).join(file);
+        match bytes {
+            Some(bytes) => fs::write(&place, bytes).unwrap(),
+            None => fs::remove_file(&place).unwrap(),
+        }
+        let outlook = bench.outlook().await;
+        let (_, outlook, reason) = outlook.iter().find(|(name, ..)| name == query).unwrap();
+        assert!(*outlook == Outlook::Stale && reason.contains(why), "{outlook:?} {reason}");
+        let report = bench.run().await.unwrap();
+        let made: Vec<_> = report.queries.iter().filter(|query| query.making == Making::Made).collect();
+        assert_eq!(made.len(), 1, "{why}");
+        assert!(made[0].name == query && made[0].reasons[0].contains(file), "{:?}", made[0].reasons);
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_was_altered_is_written_again() {
+    let bench = Bench::new(&PROJECT);
+    bench.library().await;
+    bench.run().await.unwrap();
+    let document = bench.run_folder().join("documents/assetType_Promo/Promo.1.json");
+    let written = fs::read(&document).unwrap();
+    let mut altered = written.clone();
+    altered[2] ^= 1;
+    fs::write(&document, altered).unwrap();
+    let report = bench.run().await.unwrap();
+    assert_eq!((report.queries[2].making, report.documents[0].making), (Making::Kept, Making::Made));
+    assert_eq!(fs::read(&document).unwrap(), written);
+    assert_eq!(bench.run().await.unwrap().documents[0].making, Making::Kept);
+}
+
+/// A transform that fails leaves nothing that speaks of rows that are gone.
+#[tokio::test]
+async fn a_transform_that_fails_leaves_no_report_of_what_was() {
+    let bench = Bench::new(&PROJECT);
+    bench.library().await;
+    bench.run().await.unwrap();
+    let there = |name: &str| bench.run_folder().join(name).exists();
+    let shown = ["transform.json", "rejected/_manifest.json", "documents/assetType_Promo.ndjson"];
+    assert!(shown.iter().all(|name| there(name)));
+    // What cannot be planned changes nothing.
+    bench.write(&[("3_normalise/titles.sql", "select nothing from candidates")]);
+    assert_eq!(bench.run().await.unwrap_err().exit_code(), 2);
+    assert!(shown.iter().all(|name| there(name)));
+    bench.write(&[("3_normalise/titles.sql", TITLES)]);
+    let failing = PROMO.replace("    title as name,", "    title as name, cast(concat('x', title) as int) as broken,");
+    bench.write(&[("4_map/promo.sql", &failing)]);
+    let failed = bench.run().await.unwrap_err();
+    assert_eq!(failed.exit_code(), 1, "{failed}");
+    assert_eq!(shown.map(there), [false; 3]);
+    assert!(!there("documents/assetType_Promo/Promo.1.json"));
+    bench.write(&[("4_map/promo.sql", PROMO)]);
+    bench.run().await.unwrap();
+    assert!(shown.iter().all(|name| there(name)));
+}
+
 #[tokio::test]
 async fn what_was_wrong_with_a_dataset_that_is_kept_is_still_wrong() {
     let bench = Bench::new(&[
