@@ -35,6 +35,15 @@ pub(super) fn of_text(sql: &str, text: &str) -> Option<Position> {
     tokens(sql).iter().find(is_text).map(start)
 }
 
+/// The words of a text in their order, in lower case, outside comments and literals.
+pub(super) fn words(sql: &str) -> Vec<String> {
+    let word = |token: TokenWithSpan| match token.token {
+        Token::Word(word) => Some(word.value.to_lowercase()),
+        _ => None,
+    };
+    tokens(sql).into_iter().filter_map(word).collect()
+}
+
 fn tokens(sql: &str) -> Vec<TokenWithSpan> {
     let all = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default();
     all.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect()
