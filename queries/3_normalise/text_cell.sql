@@ -2,6 +2,7 @@
 -- as. Which cells feed which field, and how they are read, is text_field.csv. Text of the import that garbled its accents
 -- is repaired first (dirt D38); names that assets share, such as those of titles and campaigns, are of no import.
 -- materialise: parquet
+-- alternatives: rank
 with fields as (
     select field, cast(rank as int) as rank, cell, kind
     from text_field
