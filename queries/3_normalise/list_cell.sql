@@ -2,6 +2,7 @@
 -- and by what they are parted, is list_field.csv; of ranks the first that has a value counts (dirt D27, D28). What a
 -- list in JSON was freed of is told in a row without a value (dirt D41).
 -- materialise: parquet
+-- alternatives: rank
 with fields as (
     select field, cast(rank as int) as rank, cast(line as int) as line, cell, kind
     from list_field

@@ -5,6 +5,7 @@
 -- terms knows its spellings.
 -- Rules: D28, A11 (parting lists), D33.
 -- materialise: parquet
+-- alternatives: rank
 with targets as (
     select distinct target from candidates
 ),

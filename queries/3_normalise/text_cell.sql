@@ -3,6 +3,7 @@
 -- accents is repaired first (dirt D38); names that assets share, such as those of titles and campaigns, are of no
 -- import.
 -- materialise: parquet
+-- alternatives: rank
 with fields as (
     select field, cast(rank as int) as rank, cell, kind
     from text_field

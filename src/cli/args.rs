@@ -294,7 +294,8 @@ pub struct LoadArgs {
 /// `telecine sql`.
 #[derive(Debug, Clone, Args)]
 pub struct Sql {
-    /// One statement; queries by name, raw tables as schema.table.
+    /// One statement; queries by name, raw tables as schema.table. It may begin with a comment (`-- …`).
+    #[arg(allow_hyphen_values = true)]
     pub statement: String,
     /// The run.
     #[command(flatten)]

@@ -41,8 +41,13 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<()> {
 
 /// Prints text. A reader that has closed stdout has seen what it wanted.
 pub(super) fn text(text: &str) -> Result<()> {
+    exact(&format!("{}\n", text.trim_end()))
+}
+
+/// Prints on stdout to the letter: lines of which some may be empty.
+pub(super) fn exact(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
+    match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::staging("stdout", "cannot be written", cause))
         }

@@ -1,7 +1,7 @@
 //! Rows of any shape on stdout, as they come: one JSON document or comma-separated values for programs, a table of the
 //! first thousand for people.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::TryStreamExt;
@@ -25,32 +25,40 @@ pub(super) async fn print(rows: SendableRecordBatchStream, form: Output) -> Resu
     }
 }
 
-/// Comma-separated values under their names: texts as they are, what is nested as JSON, NULL as nothing.
+/// Comma-separated values under their names: texts as they are, what is nested as JSON, NULL as nothing, and the empty
+/// text in quotes, so that the two differ (as psql and DuckDB write them).
 async fn lines(mut rows: SendableRecordBatchStream) -> Result<()> {
-    let failed = |cause: csv::Error| Error::staging("stdout", "no CSV", cause);
     let schema = rows.schema();
-    let mut head = Some(schema.fields().iter().map(|field| field.name().as_str()));
-    loop {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        if let Some(names) = head.take() {
-            writer.write_record(names).map_err(failed)?;
+    output::exact(&line(schema.fields().iter().map(|field| quoted(field.name()))))?;
+    while let Some(batch) = rows.try_next().await.map_err(Error::from_datafusion)? {
+        let mut lines = String::new();
+        for index in 0..batch.num_rows() {
+            let cells = batch.columns().iter().map(|column| (!column.is_null(index)).then(|| cell(column, index)));
+            lines.push_str(&line(cells.map(|cell| cell.map_or(String::new(), |cell| quoted(&cell)))));
         }
-        let batch = rows.try_next().await.map_err(Error::from_datafusion)?;
-        for index in 0..batch.as_ref().map_or(0, RecordBatch::num_rows) {
-            let cells = batch.iter().flat_map(RecordBatch::columns).map(|column| cell(column, index));
-            writer.write_record(cells).map_err(failed)?;
+        if !lines.is_empty() {
+            output::exact(&lines)?;
         }
-        let bytes = writer.into_inner().map_err(|cause| Error::staging("stdout", "no CSV", cause.to_string()))?;
-        if !bytes.is_empty() {
-            output::text(&String::from_utf8_lossy(&bytes))?;
-        }
-        if batch.is_none() {
-            return Ok(());
-        }
+    }
+    Ok(())
+}
+
+fn line(cells: impl Iterator<Item = String>) -> String {
+    let mut line = cells.collect::<Vec<_>>().join(",");
+    line.push('\n');
+    line
+}
+
+/// A value as CSV has it (RFC 4180), quoted where it must be or is empty.
+fn quoted(value: &str) -> String {
+    if value.is_empty() || value.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", value.replace('"', "\"\""))
+    } else {
+        value.to_owned()
     }
 }
 
-fn cell(column: &arrow::array::ArrayRef, index: usize) -> String {
+fn cell(column: &ArrayRef, index: usize) -> String {
     match json::value(column.as_ref(), index) {
         Ok(value) => value.map_or(String::new(), output::plain),
         Err(_) => shown(column, index),
@@ -103,7 +111,7 @@ fn object(batch: &RecordBatch, index: usize) -> Map<String, Value> {
     object
 }
 
-fn shown(column: &arrow::array::ArrayRef, index: usize) -> String {
+fn shown(column: &ArrayRef, index: usize) -> String {
     match ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default()) {
         Ok(formatter) => formatter.value(index).to_string(),
         Err(cause) => format!("({cause})"),

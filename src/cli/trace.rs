@@ -1,81 +1,104 @@
-//! One asset's way, for people.
+//! One asset's way, for people: what became of it, a line a field, the rows of the source behind it, its document.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::output::{Printed, plain};
 use crate::report::{Table, visible};
-use crate::transform::{SourceTrace, TableTrace, Trace};
+use crate::transform::{FieldTrace, SourceTrace, TableTrace, Trace};
 
-/// Characters of a value that a line of a table shows; the JSON has all of it.
-const LONGEST: usize = 60;
+/// Characters of a field's value that a line shows; the JSON has all of it.
+const OF_VALUE: usize = 40;
+
+/// Characters of a raw value that a line shows.
+const OF_RAW: usize = 40;
+
+/// Characters of a row of the source that a line shows.
+const OF_ROW: usize = 160;
+
+/// Characters of one value in a row of the source.
+const OF_CELL: usize = 30;
 
 impl Printed for Trace {
     fn to_text(&self) -> String {
-        let mut text =
-            format!("{} of {} in run {}: {}", self.source_key, self.query, self.run, short(&self.disposition));
-        for more in [&self.reason, &self.details] {
-            if !more.is_null() {
-                text.push_str(&format!(", {}", short(more)));
+        let name = if self.name.is_null() { String::new() } else { format!(" `{}`", short(&self.name, OF_VALUE)) };
+        let mut text = format!("{}{name} of {} in run {}\n", self.source_key, self.query, self.run);
+        for (title, value) in [("disposition", &self.disposition), ("reason", &self.reason), ("details", &self.details)]
+        {
+            if !value.is_null() {
+                text.push_str(&format!("{title}: {}\n", plain(value.clone())));
             }
         }
+        let mut text = text.lines().map(visible).collect::<Vec<_>>().join("\n");
         let mut fields = Table::aligned(&["field", "value", "from", "warnings"], &[]);
-        for field in &self.fields {
-            let warnings: Vec<String> = field.warnings.iter().map(warning).collect();
-            let mut from = field.from.iter().filter(|source| !source.values.is_empty()).map(source);
-            let cell = |from: Option<String>| from.unwrap_or_default();
-            let value = if field.value.is_null() { String::new() } else { short(&field.value) };
-            fields.row([field.field.clone(), value, cell(from.next()), warnings.join("; ")]);
-            from.for_each(|from| fields.row([String::new(), String::new(), from, String::new()]));
-        }
+        let (told, empty): (Vec<&FieldTrace>, Vec<&FieldTrace>) =
+            self.fields.iter().partition(|field| !field.value.is_null() || !field.warnings.is_empty());
+        told.into_iter().for_each(|field| rows_of(field, &mut fields));
         text.push_str(&format!("\n\n{fields}\n"));
         for other in &self.warnings {
             text.push_str(&format!("warning: {}\n", visible(&warning(other))));
         }
+        if !empty.is_empty() {
+            let names: Vec<&str> = empty.iter().map(|field| field.field.as_str()).collect();
+            text.push_str(&format!("without a value: {}\n", names.join(", ")));
+        }
+        text.push_str("\nrows of the source\n");
         for table in self.tables.iter().filter(|table| table.kind == "raw") {
             text.push_str(&rows(table));
         }
-        let others = self.tables.iter().filter(|table| table.kind != "raw");
-        let others: Vec<String> = others.map(|table| format!("{} ({})", table.table, count(table))).collect();
-        text.push_str(&format!("\non its way through: {}\n", others.join(", ")));
-        let document = self.document.as_ref().and_then(|document| serde_json::to_string_pretty(document).ok());
-        let document = document.unwrap_or_else(|| "none".to_owned());
-        let lines: Vec<String> = document.lines().map(visible).collect();
-        text.push_str(&format!("\ndocument: {}\n", lines.join("\n")));
+        text.push_str(&format!("\ndocument: {}\n", self.document_url.as_deref().map_or("none".to_owned(), visible)));
         text
     }
 }
 
+/// A line of a field; more where it came from several cells.
+fn rows_of(field: &FieldTrace, table: &mut Table) {
+    let warnings: Vec<String> = field.warnings.iter().map(warning).collect();
+    let is_raw = field.from.iter().any(|source| !source.is_mapping);
+    let from = field.from.iter().filter(|source| source.is_mapping != is_raw);
+    let mut from = from.flat_map(cells);
+    let value = if field.value.is_null() { String::new() } else { short(&field.value, OF_VALUE) };
+    table.row([field.field.clone(), value, from.next().unwrap_or_default(), warnings.join("; ")]);
+    from.for_each(|from| table.row([String::new(), String::new(), from, String::new()]));
+}
+
+fn cells(source: &SourceTrace) -> impl Iterator<Item = String> {
+    source.cells.iter().map(|cell| {
+        let key: Vec<String> =
+            cell.row.iter().map(|(name, value)| format!("{name} {}", plain(value.clone()))).collect();
+        let key = if key.is_empty() { String::new() } else { format!(" of {}", key.join(", ")) };
+        format!("{}.{}{key}: {}", source.table, source.column, short(&cell.raw, OF_RAW))
+    })
+}
+
 fn rows(table: &TableTrace) -> String {
-    let mut text = format!("\n{} ({})\n", visible(&table.table), count(table));
+    let more = if table.more { " and more" } else { "" };
+    let mut text = format!("  {}{more}\n", visible(&table.table));
     for row in &table.rows {
-        text.push_str(&format!("  {}\n", visible(&row.to_string())));
+        let line = row.as_object().map_or_else(|| plain(row.clone()), line);
+        text.push_str(&format!("    {}\n", cut(&line, OF_ROW)));
     }
     text
 }
 
-fn count(table: &TableTrace) -> String {
-    let more = if table.more { " or more" } else { "" };
-    match table.rows.len() {
-        1 => "1 row".to_owned(),
-        n => format!("{n} rows{more}"),
-    }
-}
-
-fn source(source: &SourceTrace) -> String {
-    let values: Vec<String> = source.values.iter().take(3).map(short).collect();
-    let more = if source.values.len() > values.len() { " …" } else { "" };
-    format!("{}.{} = {}{more}", source.table, source.column, values.join(" | "))
+fn line(row: &Map<String, Value>) -> String {
+    let cells: Vec<String> = row.iter().map(|(name, value)| format!("{name}={}", short(value, OF_CELL))).collect();
+    visible(&cells.join(" "))
 }
 
 fn warning(warning: &Value) -> String {
-    let part = |name: &str| warning.get(name).cloned().map(plain).unwrap_or_default();
-    format!("{} {} ({})", part("code"), part("field"), part("raw"))
+    let part = |name: &str| warning.get(name).cloned().unwrap_or_default();
+    let raw = part("raw");
+    let raw = if raw.is_null() { String::new() } else { format!(" ({})", short(&raw, OF_RAW)) };
+    format!("{} {}{raw}", plain(part("code")), plain(part("field")))
 }
 
-fn short(value: &Value) -> String {
-    let text = plain(value.clone());
-    match text.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text,
+fn short(value: &Value, longest: usize) -> String {
+    cut(&plain(value.clone()), longest)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }

@@ -160,8 +160,16 @@ impl Documents {
     /// # Errors
     /// When it cannot be read.
     pub async fn read(&self, source_key: &str) -> Result<Option<Value>> {
-        let place = self.own_folder().join(format!("{}.json", safe_name(source_key, true)));
-        object::read_json(&self.area, &place).await
+        object::read_json(&self.area, &self.place(source_key)).await
+    }
+
+    /// Where the document of one asset is, if there is one.
+    pub fn url(&self, source_key: &str) -> String {
+        self.area.url_of(&self.place(source_key)).to_string()
+    }
+
+    fn place(&self, source_key: &str) -> Path {
+        self.own_folder().join(format!("{}.json", safe_name(source_key, true)))
     }
 
     async fn withdraw(&self) -> Result<()> {

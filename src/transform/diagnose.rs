@@ -13,7 +13,7 @@ pub(super) fn plan_problems(query: &Query, error: &DataFusionError) -> Vec<Strin
         .iter()
         .map(|error| {
             let message = plan_message(error.find_root());
-            match place(query, error, &message) {
+            match place(&query.sql, error, &message) {
                 Some(place) => format!("{}:{place}: {message}", query.path.display()),
                 None => format!("{}: {message}", query.path.display()),
             }
@@ -24,7 +24,7 @@ pub(super) fn plan_problems(query: &Query, error: &DataFusionError) -> Vec<Strin
 }
 
 /// The parser's span where the error carries one; else the first mention of a name the message quotes.
-fn place(query: &Query, error: &DataFusionError, message: &str) -> Option<Position> {
+pub(super) fn place(sql: &str, error: &DataFusionError, message: &str) -> Option<Position> {
     if let Some(span) = error.diagnostic().and_then(|diagnostic| diagnostic.span) {
         return Some(Position { line: span.start.line, column: span.start.column });
     }
@@ -33,9 +33,9 @@ fn place(query: &Query, error: &DataFusionError, message: &str) -> Option<Positi
             SchemaError::FieldNotFound { field, .. } | SchemaError::AmbiguousReference { field } => field.name(),
             SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => name,
         };
-        return position::of_text(&query.sql, column);
+        return position::of_text(sql, column);
     }
-    message.split(['\'', '`', '"']).skip(1).step_by(2).find_map(|quoted| position::of_text(&query.sql, quoted))
+    message.split(['\'', '`', '"']).skip(1).step_by(2).find_map(|quoted| position::of_text(sql, quoted))
 }
 
 /// What is wrong with a plan, in a line, with the nearest names of columns.

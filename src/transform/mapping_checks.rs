@@ -66,7 +66,7 @@ impl Transform {
     fn words(&self) -> Result<MemTable> {
         let (mut folders, mut queries, mut words, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for query in &self.project.queries {
-            for (word, is_text) in position::words(&query.sql) {
+            for (word, is_text) in position::words_and_literals(&query.sql) {
                 folders.push(query.level.folder());
                 queries.push(query.name.as_str());
                 words.push(word);

@@ -16,7 +16,7 @@
 //! | `run`, `check`, `documents`, `balance` | queries into datasets, checks, documents, rejected rows, and whether every candidate is accounted for |
 //! | `reuse` | what a dataset was made from, and whether it is to be made again |
 //! | `look` | SQL over what a run holds |
-//! | `trace`, `provenance`, `lineage` | one asset's way: what its fields were made of, the rows behind it, where columns come from |
+//! | `trace`, `provenance`, `lineage`, `chosen` | one asset's way: what its fields were made of, the rows behind it, where columns come from |
 //! | [`coverage`] | fields that nothing feeds, and values of the source that lead nowhere |
 //! | `report`, `rows` | what a transform did; the rows of a statement |
 //! | `deep` | threads with the stack that planning needs |
@@ -24,6 +24,7 @@
 
 mod balance;
 mod check;
+mod chosen;
 mod clock;
 pub mod contract;
 pub mod coverage;
@@ -68,7 +69,7 @@ pub use self::query::{Level, Mapping, Materialise, Project, Query, REJECTED};
 pub use self::report::{CheckReport, DocumentsReport, Making, QueryReport, REPORT_FILE, TransformReport};
 pub use self::reuse::{Outlook, QueryOutlook, TransformOutlook};
 pub use self::session::{CATALOG, QUERIES, session};
-pub use self::trace::{FieldTrace, SourceTrace, TableTrace, Trace};
+pub use self::trace::{CellTrace, FieldTrace, SourceTrace, TableTrace, Trace};
 use crate::dataflow::TableName;
 use crate::error::Result;
 

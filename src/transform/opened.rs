@@ -27,6 +27,8 @@ pub(super) struct OpenRun<'a> {
     pub(super) run: &'a RunFolder,
     pub(super) context: SessionContext,
     raw: Vec<TableName>,
+    /// The keys of raw tables that have one, by name.
+    keys: BTreeMap<String, Vec<String>>,
     /// The snapshots that the raw tables were read under.
     moments: Vec<(SnapshotNote, TableName)>,
     /// Everything registered that has rows of its own, by name.
@@ -49,7 +51,15 @@ impl<'a> OpenRun<'a> {
     pub(super) async fn open(transform: &'a Transform, run: &'a RunFolder) -> Result<Self> {
         let context = session(&transform.config)?;
         context.register_object_store(run.area().store_url(), run.area().store());
-        let mut open = Self { transform, run, context, raw: Vec::new(), moments: Vec::new(), known: BTreeMap::new() };
+        let mut open = Self {
+            transform,
+            run,
+            context,
+            raw: Vec::new(),
+            keys: BTreeMap::new(),
+            moments: Vec::new(),
+            known: BTreeMap::new(),
+        };
         let opened = run.raw_tables().await?.into_iter().map(|(table, manifest)| async move {
             let provider = tables::provider(&run.raw(&table), &manifest).await?;
             Ok::<_, Error>((table, manifest, provider))
@@ -58,6 +68,7 @@ impl<'a> OpenRun<'a> {
         while let Some((table, manifest, provider)) = opened.try_next().await? {
             tables::register_source(&open.context, &table, provider)?;
             open.note(&table.to_string(), &manifest);
+            open.keys.insert(table.to_string(), manifest.key.clone());
             open.moments.extend(manifest.snapshot.map(|snapshot| (snapshot, table.clone())));
             open.raw.push(table);
         }
@@ -80,6 +91,11 @@ impl<'a> OpenRun<'a> {
     /// What is known of a table, mapping or dataset.
     pub(super) fn known(&self, name: &str) -> Option<&Known> {
         self.known.get(name)
+    }
+
+    /// The columns of a raw table's key; empty without one.
+    pub(super) fn key_of(&self, name: &str) -> Vec<String> {
+        self.keys.get(name).cloned().unwrap_or_default()
     }
 
     /// The rows of a table that is no query's.

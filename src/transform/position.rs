@@ -36,10 +36,19 @@ pub(super) fn of_text(sql: &str, text: &str) -> Option<Position> {
 }
 
 /// Every name and every string literal of a text, in order, and whether it is a literal.
-pub(super) fn words(sql: &str) -> Vec<(String, bool)> {
+pub(super) fn words_and_literals(sql: &str) -> Vec<(String, bool)> {
     let word = |token: TokenWithSpan| match token.token {
         Token::Word(word) => Some((word.value, false)),
         Token::SingleQuotedString(value) => Some((value, true)),
+        _ => None,
+    };
+    tokens(sql).into_iter().filter_map(word).collect()
+}
+
+/// The words of a text in their order, in lower case, outside comments and literals.
+pub(super) fn words(sql: &str) -> Vec<String> {
+    let word = |token: TokenWithSpan| match token.token {
+        Token::Word(word) => Some(word.value.to_lowercase()),
         _ => None,
     };
     tokens(sql).into_iter().filter_map(word).collect()

@@ -23,6 +23,9 @@ use crate::dataflow::checksum::row_digests;
 /// Rows of one scan that are looked at, at most; values that they are looked up by, likewise.
 pub(super) const MOST: usize = 200;
 
+/// Rows that values alone may lead to, no key: where there are more, they are of others that have the same value, too.
+const VAGUE: usize = 20;
+
 /// One query with the rows behind some of its own.
 #[derive(Debug)]
 pub(super) struct Traced {
@@ -106,8 +109,8 @@ impl Known {
     }
 }
 
-/// A scan, and the expressions over it with the values they may have.
-type Look = (usize, Vec<(Expr, Vec<ScalarValue>)>);
+/// A scan, the expressions over it with the values they may have, and whether a key is among them.
+type Look = (usize, Vec<(Expr, Vec<ScalarValue>)>, bool);
 
 impl Spread {
     /// Begins with `rows` of the query.
@@ -171,11 +174,11 @@ impl Spread {
                 }
                 let conditions = if whole.is_empty() { partial } else { whole };
                 if leads {
-                    looks.push((scan, conditions));
+                    looks.push((scan, conditions, by_key));
                 }
             }
             if !looks.is_empty() {
-                self.done.extend(looks.iter().map(|(scan, _)| *scan));
+                self.done.extend(looks.iter().map(|(scan, ..)| *scan));
                 return looks;
             }
         }
@@ -216,10 +219,11 @@ impl Traced {
             if looks.is_empty() {
                 return Ok(traced);
             }
-            for (scan, conditions) in looks {
+            for (scan, conditions, by_key) in looks {
                 let conditions = conditions.into_iter().map(|(member, values)| one_of(member, values)).collect();
                 let rows = traced.fetch(context, scan, conditions).await?;
-                if let Some(found) = traced.found.get_mut(scan) {
+                let is_vague = !by_key && rows.num_rows() > VAGUE;
+                if let Some(found) = traced.found.get_mut(scan).filter(|_| !is_vague) {
                     *found = Some(rows);
                 }
             }
@@ -259,7 +263,7 @@ impl Traced {
             if looks.is_empty() {
                 return Ok(found);
             }
-            for (scan, conditions) in looks {
+            for (scan, conditions, _) in looks {
                 let Some(mut kept) = self.found.get(scan).and_then(Clone::clone) else { continue };
                 for (member, values) in conditions {
                     kept = holding(context, &kept, &member, &values)?;

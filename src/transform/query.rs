@@ -25,7 +25,7 @@ const RESERVED: [(&str, &str); 3] = [
 const MAPPINGS: &str = "mappings";
 
 /// The settings a query's header may hold.
-const SETTINGS: [&str; 3] = ["key", "materialise", "purpose"];
+const SETTINGS: [&str; 4] = ["alternatives", "key", "materialise", "purpose"];
 
 /// What a query is for, by its folder. A query may read queries of its own or a lower level; checks may read all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +89,9 @@ pub struct Query {
     pub materialise: BTreeSet<Materialise>,
     /// The columns that together differ in every row, where the header declares them.
     pub key: Option<Vec<String>>,
+    /// The column by which rows that hold the same value are asked in turn, where the header declares it: the rows with the
+    /// least are those that a value is taken from. Only a trace reads it.
+    pub alternatives: Option<String>,
     pub(super) statement: Statement,
 }
 
@@ -172,6 +175,7 @@ impl Query {
                 purpose: header.purpose.join(" "),
                 materialise: header.forms(),
                 key: header.key,
+                alternatives: header.alternatives,
                 statement,
             }),
             Ok(_) => Err(header.problems),
@@ -194,6 +198,7 @@ struct Header {
     purpose: Vec<String>,
     materialise: BTreeSet<Materialise>,
     key: Option<Vec<String>>,
+    alternatives: Option<String>,
     problems: Vec<String>,
 }
 
@@ -216,6 +221,7 @@ impl Header {
         match setting {
             "purpose" => self.purpose.push(value.to_owned()),
             "key" => self.key = Some(values),
+            "alternatives" => self.alternatives = Some(value.to_owned()),
             "materialise" => values.iter().for_each(|value| self.keep_as(line, value)),
             _ => self.problems.push(format!(
                 ":{line}: unknown setting `{setting}`{}; settings are {} (a comment in prose must not begin with one \

@@ -1,14 +1,17 @@
 //! One asset's way: its row in each dataset, the rows of the source behind it, and what each field was made of.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
+use datafusion::functions::expr_fn::lower;
 use datafusion::prelude::{col, lit};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::chosen::holding;
 use super::contract::COLUMNS;
 use super::lineage::Lineage;
 use super::opened::OpenRun;
@@ -20,8 +23,14 @@ use crate::dataflow::checksum::row_digests;
 use crate::error::{Error, Result};
 use crate::staging::{RunFolder, json};
 
-/// Raw values shown of one column.
+/// Cells named of one column.
 const MOST_VALUES: usize = 20;
+
+/// Columns that a value is said to be computed from, at most: of more, some were merely asked.
+const MOST_PARTS: usize = 2;
+
+/// Rows of a raw table that are shown because joins led to them: more are those of a lookup, or of other assets.
+const FEW: usize = 8;
 
 /// One asset's way from the source's rows to its document.
 #[derive(Debug, Clone, Serialize)]
@@ -44,8 +53,11 @@ pub struct Trace {
     pub fields: Vec<FieldTrace>,
     /// Warnings that name none of the fields.
     pub warnings: Vec<Value>,
-    /// The rows behind it: raw tables and mappings first, then datasets in running order.
+    /// The rows behind it: raw tables and mappings first, then datasets in running order. Rows of other assets lead to none.
+    /// Of a raw table that more than eight rows were found in, those that a field's value can come from.
     pub tables: Vec<TableTrace>,
+    /// Where the document is; `None` when there is none.
+    pub document_url: Option<String>,
     /// The document that the target gets; `None` when there is none.
     pub document: Option<Value>,
 }
@@ -57,21 +69,37 @@ pub struct FieldTrace {
     pub field: String,
     /// Its value; null when it has none.
     pub value: Value,
-    /// The columns of the source and of mappings that it can come from.
+    /// The cells of the source and of mappings that it came from; none of a field without a value.
+    ///
+    /// The plan tells which cells a value can come from, and the value which of those hold it (`chosen`); of the rows of a
+    /// query that declares `alternatives`, those of the least. What this cannot know: which of several columns was taken
+    /// that hold the same value, where all are named, and what a value that no cell holds was computed from, unless the
+    /// plan leaves two columns at most: none is named.
     pub from: Vec<SourceTrace>,
     /// Its warnings.
     pub warnings: Vec<Value>,
 }
 
-/// A column that a field can come from.
+/// Cells of a column that a field came from.
 #[derive(Debug, Clone, Serialize)]
 pub struct SourceTrace {
     /// `schema.table`, or the mapping.
     pub table: String,
     /// The column.
     pub column: String,
-    /// Its values in the rows behind the asset's, each once.
-    pub values: Vec<Value>,
+    /// Whether it is a mapping's: the spelling of a value, not its source.
+    pub is_mapping: bool,
+    /// The cells, each once.
+    pub cells: Vec<CellTrace>,
+}
+
+/// One cell of the source.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CellTrace {
+    /// The key of the cell's row; empty for a table without one.
+    pub row: Map<String, Value>,
+    /// What the source has there.
+    pub raw: Value,
 }
 
 /// Rows of one table behind the asset's.
@@ -99,11 +127,12 @@ impl Transform {
             let mut open = OpenRun::open(&transform, &run).await?;
             open.register_all().await?;
             let (query, row) = find(&open, &key).await?;
-            let mut walk = Walk { open: &open, traced: BTreeMap::new(), ends: BTreeMap::new() };
+            let mut walk = Walk { open: &open, key: key.clone(), traced: BTreeMap::new(), ends: BTreeMap::new() };
             walk.walk(query, row.clone()).await.map_err(|cause| diagnose::run_error(&query.name, cause))?;
             let definition = definitions.get(&query.name).unwrap_or(&query.name);
-            let document = run.documents(definition).read(&key).await?;
-            walk.trace(query, &row, key, document).map_err(|cause| diagnose::run_error(&query.name, cause))
+            let documents = run.documents(definition);
+            let document = documents.read(&key).await?.map(|document| (documents.url(&key), document));
+            walk.trace(query, &row, document).map_err(|cause| diagnose::run_error(&query.name, cause))
         };
         deep::run("trace", work).await
     }
@@ -124,14 +153,31 @@ async fn find<'a>(open: &OpenRun<'a>, key: &str) -> Result<(&'a Query, RecordBat
         }
     }
     let run = open.run.id();
+    let near = other_case(open, key).await.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     Err(Error::preflight(format!(
-        "no query of 4_map has a row of the key {key} in the run {run}; `telecine sql \"select source_key from candidates\"` \
+        "no query of 4_map has a row of the key {key} in the run {run}{near}; `telecine sql \"select source_key from candidates\"` \
          lists the keys, and `telecine transform --run {run}` makes what is missing"
     )))
 }
 
+/// The key that differs from `key` in its case alone.
+async fn other_case(open: &OpenRun<'_>, key: &str) -> Option<String> {
+    let queries = open.transform.project.queries.iter().filter(|query| query.level == Level::Map);
+    for query in queries.filter(|query| open.known(&query.name).is_some()) {
+        let rows = open.context.table(query.name.as_str()).await.ok()?;
+        let rows = rows.filter(lower(col("source_key")).eq(lit(key.to_lowercase()))).ok()?.limit(0, Some(1)).ok()?;
+        let found = rows.select_columns(&["source_key"]).ok()?.collect().await.ok()?;
+        if let Some(Value::String(near)) = found.iter().flat_map(|rows| column(rows, 0)).next() {
+            return Some(near);
+        }
+    }
+    None
+}
+
 struct Walk<'a> {
     open: &'a OpenRun<'a>,
+    /// The asset's key.
+    key: String,
     /// The queries whose rows are behind the asset's, by name.
     traced: BTreeMap<String, Traced>,
     /// The rows of raw tables and mappings, by name.
@@ -149,7 +195,8 @@ impl Walk<'_> {
         let order: Vec<&Query> = transform.graph.order(&transform.project).filter(|query| query.is_kept()).collect();
         for query in order.into_iter().rev() {
             let Some(batches) = waiting.remove(&query.name) else { continue };
-            let Some(rows) = each_once(&batches)?.filter(|rows| rows.num_rows() > 0) else { continue };
+            let own = batches.iter().map(|batch| self.own(batch)).collect::<Result<Vec<_>, _>>()?;
+            let Some(rows) = each_once(&own)?.filter(|rows| rows.num_rows() > 0) else { continue };
             // What a transform that was broken off has not made cannot be planned over: the way ends here.
             let lineage = if self.open.can_run(query) {
                 Lineage::of(&logical_plan(&self.open.context, query).await?)?
@@ -169,6 +216,16 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Without the rows of other assets, to which duplicates and links lead.
+    fn own(&self, rows: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        let [key, ..] = COLUMNS;
+        let Some(keys) = rows.column_by_name(key).and_then(|column| column.as_string_opt::<i32>()) else {
+            return Ok(rows.clone());
+        };
+        let is_own: BooleanArray = keys.iter().map(|key| Some(key == Some(self.key.as_str()))).collect();
+        Ok(filter_record_batch(rows, &is_own)?)
+    }
+
     fn is_dataset(&self, name: &str) -> bool {
         self.open.transform.project.queries.iter().any(|query| query.name == name)
     }
@@ -177,8 +234,7 @@ impl Walk<'_> {
         &self,
         query: &Query,
         row: &RecordBatch,
-        key: String,
-        document: Option<Value>,
+        document: Option<(String, Value)>,
     ) -> Result<Trace, DataFusionError> {
         let mut values = shown(row, 0);
         let mut value = |name: &str| values.shift_remove(name).unwrap_or_default();
@@ -187,25 +243,25 @@ impl Walk<'_> {
             _ => Vec::new(),
         };
         let (disposition, reason) = (value("disposition"), value("reason"));
-        let (details, name) = (value("details"), value("name"));
-        let (mut fields, mut sources) = (Vec::new(), Sources::default());
+        let (details, name, mut fields) = (value("details"), value("name"), Vec::new());
+        let mut sources = Sources::default();
+        let mut possible = Sources { all: true, ..Sources::default() };
         for (index, field) in row.schema().fields().iter().enumerate().filter(|(_, f)| !is_head(f.name())) {
             self.sources(&query.name, index, row, &mut sources)?;
+            self.sources(&query.name, index, row, &mut possible)?;
             let of_field = |warning: &Value| warning.get("field").and_then(Value::as_str) == Some(field.name());
             let (own, others) = warnings.into_iter().partition(of_field);
             warnings = others;
-            fields.push(FieldTrace {
-                field: field.name().clone(),
-                value: value(field.name()),
-                from: sources.take(),
-                warnings: own,
-            });
+            let value = value(field.name());
+            let mut from = sources.take(|name| self.is_mapping(name));
+            keep_likely(&value, &mut from);
+            fields.push(FieldTrace { field: field.name().clone(), value, from, warnings: own });
         }
-        let (run, query) = (self.open.run.id().to_owned(), query.name.clone());
-        let tables = self.tables()?;
+        let (run, query, tables) = (self.open.run.id().to_owned(), query.name.clone(), self.tables(&possible)?);
+        let (document_url, document) = document.unzip();
         Ok(Trace {
             run,
-            source_key: key,
+            source_key: self.key.clone(),
             query,
             disposition,
             reason,
@@ -214,18 +270,30 @@ impl Walk<'_> {
             fields,
             warnings,
             tables,
+            document_url,
             document,
         })
     }
 
-    /// The columns that become column `index` of the query's `rows`, and their values.
-    fn sources(&self, query: &str, index: usize, rows: &RecordBatch, out: &mut Sources) -> Result<(), DataFusionError> {
-        let Some(traced) = self.traced.get(query) else { return Ok(()) };
+    /// The cells that become column `index` of the query's `rows`; whether any of a raw table does.
+    fn sources(
+        &self,
+        query: &str,
+        index: usize,
+        rows: &RecordBatch,
+        out: &mut Sources,
+    ) -> Result<bool, DataFusionError> {
+        let Some(traced) = self.traced.get(query) else { return Ok(false) };
         let digests = row_digests(rows.columns()).map_err(Error::into_datafusion)?;
-        if !out.seen.insert((query.to_owned(), index, digests.clone())) {
-            return Ok(());
+        let place = (query.to_owned(), index, digests.clone());
+        if let Some(known) = out.seen.get(&place) {
+            return Ok(*known);
         }
-        let Some(course) = traced.lineage.outputs.get(index) else { return Ok(()) };
+        out.seen.insert(place.clone(), false);
+        let wanted = column(rows, index);
+        let Some(course) = traced.lineage.outputs.get(index).filter(|_| out.all || !wanted.is_empty()) else {
+            return Ok(false);
+        };
         let behind = match out.behind.get(&(query.to_owned(), digests.clone())) {
             Some(known) => Arc::clone(known),
             None => {
@@ -236,34 +304,90 @@ impl Walk<'_> {
         };
         let dead = traced.dead(rows);
         let living = course.branches.iter().enumerate().filter(|(at, _)| !dead.contains(&(course.union, *at)));
+        let mut ways = Vec::new();
         for origin in living.flat_map(|(_, branch)| &branch.origins) {
             let Some(table) = traced.lineage.scans.get(origin.scan).map(ToString::to_string) else { continue };
             let Some(found) = traced.counting(&self.open.context, origin, &behind)? else { continue };
             let Ok(column) = found.schema().index_of(&origin.column) else { continue };
-            if self.is_dataset(&table) {
-                if found.num_rows() > 0 {
-                    self.sources(&table, column, &found, out)?;
-                }
-            } else {
-                let values = out.values.entry((table, origin.column.clone())).or_default();
-                for row in 0..found.num_rows() {
-                    let value = shown(&found, row).shift_remove(&origin.column);
-                    if let Some(value) = value.filter(|value| !values.contains(value) && values.len() < MOST_VALUES) {
-                        values.push(value);
-                    }
-                }
-            }
+            ways.push(Way { table, column, rows: found });
         }
-        Ok(())
+        let found = if out.all { self.follow(&ways, out)? } else { self.narrowed(ways, &wanted, out)? };
+        out.seen.insert(place, found);
+        Ok(found)
     }
 
-    fn tables(&self) -> Result<Vec<TableTrace>, DataFusionError> {
+    /// Follows the cells that hold the value. Where these lead to no raw table, for they are of a mapping, the others of
+    /// their rows lead to what was looked up in it.
+    fn narrowed(&self, ways: Vec<Way>, wanted: &[Value], out: &mut Sources) -> Result<bool, DataFusionError> {
+        let cells: Vec<Value> = ways.iter().flat_map(|way| cells(&way.rows, way.column)).collect();
+        let Some(held) = holding(wanted, &cells) else {
+            // Rather no source than a false one.
+            let has_value = |way: &&Way| !column(&way.rows, way.column).is_empty();
+            let is_told = ways.iter().filter(has_value).count() <= MOST_PARTS;
+            return if is_told { self.follow(&ways, out) } else { Ok(false) };
+        };
+        let (mut chosen, mut others, mut at) = (Vec::new(), Vec::new(), 0);
+        for way in ways {
+            let is_held: BooleanArray =
+                held.iter().skip(at).take(way.rows.num_rows()).map(|held| Some(*held)).collect();
+            at += way.rows.num_rows();
+            if is_held.true_count() > 0 {
+                let rows = self.first(&way.table, filter_record_batch(&way.rows, &is_held)?)?;
+                chosen.push(Way { rows, ..way });
+            } else {
+                others.push(way);
+            }
+        }
+        if self.follow(&chosen, out)? {
+            return Ok(true);
+        }
+        for other in &mut others {
+            if let Some(way) = chosen.iter().find(|way| way.table == other.table) {
+                other.rows = way.rows.clone();
+            }
+        }
+        self.follow(&others, out)
+    }
+
+    /// Of rows that hold the same value, those that are asked first, where the query says by what.
+    fn first(&self, table: &str, rows: RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        let queries = &self.open.transform.project.queries;
+        let declared = queries.iter().find(|query| query.name == table).and_then(|query| query.alternatives.as_deref());
+        let Some(place) = declared.and_then(|name| rows.schema().index_of(name).ok()) else { return Ok(rows) };
+        let numbers: Vec<Option<i64>> = cells(&rows, place).iter().map(Value::as_i64).collect();
+        let least = numbers.iter().flatten().min().copied();
+        let is_first: BooleanArray = numbers.into_iter().map(|number| Some(number == least)).collect();
+        Ok(filter_record_batch(&rows, &is_first)?)
+    }
+
+    fn follow(&self, ways: &[Way], out: &mut Sources) -> Result<bool, DataFusionError> {
+        let mut any = false;
+        for way in ways.iter().filter(|way| way.rows.num_rows() > 0) {
+            if self.is_dataset(&way.table) {
+                any |= self.sources(&way.table, way.column, &way.rows, out)?;
+            } else {
+                any |= out.add(way, &self.open.key_of(&way.table)) && !self.is_mapping(&way.table);
+            }
+        }
+        Ok(any)
+    }
+
+    fn is_mapping(&self, name: &str) -> bool {
+        self.open.transform.project.mappings.iter().any(|mapping| mapping.name == name)
+    }
+
+    /// The rows on the way; of raw tables with many, those that fields can come from.
+    fn tables(&self, possible: &Sources) -> Result<Vec<TableTrace>, DataFusionError> {
         let mut tables = Vec::new();
         for (name, batches) in &self.ends {
-            let is_mapping = self.open.transform.project.mappings.iter().any(|mapping| mapping.name == *name);
-            if let Some(rows) = each_once(batches)? {
-                tables.push(TableTrace::of(name, if is_mapping { "mapping" } else { "raw" }, &rows));
-            }
+            let kind = if self.is_mapping(name) { "mapping" } else { "raw" };
+            let Some(rows) = each_once(batches)? else { continue };
+            let rows = match possible.rows.get(name) {
+                _ if kind == "mapping" || rows.num_rows() <= FEW => Some(rows),
+                Some(batches) => each_once(batches)?,
+                None => None,
+            };
+            tables.extend(rows.map(|rows| TableTrace::of(name, kind, &rows)));
         }
         let transform = self.open.transform;
         for query in transform.graph.order(&transform.project) {
@@ -275,23 +399,80 @@ impl Walk<'_> {
     }
 }
 
-/// The columns found for one field, with their values.
+/// A column of rows that a value may come from.
+#[derive(Debug)]
+struct Way {
+    table: String,
+    column: usize,
+    rows: RecordBatch,
+}
+
+/// The cells found for one field.
 #[derive(Debug, Default)]
 struct Sources {
-    values: BTreeMap<(String, String), Vec<Value>>,
-    /// What has been looked at: query, column, rows.
-    seen: BTreeSet<(String, usize, Vec<u128>)>,
+    /// Whether all cells that the plan knows of are looked for, be there a value or not; their rows are what is wanted.
+    all: bool,
+    values: BTreeMap<(String, String), Vec<CellTrace>>,
+    rows: BTreeMap<String, Vec<RecordBatch>>,
+    /// What has been looked at (query, column, rows), and whether it led to a raw table.
+    seen: BTreeMap<(String, usize, Vec<u128>), bool>,
     /// The rows behind some of a query's, by the query and the digests of the rows: the same for many fields.
     behind: BTreeMap<(String, Vec<u128>), Behind>,
 }
 
 impl Sources {
-    /// What was found for one field; the next begins anew.
-    fn take(&mut self) -> Vec<SourceTrace> {
+    /// Takes up the cells of a table that is no dataset; whether any has a value.
+    fn add(&mut self, way: &Way, key: &[String]) -> bool {
+        if self.all {
+            self.rows.entry(way.table.clone()).or_default().push(way.rows.clone());
+            return true;
+        }
+        let (name, mut any) = (way.rows.schema_ref().field(way.column).name().clone(), false);
+        for row in 0..way.rows.num_rows() {
+            let mut values = shown(&way.rows, row);
+            let Some(raw) = values.get(&name).cloned() else { continue };
+            let row = key.iter().filter_map(|name| values.shift_remove_entry(name)).collect();
+            let cells = self.values.entry((way.table.clone(), name.clone())).or_default();
+            let cell = CellTrace { row, raw };
+            if cells.len() < MOST_VALUES && !cells.contains(&cell) {
+                cells.push(cell);
+            }
+            any = true;
+        }
+        any
+    }
+
+    /// Takes what was found for one field; the next begins anew.
+    fn take(&mut self, is_mapping: impl Fn(&str) -> bool) -> Vec<SourceTrace> {
         self.seen.clear();
         let list = std::mem::take(&mut self.values).into_iter();
-        list.map(|((table, column), values)| SourceTrace { table, column, values }).collect()
+        list.map(|((table, column), cells)| SourceTrace { is_mapping: is_mapping(&table), table, column, cells })
+            .collect()
     }
+}
+
+/// Of the cells that steps on the way could not tell apart, those that hold the field's value itself. Where none does, for
+/// it is computed or in another spelling, few columns stay as they are, and of many none is named.
+fn keep_likely(value: &Value, from: &mut Vec<SourceTrace>) {
+    let raw = || from.iter().filter(|source| !source.is_mapping);
+    let cells: Vec<Value> = raw().flat_map(|source| &source.cells).map(|cell| cell.raw.clone()).collect();
+    let held = holding(std::slice::from_ref(value), &cells);
+    let mut held = held.unwrap_or_else(|| vec![raw().count() <= MOST_PARTS; cells.len()]).into_iter();
+    for source in from.iter_mut().filter(|source| !source.is_mapping) {
+        source.cells.retain(|_| held.next().unwrap_or_default());
+    }
+    from.retain(|source| !source.cells.is_empty());
+}
+
+/// The cells of a column, NULL where there is nothing.
+fn cells(rows: &RecordBatch, index: usize) -> Vec<Value> {
+    let Some(column) = rows.columns().get(index) else { return Vec::new() };
+    (0..rows.num_rows()).map(|row| json::value(column.as_ref(), row).ok().flatten().unwrap_or_default()).collect()
+}
+
+/// The values of a column.
+fn column(rows: &RecordBatch, index: usize) -> Vec<Value> {
+    cells(rows, index).into_iter().filter(|value| !value.is_null()).collect()
 }
 
 impl TableTrace {

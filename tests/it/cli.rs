@@ -333,20 +333,27 @@ async fn results(place: &Workplace, report: &Value) {
 /// What `sql` refuses, and how it says so; plans; values that would steer a terminal or break a line.
 async fn looks(sql: &impl AsyncFn(&str, &str) -> Done) {
     for (statement, told) in [
-        ("select titel from collection", "sql: no column `titel`; did you mean title?"),
-        ("select * from colection", "sql: no table `colection`; did you mean collection?"),
-        ("select * from flim", "sql: no table `flim`; did you mean public.film?"),
+        ("select titel from collection", "sql:1:8: no column `titel`; did you mean title?"),
+        ("select count(*)\nfrom collection where nosuch = 1", "sql:2:23: no column `nosuch`; there are "),
+        ("select * from colection", "sql:1:15: no table `colection`; did you mean collection?"),
+        ("select * from flim", "sql:1:15: no table `flim`; did you mean public.film?"),
         ("selec 1", "sql:1:1: Expected: an SQL statement, found: selec"),
         ("select 1; select 2", "a single SQL statement"),
-        ("select * from '/etc/passwd'", "sql: no table `/etc/passwd`"),
-        ("drop table collection", "sql: DropTable would change something; a look may only read"),
-        ("create external table x stored as csv location '/etc/passwd'", "CreateExternalTable would change something"),
-        ("create table x as select 1 as one", "would change something"),
-        ("insert into collection select * from collection", "Insert Into would change something"),
-        ("copy collection to '/tmp/x.csv'", "COPY would change something"),
-        ("explain analyze copy collection to '/tmp/x.csv'", "COPY would change something"),
-        ("explain analyze insert into collection select * from collection", "Insert Into would change something"),
-        ("set datafusion.execution.batch_size = 1", "SetVariable would change something"),
+        ("select * from '/etc/passwd'", ": no table `/etc/passwd`"),
+        (
+            "drop table collection",
+            "sql: `drop table` would change something; a look may only read (select, explain, describe, show)",
+        ),
+        (
+            "create external table x stored as csv location '/etc/passwd'",
+            "`create external table` would change something",
+        ),
+        ("create table x as select 1 as one", "`create table` would change something"),
+        ("insert into collection select * from collection", "`insert` would change something"),
+        ("copy collection to '/tmp/x.csv'", "`copy` would change something"),
+        ("explain analyze copy collection to '/tmp/x.csv'", "`copy` would change something"),
+        ("explain analyze insert into collection select * from collection", "`insert` would change something"),
+        ("set datafusion.execution.batch_size = 1", "`set` would change something"),
     ] {
         let done = sql(statement, "json").await.code(2);
         has(&done.stderr, &[told]);
@@ -356,6 +363,9 @@ async fn looks(sql: &impl AsyncFn(&str, &str) -> Done) {
                concat('x', chr(27), '[2J', chr(8238)) as t from collection order by \"legacyId\" limit 1";
     let csv = sql(odd, "csv").await.code(0).stdout;
     assert_eq!(csv, "source_key,q,l,n,t\nFilm:1,\"a,\"\"b\"\"\",\"[1,null]\",,x\u{1b}[2J\u{202e}\n");
+    let csv = sql("-- of nothing\nselect '' as e, cast(null as varchar) as n", "csv").await.code(0).stdout;
+    assert_eq!(csv, "e,n\n\"\",\n");
+    assert_eq!(sql("select cast(null as varchar) as n", "csv").await.code(0).stdout, "n\n\n");
     has(&sql(odd, "table").await.code(0).stdout, &["x\\u{1b}[2J\\u{202e}"]);
     let plan = sql("explain select count(*) from public.film where id > 5", "table").await.code(0).stdout;
     has(&plan, &["logical_plan\n  Projection: ", "\nphysical_plan\n  ", "DataSourceExec: "]);

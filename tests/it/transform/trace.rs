@@ -1,7 +1,7 @@
 //! One asset's way: the rows behind it, what its fields were made of, its warnings, its document.
 
 use serde_json::{Value, json};
-use telecine::transform::{FieldTrace, Trace};
+use telecine::transform::{FieldTrace, SourceTrace, Trace};
 
 use super::*;
 
@@ -16,10 +16,10 @@ fn field<'a>(trace: &'a Trace, name: &str) -> &'a FieldTrace {
     trace.fields.iter().find(|field| field.field == name).unwrap()
 }
 
-/// `table.column` with its values, of those that have any.
+/// `table.column` with its raw values.
 fn sources(trace: &Trace, name: &str) -> Vec<(String, Vec<Value>)> {
-    let from = field(trace, name).from.iter().filter(|source| !source.values.is_empty());
-    from.map(|source| (format!("{}.{}", source.table, source.column), source.values.clone())).collect()
+    let raw = |source: &SourceTrace| source.cells.iter().map(|cell| cell.raw.clone()).collect();
+    field(trace, name).from.iter().map(|source| (format!("{}.{}", source.table, source.column), raw(source))).collect()
 }
 
 fn rows(trace: &Trace, table: &str) -> Vec<Value> {
@@ -108,7 +108,7 @@ async fn a_field_is_of_its_own_branch_and_its_own_row_of_a_vertical_table() {
 
     let of = |column: &str, value: &str| (column.to_owned(), vec![json!(value)]);
     let promo = bench.trace("Promo:2").await.unwrap();
-    assert_eq!(sources(&promo, "title"), [of("public.asset.Title", "Two"), of("public.cell.value", "Graz")]);
+    assert_eq!(sources(&promo, "title"), [of("public.asset.Title", "Two")]);
     assert_eq!(sources(&promo, "studio"), [of("public.cell.value", "Old Mill")]);
     assert_eq!(sources(&promo, "place"), [of("public.cell.value", "Graz")]);
     assert_eq!(rows(&promo, "public.film"), Vec::<Value>::new());
@@ -118,4 +118,75 @@ async fn a_field_is_of_its_own_branch_and_its_own_row_of_a_vertical_table() {
     assert_eq!(sources(&film, "title"), [of("public.film.name", "Film one")]);
     assert_eq!(sources(&film, "studio"), [of("public.cell.value", "Other")]);
     assert_eq!(rows(&film, "public.asset"), Vec::<Value>::new());
+}
+
+/// Values that wait side by side in an array of structs, and rows that are asked in turn: a field is of the cell that was
+/// taken, one without a value of none.
+#[tokio::test]
+async fn a_field_is_of_the_alternative_that_was_taken() {
+    let bench = Bench::new(&[
+        ("1_select/candidates.sql", "select concat('Film:', id) as source_key, 'Film' as class from public.film"),
+        (
+            "1_select/cells.sql",
+            "-- materialise: view\nselect source_key, cell['name'] as name, cell['raw'] as raw from (\
+             select concat('Film:', id) as source_key, unnest(make_array(\
+             named_struct('name', 'network', 'raw', network), named_struct('name', 'label', 'raw', label), \
+             named_struct('name', 'again', 'raw', again), named_struct('name', 'words', 'raw', words), \
+             named_struct('name', 'none', 'raw', none))) as cell from public.film) where cell['raw'] is not null",
+        ),
+        (
+            "2_collect/asked.sql",
+            "-- alternatives: rank\nselect c.source_key, f.field, cast(f.rank as int) as rank, \
+             coalesce(k.canonical, c.raw) as value from cells c join order_of f on f.cell = c.name \
+             left join spelling k on k.raw = lower(c.raw)",
+        ),
+        (
+            "3_normalise/wide.sql",
+            "-- key: source_key\nselect source_key, first_value(value order by rank) filter (where field = 'network') as network, \
+             first_value(value order by rank) filter (where field = 'tags') as tags, \
+             first_value(value order by rank) filter (where field = 'empty') as empty from asked group by source_key",
+        ),
+        (
+            "4_map/promo.sql",
+            "select w.source_key, 'load' as disposition, cast(null as varchar) as reason, cast(null as varchar) as details, \
+             arrow_cast(null, 'List(Struct(\"code\": Utf8, \"field\": Utf8, \"raw\": Utf8))') as warnings, \
+             w.network as name, w.network, string_to_array(w.tags, ', ') as tags, w.empty, \
+             concat(f.width, 'x', f.height) as size from wide w join public.film f on concat('Film:', f.id) = w.source_key",
+        ),
+        (
+            "mappings/order_of.csv",
+            "field,rank,cell\nnetwork,1,none\nnetwork,2,network\nnetwork,3,again\ntags,1,words\nempty,1,none\n",
+        ),
+        ("mappings/spelling.csv", "raw,canonical\nother,Netherland\n"),
+    ]);
+    let names = ["network", "label", "again", "words", "none"];
+    let texts = names.map(|name| Field::new(name, DataType::Utf8, true));
+    let numbers = ["id", "width", "height"].map(|name| Field::new(name, DataType::Int64, true));
+    let films = Arc::new(Schema::new(numbers.into_iter().chain(texts).collect::<Vec<_>>()));
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    for values in [[1, 2], [1920, 720], [1080, 576]] {
+        columns.push(Arc::new(Int64Array::from(values.to_vec())));
+    }
+    let own = [Some("NLD"), Some("Label"), Some("NLD"), Some("sea, wind"), None];
+    for value in own {
+        columns.push(Arc::new(StringArray::from(vec![value, Some("Other")])));
+    }
+    let batch = RecordBatch::try_new(Arc::clone(&films), columns).unwrap();
+    bench.raw(&TableName::new("public", "film"), films, vec![batch]).await;
+    bench.run().await.unwrap();
+
+    let trace = bench.trace("Film:1").await.unwrap();
+    let raw = |name: &str| -> Vec<_> {
+        let from = sources(&trace, name);
+        from.into_iter().filter(|(column, _)| column.starts_with("public.")).collect()
+    };
+    assert_eq!(field(&trace, "network").value, "NLD");
+    let cells = |name: &str| (format!("public.film.{name}"), vec![json!("NLD")]);
+    assert_eq!(raw("network"), [cells("again"), cells("network")]);
+    assert_eq!(raw("tags"), [("public.film.words".to_owned(), vec![json!("sea, wind")])]);
+    let size =
+        [("height", 1080), ("width", 1920)].map(|(name, side)| (format!("public.film.{name}"), vec![json!(side)]));
+    assert_eq!(raw("size"), size);
+    assert_eq!((&field(&trace, "empty").value, raw("empty")), (&Value::Null, Vec::new()));
+    assert_eq!(rows(&trace, "public.film").len(), 1);
 }
