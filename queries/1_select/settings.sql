@@ -1,8 +1,8 @@
 -- The settings of this migration that rules read, as one row, from setting.csv: the batch's name; the time zone, the
--- source's own where it states one (dirt D51, rulings A15), setting.csv's where that is none of the IANA database (the
--- check zone_known tells); the longest title in characters (D05), the longest text in bytes (D42) and the most values of
--- a list (D29); the sources with habits of their own (D08, D38, D45); and legacy_html: `true` keeps the HTML that became
--- plain text in the field legacyHtml (D40), anything else does not.
+-- source's own where it states one (dirt D51, rulings A15), setting.csv's where that is none of the IANA database
+-- (the check zone_known tells); the longest title in characters (D05), the longest text in bytes (D42) and the most
+-- values of a list (D29); the sources with habits of their own (D08, D38, D45); and legacy_html: `true` keeps the
+-- HTML that became plain text in the field legacyHtml (D40), anything else does not.
 -- materialise: view
 with stated as (
     select max(value) filter (where name = 'deployment.timezone') as zone
