@@ -47,6 +47,13 @@ struct Class {
     is_key: bool,
 }
 
+impl Class {
+    /// Whether a column of the scan is in it.
+    fn is_over(&self, scan: usize) -> bool {
+        self.members.iter().any(|member| scan_of(member) == Some(scan))
+    }
+}
+
 /// Classes by number, and which class an expression is in.
 #[derive(Debug, Default)]
 struct Classes {
@@ -157,25 +164,32 @@ impl Spread {
     }
 
     /// The scans that the known values lead to and that have had no look yet. What is joined or declared a key leads before
-    /// what merely comes through: a promo is found by its id, not by its network.
+    /// what merely comes through: a promo is found by its id, not by its network. Of those, scans with the fewest keys
+    /// that are still to be known come first: a row of a vertical table is found by its owner too, once that is known, and
+    /// not by its attribute alone.
     fn next(&mut self, scans: usize) -> Vec<Look> {
         for by_key in [true, false] {
-            let mut looks = Vec::new();
+            let (mut looks, mut fewest) = (Vec::new(), usize::MAX);
             for scan in (0..scans).filter(|scan| !self.done.contains(scan)) {
-                let known =
-                    self.classes.iter().zip(&self.values).filter_map(|(class, known)| Some((class, known.as_ref()?)));
-                let (mut whole, mut partial, mut leads) = (Vec::new(), Vec::new(), false);
-                for (class, known) in known {
+                let (mut whole, mut partial, mut leads, mut open) = (Vec::new(), Vec::new(), false, 0);
+                for (class, known) in self.classes.iter().zip(&self.values) {
+                    let Some(known) = known else {
+                        open += usize::from(by_key && class.is_key && class.is_over(scan));
+                        continue;
+                    };
                     let conditions = if known.is_partial { &mut partial } else { &mut whole };
                     for member in class.members.iter().filter(|member| scan_of(member) == Some(scan)) {
                         leads |= class.is_key || !by_key;
                         conditions.push((member.clone(), known.values.clone()));
                     }
                 }
-                let conditions = if whole.is_empty() { partial } else { whole };
-                if leads {
-                    looks.push((scan, conditions, by_key));
+                if !leads || open > fewest {
+                    continue;
                 }
+                if open < fewest {
+                    (looks, fewest) = (Vec::new(), open);
+                }
+                looks.push((scan, if whole.is_empty() { partial } else { whole }, by_key));
             }
             if !looks.is_empty() {
                 self.done.extend(looks.iter().map(|(scan, ..)| *scan));

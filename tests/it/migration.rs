@@ -242,6 +242,33 @@ async fn orphans_are_counted(dirty: &Rehearsed) {
     assert!(count(dirty, values).await > 0);
 }
 
+/// Fields that only the vertical table tells come from the rows of the asset's own object, and each from the cell that holds
+/// the value; a field without a value from none.
+async fn values_are_traced_to_their_cells(dirty: &Rehearsed) {
+    let trace = migration(2).trace(&dirty.run, &BTreeMap::new(), "Promo:172").await.unwrap();
+    let own = "select id from public.metadata_property_value where metadata_id = 172";
+    let own: BTreeSet<Option<String>> = rows(dirty, own).await.into_iter().flatten().collect();
+    let field = |name: &str| trace.fields.iter().find(|field| field.field == name).unwrap();
+    for name in ["seriesName", "seriesCode", "location", "cast", "legacyRecordId"] {
+        let field = field(name);
+        let columns: Vec<(&str, &str)> =
+            field.from.iter().map(|from| (from.table.as_str(), from.column.as_str())).collect();
+        assert_eq!(columns, [("public.metadata_property_value", "string_value")], "{name}");
+        for cell in &field.from[0].cells {
+            let raw = cell.raw.as_str().unwrap();
+            assert!(field.value.to_string().contains(raw), "{name}: {raw} of {}", field.value);
+            assert!(own.contains(&Some(cell.row["id"].to_string())), "{name}: {:?}", cell.row);
+        }
+    }
+    let columns = |name: &str| -> Vec<String> {
+        field(name).from.iter().map(|from| format!("{}.{}", from.table, from.column)).collect()
+    };
+    assert_eq!(columns("promoCode"), ["public.promo.promo_code"]);
+    assert_eq!(columns("synopsisShort"), ["public.metadata_property_text.body"]);
+    assert!(columns("title").contains(&"public.promo.title".to_owned()), "{:?}", columns("title"));
+    assert_eq!(columns("originalTitle"), Vec::<String>::new());
+}
+
 /// A dirty library: the balance closes, each fixture meets its fate, and one thread gives the rows of three.
 async fn a_dirty_library_is_accounted_for(server: &PrivateServer) {
     let dirty = rehearsed(server, 1.0).await;
@@ -253,6 +280,7 @@ async fn a_dirty_library_is_accounted_for(server: &PrivateServer) {
     closed_list.sort_unstable();
     assert_eq!(reasons, closed_list, "each reason has its fixture");
     assert_eq!(balance.warnings.get("TOO_MANY_VALUES"), Some(&1));
+    values_are_traced_to_their_cells(&dirty).await;
 
     let keys: Vec<String> = FIXTURES.iter().map(|fixture| format!("'{}'", fixture.0)).collect();
     let sql = format!(
