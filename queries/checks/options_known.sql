@@ -1,57 +1,54 @@
 -- An option value that is not in its closed list (D33, D65, A42, A43); option_field.csv names the list of each field.
-with options as (
-    select source_key, 'projectStatus' as vocabulary, status as option from project where disposition = 'load'
-    union all
-    select source_key, 'projectType' as vocabulary, "projectType" as option from project where disposition = 'load'
-    union all
-    select source_key, 'currency' as vocabulary, "budgetCurrency" as option from project where disposition = 'load'
-    union all
-    select source_key, 'promoType' as vocabulary, "promoType" as option from promo where disposition = 'load'
-    union all
-    select source_key, 'network' as vocabulary, network as option from promo where disposition = 'load'
-    union all
-    select source_key, 'approvalStatus' as vocabulary, "approvalStatus" as option from promo where disposition = 'load'
-    union all
-    select source_key, 'videoScanType' as vocabulary, "scanType" as option from promo where disposition = 'load'
-    union all
-    select source_key, 'closedCaptionInfo' as vocabulary, "captionStatus" as option from promo where disposition = 'load'
-    union all
-    select source_key, 'assetStatus' as vocabulary, status as option from promo where disposition = 'load'
-    union all
-    select source_key, 'collectionKind' as vocabulary, "collectionKind" as option from collection where disposition = 'load'
-    union all
-    select source_key, 'endpointImageDetail' as vocabulary, "endpointImageDetail" as option from deliverable_image
+with cells as (
+    select source_key, unnest(make_array(
+        named_struct('vocabulary', 'projectStatus', 'option', cast(status as varchar)),
+        named_struct('vocabulary', 'projectType', 'option', cast("projectType" as varchar)),
+        named_struct('vocabulary', 'currency', 'option', cast("budgetCurrency" as varchar)),
+        named_struct('vocabulary', 'rating', 'option', cast(rating as varchar)),
+        named_struct('vocabulary', 'titleClass', 'option', cast("titleClass" as varchar))
+    )) as cell
+    from project
     where disposition = 'load'
     union all
-    select source_key, 'colorSpace' as vocabulary, "colorSpace" as option from deliverable_image where disposition = 'load'
+    select source_key, unnest(make_array(
+        named_struct('vocabulary', 'promoType', 'option', cast("promoType" as varchar)),
+        named_struct('vocabulary', 'network', 'option', cast(network as varchar)),
+        named_struct('vocabulary', 'approvalStatus', 'option', cast("approvalStatus" as varchar)),
+        named_struct('vocabulary', 'videoScanType', 'option', cast("scanType" as varchar)),
+        named_struct('vocabulary', 'closedCaptionInfo', 'option', cast("captionStatus" as varchar)),
+        named_struct('vocabulary', 'assetStatus', 'option', cast(status as varchar)),
+        named_struct('vocabulary', 'language', 'option', cast(language as varchar)),
+        named_struct('vocabulary', 'aspectRatio', 'option', cast("aspectRatio" as varchar)),
+        named_struct('vocabulary', 'rating', 'option', cast(rating as varchar)),
+        named_struct('vocabulary', 'titleClass', 'option', cast("titleClass" as varchar))
+    )) as cell
+    from promo
+    where disposition = 'load'
     union all
-    select source_key, 'endpoint' as vocabulary, endpoint as option from deliverable_image where disposition = 'load'
+    select source_key, unnest(make_array(
+        named_struct('vocabulary', 'collectionKind', 'option', cast("collectionKind" as varchar)),
+        named_struct('vocabulary', 'rating', 'option', cast(rating as varchar)),
+        named_struct('vocabulary', 'titleClass', 'option', cast("titleClass" as varchar))
+    )) as cell
+    from collection
+    where disposition = 'load'
     union all
-    select source_key, 'assetStatus' as vocabulary, status as option from deliverable_image where disposition = 'load'
-    union all
-    select source_key, 'language' as vocabulary, language as option from promo where disposition = 'load'
-    union all
-    select source_key, 'language' as vocabulary, locale as option from deliverable_image where disposition = 'load'
-    union all
-    select source_key, 'aspectRatio' as vocabulary, "aspectRatio" as option from promo where disposition = 'load'
-    union all
-    select source_key, 'aspectRatio' as vocabulary, "aspectRatio" as option from deliverable_image where disposition = 'load'
-    union all
-    select source_key, 'rating' as vocabulary, rating as option from promo where disposition = 'load'
-    union all
-    select source_key, 'titleClass' as vocabulary, "titleClass" as option from promo where disposition = 'load'
-    union all
-    select source_key, 'rating' as vocabulary, rating as option from deliverable_image where disposition = 'load'
-    union all
-    select source_key, 'titleClass' as vocabulary, "titleClass" as option from deliverable_image where disposition = 'load'
-    union all
-    select source_key, 'rating' as vocabulary, rating as option from project where disposition = 'load'
-    union all
-    select source_key, 'titleClass' as vocabulary, "titleClass" as option from project where disposition = 'load'
-    union all
-    select source_key, 'rating' as vocabulary, rating as option from collection where disposition = 'load'
-    union all
-    select source_key, 'titleClass' as vocabulary, "titleClass" as option from collection where disposition = 'load'
+    select source_key, unnest(make_array(
+        named_struct('vocabulary', 'endpointImageDetail', 'option', cast("endpointImageDetail" as varchar)),
+        named_struct('vocabulary', 'colorSpace', 'option', cast("colorSpace" as varchar)),
+        named_struct('vocabulary', 'endpoint', 'option', cast(endpoint as varchar)),
+        named_struct('vocabulary', 'assetStatus', 'option', cast(status as varchar)),
+        named_struct('vocabulary', 'language', 'option', cast(locale as varchar)),
+        named_struct('vocabulary', 'aspectRatio', 'option', cast("aspectRatio" as varchar)),
+        named_struct('vocabulary', 'rating', 'option', cast(rating as varchar)),
+        named_struct('vocabulary', 'titleClass', 'option', cast("titleClass" as varchar))
+    )) as cell
+    from deliverable_image
+    where disposition = 'load'
+),
+options as (
+    select source_key, cell['vocabulary'] as vocabulary, cell['option'] as option
+    from cells
 )
 select o.source_key, o.vocabulary, o.option
 from options o

@@ -131,7 +131,12 @@ impl Documents {
         let (Some(manifest), Some(lines)) = (head(&self.manifest_name()).await?, head(&found.lines.name).await?) else {
             return Ok(None);
         };
-        let as_written = |file: &ObjectMeta| file.last_modified <= manifest.last_modified;
+        // S3 tells an object's time in whole seconds, and may tell more of it in a listing.
+        let whole = manifest.last_modified.timestamp_subsec_nanos() == 0;
+        let as_written = |file: &ObjectMeta| {
+            let is_same_second = file.last_modified.timestamp() == manifest.last_modified.timestamp();
+            file.last_modified <= manifest.last_modified || (whole && is_same_second)
+        };
         if lines.size != found.lines.bytes || !as_written(&lines) {
             return Ok(None);
         }
