@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flags;
+use crate::load::Threshold;
 
 /// Moves the metadata of a media library from PostgreSQL into Dalet Flex.
 #[derive(Debug, Parser)]
@@ -49,7 +50,7 @@ pub enum Output {
     Table,
     /// One JSON document.
     Json,
-    /// Lines of comma-separated values, as they are: rows of `telecine sql` only.
+    /// Lines of comma-separated values, as they are: rows of `telecine sql` and `telecine rejects list` only.
     Csv,
 }
 
@@ -85,9 +86,20 @@ pub enum Verb {
     Reconcile(TargetArgs),
     /// Fields of the target that nothing feeds, and values of the source that lead nowhere, with counts.
     Coverage(CoverageArgs),
-    /// SQL over a run's datasets and raw tables.
+    /// Rows that were rejected or could not be loaded, with their reasons; and sending them again.
+    #[command(subcommand)]
+    Rejects(RejectsVerb),
+    /// Removes from the target what one run created there. Without --yes it says what that is, and sends nothing.
+    Undo(UndoArgs),
+    /// Removes from the target what no row of the run stands for any more. Without --yes it says what that is, and sends
+    /// nothing.
+    Prune(PruneArgs),
+    /// The ledger: what a target holds of us.
+    #[command(subcommand)]
+    Ledger(LedgerVerb),
+    /// SQL over a run's datasets and raw tables, and the ledger.
     Sql(Sql),
-    /// One asset's way: the rows of the source, what each field was made of, its warnings, its document.
+    /// One asset's way: the rows of the source, what each field was made of, its warnings, its document, its requests.
     Trace(TraceArgs),
     /// The report of a run again.
     Report(RunId),
@@ -99,6 +111,11 @@ pub enum Verb {
     Library(LibraryVerb),
     /// Every setting with its value and origin; secrets are masked.
     Config,
+    /// A script that completes verbs and arguments in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// `telecine rehearse`.
@@ -272,7 +289,7 @@ pub struct PlanArgs {
     /// The target and the run.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Write the exact requests of the first pass as NDJSON.
+    /// Write the exact requests as NDJSON.
     #[arg(long, value_name = "FILE")]
     pub requests: Option<PathBuf>,
 }
@@ -286,9 +303,97 @@ pub struct LoadArgs {
     /// Send at most this many assets.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    /// Stop when more rows fail than this: a count, or a share such as 1%.
+    #[arg(long, value_name = "N|P%", value_parser = Threshold::parse)]
+    pub max_failures: Option<Threshold>,
     /// Needed to load a target marked `production = true`.
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `telecine rejects …`.
+#[derive(Debug, Subcommand)]
+pub enum RejectsVerb {
+    /// Rows that the transform rejected, and rows that failed or are held in the target's ledger; how many of each reason.
+    List(RejectsList),
+    /// Sends the rows that failed or are held once more, and no others.
+    Replay(RejectsReplay),
+}
+
+/// `telecine rejects list`.
+#[derive(Debug, Clone, Args)]
+pub struct RejectsList {
+    /// The target and the run.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// All rows, and not the first hundred only.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `telecine rejects replay`.
+#[derive(Debug, Clone, Args)]
+pub struct RejectsReplay {
+    /// The target and the run.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Needed to load a target marked `production = true`.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// How much may be removed, and whether it is meant.
+#[derive(Debug, Clone, Args)]
+pub struct Removing {
+    /// Refuse to remove more of the ledger's assets than this: a count, or a share.
+    #[arg(long, value_name = "N|P%", default_value = "10%", value_parser = Threshold::parse)]
+    pub max: Threshold,
+    /// Remove, instead of saying what would be removed.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `telecine undo`.
+#[derive(Debug, Clone, Args)]
+pub struct UndoArgs {
+    /// The run whose assets are removed. Its datasets are not needed.
+    #[arg(long, value_name = "ID")]
+    pub run: String,
+    /// The target's name in [flex.NAME].
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// How much, and whether.
+    #[command(flatten)]
+    pub removing: Removing,
+}
+
+/// `telecine prune`.
+#[derive(Debug, Clone, Args)]
+pub struct PruneArgs {
+    /// The target, and the run whose rows stay.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How much, and whether.
+    #[command(flatten)]
+    pub removing: Removing,
+}
+
+/// `telecine ledger …`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerVerb {
+    /// Makes a lost ledger anew: reads every asset of the target and compares it with the run's rows. Writes nothing there.
+    Rebuild(LedgerRebuild),
+}
+
+/// `telecine ledger rebuild`.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerRebuild {
+    /// The target and the run.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Put a ledger that knows assets aside and begin another. Nothing is deleted.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `telecine sql`.
@@ -297,9 +402,9 @@ pub struct Sql {
     /// One statement; queries by name, raw tables as schema.table. It may begin with a comment (`-- …`).
     #[arg(allow_hyphen_values = true)]
     pub statement: String,
-    /// The run.
+    /// The run, and the target whose ledger is read as ledger.assets and ledger.requests.
     #[command(flatten)]
-    pub run: RunId,
+    pub target: TargetArgs,
 }
 
 /// `telecine trace`.
@@ -307,9 +412,9 @@ pub struct Sql {
 pub struct TraceArgs {
     /// The asset's source key, such as Promo:1234.
     pub key: String,
-    /// The run.
+    /// The run, and the target: when one is named, its asset is read and compared.
     #[command(flatten)]
-    pub run: RunId,
+    pub target: TargetArgs,
 }
 
 /// `telecine flex …`.

@@ -14,7 +14,7 @@ use self::layers::Layers;
 pub use self::layers::{Origin, Setting, is_elsewhere};
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
-use crate::load::{Attributes, Binding, LoadConfig};
+use crate::load::{Attributes, Binding, Deletion, LoadConfig, Threshold};
 use crate::source::{Exclusion, Reader, SILENCE, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
@@ -46,6 +46,12 @@ const KEYS: &[&str] = &[
     "password",
     "attributes",
     "max_in_flight",
+    "max_failures",
+    "canary",
+    "watch",
+    "checkpoint",
+    "drain",
+    "deletion",
     "timeout",
     "production",
     "external_id_key",
@@ -391,6 +397,12 @@ fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConf
     let timeout = layers.parsed(&key("timeout"), "30", layers::count);
     let attributes = layers.parsed(&key("attributes"), "annotations", attributes);
     let max_in_flight = layers.parsed(&key("max_in_flight"), "32", layers::count);
+    let max_failures = layers.parsed(&key("max_failures"), "none", failures);
+    let canary = layers.parsed(&key("canary"), "3", whole);
+    let watch = layers.parsed(&key("watch"), "60s", layers::duration);
+    let checkpoint = layers.parsed(&key("checkpoint"), "5m", layers::duration);
+    let drain = layers.parsed(&key("drain"), "30s", layers::duration);
+    let deletion = layers.parsed(&key("deletion"), "action", deletion);
     let production = layers.parsed(&key("production"), "false", layers::truth);
     let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
     for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
@@ -413,7 +425,12 @@ fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConf
         bindings: shared.bindings.clone(),
         external_id_key: shared.external_id_key.clone(),
         external_id_column: shared.external_id_column.clone(),
-        max_failures: None,
+        max_failures: max_failures?,
+        canary: canary?,
+        watch: watch?,
+        checkpoint: checkpoint?,
+        drain: drain?,
+        deletion: deletion?,
         ..LoadConfig::new()
     };
     Some(TargetConfig { flex, load, production: production? })
@@ -437,4 +454,22 @@ fn attributes(text: &str) -> Result<Attributes, String> {
         "auto" => Ok(Attributes::Auto),
         _ => Err("one of annotations, metadata, auto is wanted".to_owned()),
     }
+}
+
+fn deletion(text: &str) -> Result<Deletion, String> {
+    match text {
+        "action" => Ok(Deletion::Action),
+        "delete" => Ok(Deletion::Delete),
+        _ => Err("one of action, delete is wanted".to_owned()),
+    }
+}
+
+/// A number of rows or a share of them, or no limit.
+fn failures(text: &str) -> Result<Option<Threshold>, String> {
+    if text == "none" { Ok(None) } else { Threshold::parse(text).map(Some).map_err(|wanted| format!("{wanted}, or none")) }
+}
+
+/// A whole number from 0 on.
+fn whole(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number is wanted".to_owned())
 }

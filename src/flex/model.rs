@@ -92,6 +92,9 @@ pub struct Asset {
     /// Ids in other systems.
     #[serde(default)]
     pub external_ids: Option<Vec<ExternalId>>,
+    /// It is in the bin: no list shows it unless asked, a look-up by id does.
+    #[serde(default)]
+    pub deleted: bool,
     /// The metadata, where it was asked for and is given.
     #[serde(default)]
     pub metadata: Option<Metadata>,

@@ -4,6 +4,7 @@
 
 mod entry;
 mod lock;
+mod look;
 mod read;
 mod writer;
 
@@ -16,6 +17,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::look::Tally;
 pub use self::entry::{AssetRecord, Entry, Found, Intent, Reason, RequestRecord, Sent, State, Trouble};
 use self::lock::Lock;
 use self::writer::{Change, Order, Written};
