@@ -101,8 +101,7 @@ impl Printed for RemovalReport {
             let id = left.flex_id.map_or(String::new(), |id| format!(" (asset {id})"));
             text.push_str(&format!("{}{id} is left: {}\n", visible(&left.source_key), visible(&left.message)));
         }
-        let [removed, absent, left, requests] =
-            [self.removed, self.absent, self.left, self.requests].map(thousands);
+        let [removed, absent, left, requests] = [self.removed, self.absent, self.left, self.requests].map(thousands);
         format!(
             "{text}{removed} assets removed from {}, {absent} were never there, {left} are left; {requests} requests in {:.1} s\n\
              the next load sets the references anew of those that stay and refer to them",
@@ -131,11 +130,20 @@ impl Printed for RebuildReport {
             text.push_str(&format!("\nasset {} ({name}) has the external id {external_id} of no row", stranger.id));
         }
         if self.strangers > 0 {
-            text.push_str(&format!("\n{} assets have an external id of ours and stand for no row", thousands(self.strangers)));
+            text.push_str(&format!(
+                "\n{} assets have an external id of ours and stand for no row",
+                thousands(self.strangers)
+            ));
         }
         if let Some(aside) = &self.aside {
             text.push_str(&format!("\nthe former ledger is {aside}"));
         }
-        format!("{text}\n{} assets of {} ({}) read in {:.1} s", thousands(self.listed), self.target, self.url, self.seconds)
+        format!(
+            "{text}\n{} assets of {} ({}) read in {:.1} s",
+            thousands(self.listed),
+            self.target,
+            self.url,
+            self.seconds
+        )
     }
 }

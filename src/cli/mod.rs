@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use clap::CommandFactory;
 use tokio_util::sync::CancellationToken;
 
-use self::args::{LedgerVerb, RejectsVerb};
 pub use self::args::{Cli, Global, LogFormat, Output, Verb};
+use self::args::{LedgerVerb, RejectsVerb};
 use crate::error::{Error, Result};
 
 /// What the process was given besides its arguments. Without `Debug`: the environment holds secrets.

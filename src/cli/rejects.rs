@@ -38,7 +38,8 @@ impl Session {
                 rows::print(rejects.rows, Output::Table).await
             }
             Output::Json => {
-                let lines = counts.iter().flat_map(|batch| (0..batch.num_rows()).map(|index| rows::object(batch, index)));
+                let lines =
+                    counts.iter().flat_map(|batch| (0..batch.num_rows()).map(|index| rows::object(batch, index)));
                 let mut head = Map::new();
                 head.insert("run".to_owned(), pipeline.folder().id().into());
                 head.insert("counts".to_owned(), lines.map(Value::Object).collect());

@@ -86,7 +86,8 @@ fn ledger_text(ledger: &LedgerTrace) -> String {
         };
         text.push_str(&format!("{} {verdict}\n", flex.url));
         for difference in &flex.differences {
-            let side = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), |value| short(value, OF_VALUE));
+            let side =
+                |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), |value| short(value, OF_VALUE));
             let (mapped, found) = (side(&difference.expected), side(&difference.found));
             text.push_str(&visible(&format!("  {}: {found} where {mapped} was mapped", difference.field)));
             text.push('\n');

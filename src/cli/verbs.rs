@@ -18,7 +18,8 @@ use crate::error::{Error, Result};
 use crate::extract::ExtractReport;
 use crate::flex::{FlexClient, pulled};
 use crate::pipeline::{
-    EXTRACT_FILE, Pipeline, Rehearsal, RehearseOptions, Sending, begin_run, credential, existing_run, latest_run, unfinished_run,
+    EXTRACT_FILE, Pipeline, Rehearsal, RehearseOptions, Sending, begin_run, credential, existing_run, latest_run,
+    unfinished_run,
 };
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
 use crate::rehearsal::library::{self, Library, LibraryOptions};

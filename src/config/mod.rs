@@ -466,7 +466,11 @@ fn deletion(text: &str) -> Result<Deletion, String> {
 
 /// A number of rows or a share of them, or no limit.
 fn failures(text: &str) -> Result<Option<Threshold>, String> {
-    if text == "none" { Ok(None) } else { Threshold::parse(text).map(Some).map_err(|wanted| format!("{wanted}, or none")) }
+    if text == "none" {
+        Ok(None)
+    } else {
+        Threshold::parse(text).map(Some).map_err(|wanted| format!("{wanted}, or none"))
+    }
 }
 
 /// A whole number from 0 on.

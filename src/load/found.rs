@@ -59,8 +59,7 @@ impl Found {
     /// The source key of the row that an asset with this uuid, or one of these external ids, stands for. An external id that
     /// two rows have tells nothing.
     pub(super) fn key_of(&self, uuid: Option<&str>, externals: &[String]) -> Result<Option<String>> {
-        let mut by_uuid =
-            self.0.prepare_cached("select source_key from wanted where uuid = ?1").map_err(unusable)?;
+        let mut by_uuid = self.0.prepare_cached("select source_key from wanted where uuid = ?1").map_err(unusable)?;
         if let Some(key) = by_uuid.query_row([uuid], |row| row.get(0)).optional().map_err(unusable)? {
             return Ok(Some(key));
         }
@@ -95,8 +94,7 @@ impl Found {
             .0
             .prepare_cached("select id, name, instance from found where source_key = ?1 order by id")
             .map_err(unusable)?;
-        let asset =
-            |row: &rusqlite::Row<'_>| Ok(Asset { id: row.get(0)?, name: row.get(1)?, instance: row.get(2)? });
+        let asset = |row: &rusqlite::Row<'_>| Ok(Asset { id: row.get(0)?, name: row.get(1)?, instance: row.get(2)? });
         find.query_map([key], asset).and_then(Iterator::collect).map_err(unusable)
     }
 

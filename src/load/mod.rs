@@ -42,7 +42,7 @@ pub use self::remove::{Left, Removal, RemovalPlan, RemovalReport};
 pub use self::report::LoadReport;
 pub use self::request::{Request, Step, UNKNOWN_ID};
 pub use self::row::{FieldPrints, Row, Shape, uuid_of};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flex::{Definition, ExternalId, FlexClient, NewAsset};
 use crate::staging::RunFolder;
 

@@ -182,7 +182,8 @@ impl Load {
                 }
             }
             progress.advance(ours.len() as u64, 0);
-            let read = ours.into_iter().map(|(key, asset)| async move { Ok::<_, Error>((key, self.whole(asset).await?)) });
+            let read =
+                ours.into_iter().map(|(key, asset)| async move { Ok::<_, Error>((key, self.whole(asset).await?)) });
             found.put(futures::stream::iter(read).buffered(AT_ONCE).try_collect().await?)?;
         }
         Ok(())
@@ -228,7 +229,10 @@ impl Load {
                 (Some(asset), false) => {
                     report.duplicates += 1;
                     let ids: Vec<i64> = assets.iter().chain([&asset]).map(|asset| asset.id).collect();
-                    list(&mut report.duplicate_assets, Doubled { source_key: row.source_key.clone(), ids: ids.clone() });
+                    list(
+                        &mut report.duplicate_assets,
+                        Doubled { source_key: row.source_key.clone(), ids: ids.clone() },
+                    );
                     if is_new {
                         doubled.push((self.intent(bound, &row, row.name.clone(), row.payload), ids));
                     }
@@ -238,7 +242,8 @@ impl Load {
         self.ledger.restore(restored).await?;
         for (intent, ids) in doubled {
             let key = intent.source_key.clone();
-            let message = format!("several assets of the target stand for it ({ids:?}): remove all but one, then load again");
+            let message =
+                format!("several assets of the target stand for it ({ids:?}): remove all but one, then load again");
             self.ledger.intend(vec![intent]).await?;
             self.ledger.unknown(&key, &message, None).await?;
         }
@@ -295,8 +300,11 @@ impl RebuildReport {
         if self.duplicates == 0 {
             return Ok(());
         }
-        let named =
-            self.duplicate_assets.iter().take(5).map(|doubled| format!("\n  {}: {:?}", doubled.source_key, doubled.ids));
+        let named = self
+            .duplicate_assets
+            .iter()
+            .take(5)
+            .map(|doubled| format!("\n  {}: {:?}", doubled.source_key, doubled.ids));
         Err(Error::Mismatch {
             what: format!("rebuilding the ledger of {}", self.target),
             message: format!("several assets stand for each of {} rows{}", self.duplicates, named.collect::<String>()),

@@ -203,7 +203,12 @@ impl Removal {
     /// # Errors
     /// [`Error::Preflight`] when more would be removed than `most` of the ledger's assets: nothing is sent. When the target
     /// stays away or refuses the credentials, or the ledger fails; what was removed until then is in the ledger.
-    pub async fn apply(&self, most: Threshold, progress: &Progress, cancel: &CancellationToken) -> Result<RemovalReport> {
+    pub async fn apply(
+        &self,
+        most: Threshold,
+        progress: &Progress,
+        cancel: &CancellationToken,
+    ) -> Result<RemovalReport> {
         let plan = self.plan().await?;
         plan.require_within(most)?;
         let (started, before) = (Instant::now(), self.client.traffic().requests);

@@ -51,7 +51,10 @@ impl Basis {
     fn changes(&self, now: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         if (&self.url, &self.identity) != (&now.url, &now.identity) {
-            changes.push(format!("it was made for {} ({}), not for {} ({})", self.url, self.identity, now.url, now.identity));
+            changes.push(format!(
+                "it was made for {} ({}), not for {} ({})",
+                self.url, self.identity, now.url, now.identity
+            ));
         }
         let queries = now.contents.iter().filter(|(query, content)| self.contents.get(*query) != Some(content));
         changes.extend(queries.map(|(query, _)| format!("the rows of {query} are others")));

@@ -111,10 +111,7 @@ impl Pipeline {
         );
         let limit = most.map_or(String::new(), |most| format!(" limit {most}"));
         let rows = format!("select * from ({all}) order by source_key, at{limit}");
-        Ok(Rejects {
-            counts: looking.sql(&self.run, &counts).await?,
-            rows: looking.sql(&self.run, &rows).await?,
-        })
+        Ok(Rejects { counts: looking.sql(&self.run, &counts).await?, rows: looking.sql(&self.run, &rows).await? })
     }
 
     /// One asset's way, with what the ledger says of it; what the target holds of it is asked where one was named.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use serde::Serialize;
 
+use super::Ledger;
 use super::entry::RequestRecord;
 use super::lock::Lock;
-use super::Ledger;
 use crate::error::Result;
 
 /// What SQLite keeps beside a database: its log and the log's index.

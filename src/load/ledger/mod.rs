@@ -17,9 +17,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::look::Tally;
 pub use self::entry::{AssetRecord, Entry, Found, Intent, Reason, RequestRecord, Sent, State, Trouble};
 use self::lock::Lock;
+pub use self::look::Tally;
 use self::writer::{Change, Order, Written};
 use super::reference::Resolved;
 use super::row::FieldPrints;
