@@ -51,7 +51,7 @@ pub struct RebuildReport {
     pub different: u64,
     /// Rows without an asset; the next load creates it.
     pub missing: u64,
-    /// Rows for which several assets stand. They are held: no load sends anything until one asset is left.
+    /// Rows for which several assets stand. They are held, and looked up again by the next load.
     pub duplicates: u64,
     /// The first hundred of them.
     pub duplicate_assets: Vec<Doubled>,
@@ -243,7 +243,7 @@ impl Load {
         for (intent, ids) in doubled {
             let key = intent.source_key.clone();
             let message =
-                format!("several assets of the target stand for it ({ids:?}): remove all but one, then load again");
+                format!("several assets of the target stand for it ({ids:?}); remove all but one, then load again");
             self.ledger.intend(vec![intent]).await?;
             self.ledger.unknown(&key, &message, None).await?;
         }

@@ -90,7 +90,8 @@ pub(super) async fn register_file(
     file: &ObjectMeta,
 ) -> Result<()> {
     let failed = |cause: DataFusionError| Error::query(table.to_string(), "cannot be registered as a table", cause);
-    if context.table_exist(source_reference(table)).map_err(failed)? {
+    let schema = context.catalog(CATALOG).and_then(|catalog| catalog.schema(&table.schema));
+    if schema.is_some_and(|schema| schema.table_exist(&table.name)) {
         return Ok(());
     }
     let format = ParquetFormat::default().with_force_view_types(false);
