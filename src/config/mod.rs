@@ -1,6 +1,7 @@
 //! What the user asked for, turned once into the configuration that every module gets its own part of.
 
 mod layers;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use self::layers::Layers;
 pub use self::layers::{Origin, Setting, is_elsewhere};
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
-use crate::load::{Attributes, Binding, Deletion, LoadConfig, Threshold};
+use crate::load::{Binding, LoadConfig};
 use crate::source::{Exclusion, Reader, SILENCE, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
@@ -395,14 +396,14 @@ fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConf
     let username = layers.secret(&key("username"), |_| true);
     let password = layers.secret(&key("password"), |_| false);
     let timeout = layers.parsed(&key("timeout"), "30", layers::count);
-    let attributes = layers.parsed(&key("attributes"), "annotations", attributes);
+    let attributes = layers.parsed(&key("attributes"), "annotations", words::attributes);
     let max_in_flight = layers.parsed(&key("max_in_flight"), "32", layers::count);
-    let max_failures = layers.parsed(&key("max_failures"), "none", failures);
-    let canary = layers.parsed(&key("canary"), "3", whole);
+    let max_failures = layers.parsed(&key("max_failures"), "none", words::failures);
+    let canary = layers.parsed(&key("canary"), "3", words::whole);
     let watch = layers.parsed(&key("watch"), "60s", layers::duration);
     let checkpoint = layers.parsed(&key("checkpoint"), "5m", layers::duration);
     let drain = layers.parsed(&key("drain"), "30s", layers::duration);
-    let deletion = layers.parsed(&key("deletion"), "action", deletion);
+    let deletion = layers.parsed(&key("deletion"), "action", words::deletion);
     let production = layers.parsed(&key("production"), "false", layers::truth);
     let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
     for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
@@ -445,35 +446,4 @@ fn flex_url(text: &str) -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(cause) => Err(format!("{cause}; https://HOST/api is wanted")),
     }
-}
-
-fn attributes(text: &str) -> Result<Attributes, String> {
-    match text {
-        "annotations" => Ok(Attributes::Annotations),
-        "metadata" => Ok(Attributes::Metadata),
-        "auto" => Ok(Attributes::Auto),
-        _ => Err("one of annotations, metadata, auto is wanted".to_owned()),
-    }
-}
-
-fn deletion(text: &str) -> Result<Deletion, String> {
-    match text {
-        "action" => Ok(Deletion::Action),
-        "delete" => Ok(Deletion::Delete),
-        _ => Err("one of action, delete is wanted".to_owned()),
-    }
-}
-
-/// A number of rows or a share of them, or no limit.
-fn failures(text: &str) -> Result<Option<Threshold>, String> {
-    if text == "none" {
-        Ok(None)
-    } else {
-        Threshold::parse(text).map(Some).map_err(|wanted| format!("{wanted}, or none"))
-    }
-}
-
-/// A whole number from 0 on.
-fn whole(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| "a whole number is wanted".to_owned())
 }

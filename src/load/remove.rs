@@ -40,7 +40,7 @@ enum Selection {
     /// Those that this run created.
     Run(String),
     /// Those that no row of a run stands for.
-    Gone { load: Load, seen: Seen },
+    Gone { load: Box<Load>, seen: Seen },
 }
 
 /// What a removal would do.
@@ -116,8 +116,16 @@ impl Removal {
     /// Of the assets that `run` created. The run's datasets are not needed; nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::Ledger`] when the ledger cannot be opened, [`Error::Preflight`] when it knows of no asset of that run.
+    /// [`Error::Ledger`] when the ledger cannot be opened, [`Error::Preflight`] when there is none, or it knows of no asset of
+    /// that run.
     pub async fn of_run(config: &LoadConfig, client: FlexClient, run: &str) -> Result<Self> {
+        if !config.ledger.exists() {
+            return Err(Error::preflight(format!(
+                "the target `{}` has no ledger at {}, so nobody knows what run {run} created there",
+                config.target,
+                config.ledger.display()
+            )));
+        }
         let server = config.identity.clone().unwrap_or_else(|| client.base_url().to_owned());
         let ledger = Ledger::open_apart(config.ledger.clone(), config.target.clone(), server).await?;
         let selection = Selection::Run(run.to_owned());
@@ -155,7 +163,7 @@ impl Removal {
             target: load.config.target.clone(),
             deletion: load.config.deletion,
             at_once: load.config.max_in_flight.max(1),
-            selection: Selection::Gone { load, seen },
+            selection: Selection::Gone { load: Box::new(load), seen },
         })
     }
 

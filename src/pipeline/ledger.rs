@@ -73,6 +73,9 @@ impl Pipeline {
     pub async fn sql(&self, statement: &str) -> Result<SendableRecordBatchStream> {
         if statement.to_lowercase().contains(SCHEMA) {
             self.refresh_ledger().await?;
+            if let (Err(error), None) = (self.target(), &self.target) {
+                tracing::warn!("the ledger's tables are not there: {error}");
+            }
         }
         self.looking().await?.sql(&self.run, statement).await
     }
@@ -117,10 +120,18 @@ impl Pipeline {
     /// One asset's way, with what the ledger says of it; what the target holds of it is asked where one was named.
     ///
     /// # Errors
-    /// As [`Pipeline::trace`]; when the ledger or the target cannot be read.
+    /// As [`Pipeline::trace`]; when the target cannot be read. A ledger that a load holds is only warned of.
     pub async fn whole_trace(&self, key: &str) -> Result<WholeTrace> {
         let trace = self.trace(key).await?;
-        let Some(ledger) = self.opened_ledger().await? else { return Ok(WholeTrace { trace, ledger: None }) };
+        let ledger = match self.opened_ledger().await {
+            Ok(Some(ledger)) => ledger,
+            Ok(None) => return Ok(WholeTrace { trace, ledger: None }),
+            Err(error @ Error::Ledger { .. }) => {
+                tracing::warn!("what the ledger says is not shown: {error}");
+                return Ok(WholeTrace { trace, ledger: None });
+            }
+            Err(error) => return Err(error),
+        };
         let asset = ledger.asset(key).await?;
         let requests = ledger.requests_of(key).await?;
         drop(ledger);

@@ -6,7 +6,8 @@
 use serde_json::{Value, json};
 use telecine::dataflow::Progress;
 use telecine::flex::{ExternalId, NewAsset};
-use telecine::load::{Deletion, Ledger, Load, LoadConfig, RebuildReport, Removal, Threshold};
+use telecine::load::ledger::Intent;
+use telecine::load::{Deletion, Ledger, Load, LoadConfig, RebuildReport, Removal, Threshold, uuid_of};
 use telecine::rehearsal::flex::Personality;
 use telecine::staging::RunFolder;
 use tempfile::TempDir;
@@ -172,6 +173,43 @@ async fn what_a_run_created_is_taken_back_and_can_be_loaded_anew() {
         assert_eq!((again.created, again.failed, again.held), (9, 0, 0), "{again:?}");
         reconcile(settings, url, &second).await.require_equal().unwrap();
     }
+}
+
+/// A load that was killed leaves intents behind: what came of them is looked up before it is removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_load_may_have_created_is_looked_up() {
+    let folder = TempDir::new().unwrap();
+    let server = flex(Personality::Both, &[]);
+    let url = server.base_url();
+    let run = write_run(folder.path(), "r1", &rows(10, 2)).await;
+    let prepared = Load::prepare(config(folder.path()), client(url), run).await.unwrap();
+    let intent = |key: &str| Intent {
+        source_key: key.to_owned(),
+        query: "collection".to_owned(),
+        uuid: uuid_of(key),
+        name: key.to_owned(),
+        payload: [7; 32],
+        run: "r1".to_owned(),
+        request: None,
+        fresh: true,
+    };
+    let keys = ["Collection:1", "Collection:2", "Collection:3"];
+    prepared.ledger().intend(keys.map(intent).into()).await.unwrap();
+    prepared.ledger().unknown("Collection:3", "no answer", None).await.unwrap();
+    let definition = prepared.bound()[0].definition.id;
+    drop(prepared);
+    for key in [keys[0], keys[2]] {
+        let (name, asset_type, uuid) = (key.to_owned(), "group-asset".to_owned(), uuid_of(key));
+        client(url).create_asset(&NewAsset { name, asset_type, definition, uuid, external_id: None }).await.unwrap();
+    }
+    let removal = Removal::of_run(&config(folder.path()), client(url), "r1").await.unwrap();
+    let plan = removal.plan().await.unwrap();
+    assert_eq!((plan.remove, plan.unclear), (3, 3));
+    let report = remove(&removal, Threshold::Count(3)).await.unwrap();
+    assert_eq!((report.removed, report.absent, report.left), (2, 1, 0), "{report:?}");
+    assert_eq!(gone(url).await, 2);
+    // Nobody knows more of the one that was not there: the next load looks it up once more.
+    assert_eq!(removal.plan().await.unwrap().keys, ["Collection:2"]);
 }
 
 /// Assets in the bin.
