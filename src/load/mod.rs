@@ -193,7 +193,7 @@ impl Load {
     /// Opens the ledger and checks everything that can be checked without changing anything in the target.
     ///
     /// # Errors
-    /// [`Error::Preflight`] with every problem found, or [`Error::Ledger`].
+    /// [`crate::Error::Preflight`] with every problem found, or [`crate::Error::Ledger`].
     pub async fn prepare(config: LoadConfig, client: FlexClient, run: RunFolder) -> Result<Self> {
         let bound = preflight::check(&config, &client, &run).await?;
         let (path, target) = (config.ledger.clone(), config.target.clone());

@@ -235,6 +235,10 @@ async fn what_no_row_stands_for_is_removed_within_the_cap() {
     assert_eq!((plan.remove, plan.of, plan.referring), (3, 41, Some(0)));
     assert_eq!(plan.keys, ["Project:2", "Project:3", "Project:4"]);
     assert_eq!(remove(&removal, Threshold::Count(2)).await.unwrap_err().exit_code(), 2);
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let nothing = removal.apply(ALL, &Progress::default(), &stopped).await.unwrap();
+    assert_eq!((nothing.interrupted, nothing.removed, gone(url).await), (true, 0, 0));
     // Somebody was quicker.
     let taken = Dump::of(url).await.asset("Project-3")["id"].clone();
     tamper(url, json!({"asset": taken, "deleted": true})).await;
@@ -315,6 +319,7 @@ async fn rejects_traces_and_tables_through_the_binary() {
     let text = place.run("trace Film:7 --run r --target dev").await.code(0).stdout;
     assert!(text.contains("title: falsified where Film 7 was mapped"), "{text}");
     assert!(!text.contains(FLEX_PASSWORD), "{text}");
+    a_ledger_in_use_is_shown_as_it_was(&place, &flex).await;
     let alone = place.json("trace Film:7 --run r").await;
     assert_eq!((&alone["ledger"]["asset"]["state"], &alone["ledger"]["flex"]), (&json!("complete"), &Value::Null));
 }
@@ -332,6 +337,19 @@ async fn rejects_are_listed_and_sent_again(place: &Workplace) {
     let replayed = place.json("rejects replay --run r -q").await;
     assert_eq!(replayed["created"], json!(of_load.len()), "those alone were sent: {replayed}");
     assert_eq!(place.json("rejects list --run r").await["counts"].as_array().unwrap().len(), 1);
+}
+
+/// While a load holds the ledger, looking shows its last copy and says so; changing is refused.
+async fn a_ledger_in_use_is_shown_as_it_was(place: &Workplace, flex: &Flex) {
+    let _held = Ledger::open(&place.path().join("ledger/dev.sqlite3"), "dev", &flex.url).unwrap();
+    for line in ["rejects list --run r", "trace Film:7 --run r"] {
+        let told = place.run(line).await.code(0).stderr;
+        assert!(told.contains(&format!("in use by process {}", std::process::id())), "{line}: {told}");
+    }
+    for line in ["undo --run r --yes", "ledger rebuild --run r --force"] {
+        let refused = place.run(line).await;
+        assert!(refused.code != Some(0) && refused.stderr.contains("in use by process"), "{line}: {}", refused.stderr);
+    }
 }
 
 async fn the_ledger_is_a_table(place: &Workplace, flex: &Flex) {
