@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 use telecine::dataflow::Progress;
-use telecine::flex::{ExternalId, NewAsset};
+use telecine::flex::{ExternalId, FlexClient, FlexConfig, NewAsset};
 use telecine::load::ledger::Intent;
 use telecine::load::{Deletion, Ledger, Load, LoadConfig, RebuildReport, Removal, Threshold, uuid_of};
 use telecine::rehearsal::flex::Personality;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::mapped::{self, Dump, Writes, client, config, flex, load, rows, tamper, write_run};
 use crate::reconcile::reconcile;
-use crate::support::{FLEX_PASSWORD, Flex, Source, Workplace};
+use crate::support::{FLEX_PASSWORD, FLEX_USER, Flex, PATIENCE, Source, Workplace, wait_for};
 
 async fn rebuild(config: LoadConfig, url: &str, run: &RunFolder) -> telecine::Result<RebuildReport> {
     let load = Load::prepare(config, client(url), run.clone()).await?;
@@ -251,6 +251,40 @@ async fn what_no_row_stands_for_is_removed_within_the_cap() {
     drop(prepared);
     mapped::write_report(&fewer, &["the balance does not close"]).await;
     assert_eq!(gone_of(&fewer).await.unwrap_err().exit_code(), 2, "rows may be lacking for another reason");
+}
+
+/// How often the removing process is killed.
+const KILLS: u64 = 5;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_that_is_killed_again_and_again_removes_everything_once() {
+    let flex =
+        Flex::start(&["--fault", "delay-ms=4:*", "--fault", "drop-after-commit:POST /assets/*/actions:every=9"]).await;
+    let place = Workplace::of_files(&[("migration.toml", "")]);
+    place.add_target("dev", &flex.url, "max_in_flight = 4");
+    let small = rows(200, 10);
+    let run = write_run(place.path(), "r1", &small).await;
+    let client = FlexClient::new(&FlexConfig::new(&flex.url, FLEX_USER, FLEX_PASSWORD)).unwrap();
+    let settings = LoadConfig { ledger: place.path().join("ledger/dev.sqlite3"), ..config(place.path()) };
+    let prepared = Load::prepare(settings, client, run).await.unwrap();
+    let loaded = prepared.apply(&Progress::default(), &CancellationToken::new()).await.unwrap();
+    assert_eq!(loaded.created, small.loadable());
+    drop(prepared);
+
+    let undo = "undo --run r1 --yes --max 100% -q --output json";
+    let removed = async || flex.assets().await.values().filter(|asset| asset["deleted"] == true).count() as u64;
+    for kill in 0..KILLS {
+        let moment = small.loadable() * kill / KILLS + fastrand::u64(1..20);
+        let mut child = place.call(undo).spawn().unwrap();
+        wait_for("the moment", PATIENCE, async || (removed().await >= moment).then_some(())).await;
+        assert!(child.try_wait().unwrap().is_none(), "it ended before {moment} were removed");
+        child.kill().await.unwrap();
+    }
+    let (there, last) = (small.loadable() - removed().await, place.run(undo).await.code(0).json());
+    // Those that a killed process had removed and not yet entered are asked for once more.
+    assert!(last["removed"].as_u64().unwrap() >= there && last["left"] == 0, "{last}");
+    assert_eq!(removed().await, small.loadable());
+    place.run(undo).await.code(2);
 }
 
 const PROJECT: [(&str, &str); 3] = [
