@@ -2,7 +2,8 @@
 //!
 //! An asset takes two requests: one creates it, one sets its field values. References to other assets follow in a second
 //! pass, when every asset has its id. The [`ledger`] makes each step durable before the next relies on it, so a load can
-//! be broken off at any moment and run again; an unclear outcome is looked up and never guessed.
+//! be broken off at any moment and run again; an unclear outcome is looked up and never guessed. What the ledger says was
+//! created can be taken back ([`Removal`]), and a ledger that was lost is made anew from the target ([`Load::rebuild`]).
 
 mod apply;
 mod asset;
@@ -174,7 +175,8 @@ impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(most) => write!(f, "{most}"),
-            Self::Share(most) => write!(f, "{}%", most * 100.0),
+            // To a hundredth of a per cent: 0.07 is 7 % and not 7.000000000000001 %.
+            Self::Share(most) => write!(f, "{}%", (most * 1e4).round() / 100.0),
         }
     }
 }
