@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flags;
+use crate::rehearsal::flex::GRAMMAR;
 
 /// Moves the metadata of a media library from PostgreSQL into Dalet Flex.
 #[derive(Debug, Parser)]
@@ -335,9 +336,15 @@ pub struct Serve {
     /// What POST annotations means: both, seed or flex.
     #[arg(long, default_value = "both")]
     pub personality: String,
-    /// A fault to play, such as `status=503:POST /assets:first=10`; may be repeated.
-    #[arg(long, value_name = "SPEC")]
+    /// A fault to play, such as `status=503:POST /assets:first=10`; may be repeated; --help has the grammar.
+    #[arg(long, value_name = "SPEC", long_help = GRAMMAR)]
     pub fault: Vec<String>,
+    /// What decides the draws of faults with a share or a distribution.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub fault_seed: u64,
+    /// Append every request to this file as a JSON line: number, method, path, status, fault, BLAKE3, length, time.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 /// `telecine flex get`.

@@ -285,7 +285,8 @@ impl Session {
             return Err(Error::Config { problems });
         };
         let (username, password) = (credential("FLEX_USERNAME"), credential("FLEX_PASSWORD"));
-        let options = FlexOptions { listen: args.listen, data: args.data, personality, username, password, faults };
+        let Serve { listen, data, fault_seed, log, .. } = args;
+        let options = FlexOptions { listen, data, personality, username, password, faults, fault_seed, log };
         let flex = LocalFlex::start(options)?;
         output::text(flex.base_url())?;
         self.surroundings.cancel.cancelled().await;
