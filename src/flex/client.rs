@@ -351,7 +351,7 @@ impl FlexClient {
                     return Err(self.unauthorised(
                         method,
                         path,
-                        Refusal { status: 401, message: "refused before".to_owned() },
+                        Refusal { status: 401, message: "refused before".to_owned(), request_id: None },
                     ));
                 }
                 Err(Closed::Away(away)) => return Err(self.away(method, path, away)),

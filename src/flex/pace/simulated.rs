@@ -173,3 +173,108 @@ fn table() {
         }
     }
 }
+
+#[test]
+fn a_hidden_rate_is_used_and_kept_to() {
+    for rate in RATES {
+        for latency in LATENCIES {
+            let target = Target::new(rate, latency);
+            let course = run(&target, enough(&target), 60.0, 1);
+            let (reached, refused) = (course.rate(0.0, 60.0) / rate, course.refusals(0.0, 60.0));
+            // A round of requests is refused before the first refusal is known, and a limit of twenty a second is met by
+            // few requests: both weigh more where rounds are long or requests few.
+            let long = latency > 0.1;
+            let (least, most) = (if long { 0.85 } else { 0.9 }, if long || rate < 50.0 { 0.02 } else { 0.01 });
+            assert!(reached >= least && refused <= most, "{rate}/s, {latency} s: {reached} {refused}");
+        }
+    }
+}
+
+#[test]
+fn slow_spells_are_over_when_they_are_over() {
+    for rate in RATES {
+        for latency in LATENCIES {
+            for (share, times) in [(0.2, 1.0), (1.0, 10.0)] {
+                let spell = Some((20.0, 30.0, share, times));
+                let target = Target { spell, ..Target::new(rate, latency) };
+                let course = run(&target, enough(&target), 45.0, 2);
+                let back = course.until(30.0, 0.9 * rate);
+                assert!(back <= 5.0, "{rate}/s, {latency} s, {share} of the rate, {times} times as slow: {back} s");
+                assert!(course.rate(22.0, 30.0) > 0.0, "it never ends");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_target_that_queues_is_kept_busy_without_a_long_queue() {
+    for (workers, latency) in [(2, 0.05), (8, 0.02), (32, 0.1)] {
+        let target = Target { workers: Some(workers), ..Target::new(1e9, latency) };
+        let course = run(&target, bounds(256), 30.0, 3);
+        let most = workers as f64 / latency;
+        assert!(course.rate(2.0, 30.0) >= 0.85 * most, "{workers}: {} of {most}", course.rate(2.0, 30.0));
+    }
+}
+
+#[test]
+fn headroom_is_left_of_a_rate_and_of_a_limit() {
+    let target = Target::new(100.0, 0.005);
+    let course = run(&target, Bounds { headroom: 0.3, ..enough(&target) }, 60.0, 4);
+    let used = course.rate(20.0, 60.0);
+    assert!((55.0..=77.0).contains(&used), "{used}");
+    let free = Target::new(1e9, 0.01);
+    let course = run(&free, Bounds { headroom: 0.5, ..bounds(32) }, 5.0, 4);
+    let used = course.rate(2.0, 5.0);
+    assert!((1_400.0..=1_700.0).contains(&used), "{used}");
+}
+
+#[test]
+fn a_fixed_rate_is_kept_to_and_evenly() {
+    let target = Target::new(1e9, 0.001);
+    let course = run(&target, Bounds { max_requests_per_second: Some(50.0), ..bounds(32) }, 10.0, 5);
+    assert!((49.0..=51.0).contains(&course.rate(1.0, 10.0)));
+    assert!(course.granted.iter().skip(1).all(|count| *count <= 6), "{:?}", course.granted);
+}
+
+#[test]
+fn a_pause_holds_for_all_and_no_burst_follows() {
+    let at = Duration::from_secs_f64;
+    let mut pace = Pace::new(bounds(32));
+    let mut tickets = Vec::new();
+    for n in 0..400 {
+        while let Leave::Go(ticket) = pace.ask(at(f64::from(n) / 100.0)) {
+            tickets.push(ticket);
+        }
+        tickets.drain(..).for_each(|ticket| pace.answer(at(f64::from(n) / 100.0 + 0.005), ticket, Verdict::Good));
+    }
+    let Leave::Go(ticket) = pace.ask(at(4.0)) else { panic!("there is room") };
+    pace.answer(at(4.01), ticket, Verdict::Throttled(at(30.0)));
+    assert_eq!(pace.snapshot(at(4.01)).paused, at(30.0));
+    assert!(matches!(pace.ask(at(34.0)), Leave::Wait(until) if until >= at(34.01)));
+    let mut sent = 0;
+    let begun = at(34.02);
+    while let Leave::Go(ticket) = pace.ask(begun) {
+        pace.answer(begun, ticket, Verdict::Good);
+        sent += 1;
+    }
+    let rate = pace.snapshot(begun).rate.unwrap();
+    assert!(f64::from(sent) <= 1.0 + 0.02 * rate, "{sent} at once at {rate}/s");
+}
+
+#[test]
+fn refused_credentials_close_it_and_a_target_that_stays_away_is_told() {
+    let at = Duration::from_secs;
+    let mut pace = Pace::new(Bounds { open_after: 1, patience: at(5), ..bounds(4) });
+    let Leave::Go(ticket) = pace.ask(at(0)) else { panic!("there is room") };
+    pace.answer(at(0), ticket, Verdict::Failed);
+    assert_eq!(pace.ask(at(0)), Leave::Wait(at(1)));
+    let Leave::Go(probe) = pace.ask(at(1)) else { panic!("a probe goes") };
+    assert_eq!(pace.ask(at(1)), Leave::Full, "one probe at a time");
+    pace.abandon(&probe);
+    let Leave::Go(probe) = pace.ask(at(5)) else { panic!("a probe given up is made up for") };
+    pace.answer(at(5), probe, Verdict::Failed);
+    assert_eq!(pace.ask(at(6)), Leave::Away(at(6)));
+    let Leave::Go(probe) = pace.ask(at(7)) else { panic!("it is still tried") };
+    pace.answer(at(7), probe, Verdict::Unauthorised);
+    assert_eq!((pace.ask(at(8)), pace.snapshot(at(8)).in_flight), (Leave::Closed, 0));
+}
