@@ -205,7 +205,7 @@ impl Pace {
     /// Less from here on, once for all that was sent together; a pause holds in any case.
     fn less(&mut self, now: Duration, ticket: &Ticket, pause: Option<Duration>) {
         if let Some(pause) = pause {
-            self.pause(now + pause);
+            self.pause(now.saturating_add(pause));
         }
         if ticket.number < self.fence {
             return;

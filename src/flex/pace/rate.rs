@@ -29,8 +29,9 @@ const HOPE: f64 = 0.93;
 const PROVEN: f64 = 2.0;
 const SLOWER: f64 = 3.0;
 const SLOWEST: f64 = 1.0;
-/// What is left of a rate that is refused within a second.
+/// What is left of a rate that is refused within a second; and where it is near a limit that was proven, or none was yet.
 const SOON: f64 = 0.8;
+const NEAR: f64 = 0.9;
 /// Requests may catch up on so much time: timers of a millisecond and a busy machine make them late.
 const SLACK: f64 = 0.01;
 /// The time over which the rate granted is measured, in slots.
@@ -127,8 +128,7 @@ impl Rate {
         }
     }
 
-    /// A request of the present round was refused for its number; nothing is sent until `resume`. `latency` is what an
-    /// answer takes, about.
+    /// A request of the present round, sent at `sent`, was refused for there were too many; nothing is sent until `resume`.
     pub(super) fn refused(&mut self, sent: Duration, now: Duration, resume: Duration) {
         let (sent, seconds, from) = (sent.as_secs_f64(), now.as_secs_f64(), resume.as_secs_f64());
         let recent = |active: f64, over: f64| self.window.rate(now, active, over);
@@ -184,15 +184,11 @@ impl Learned {
             Phase::Spell => HOLD,
             Phase::Climb => 1.5 * self.span(),
         };
-        let near = self.limit > 0.9 * self.best;
-        let soon = rate
-            * if active > 1.0 {
-                FACTOR
-            } else if near {
-                0.9
-            } else {
-                SOON
-            };
+        let soon = match active {
+            1.0.. => FACTOR * rate,
+            _ if self.limit > NEAR * self.best => NEAR * rate,
+            _ => SOON * rate,
+        };
         let found = if active < 0.1 || self.granted < 10.0 {
             soon
         } else if active > flat {
@@ -273,8 +269,8 @@ impl Window {
         }
     }
 
-    /// Requests a second over the window, or over the `active` seconds where those were fewer. A time shorter than a
-    /// quarter of a second says more of how full the bucket was than of how it fills.
+    /// Requests a second over the last `over` seconds, or over the `active` ones where those were fewer. A time shorter than
+    /// a tenth of a second says more of how full the bucket was than of how it fills.
     fn rate(&self, now: Duration, active: f64, over: f64) -> f64 {
         let slots = (over / SLOT.as_secs_f64()).clamp(1.0, SLOTS as f64 - 1.0) as u128;
         let oldest = Self::slot(now).saturating_sub(slots);
