@@ -1,20 +1,19 @@
 //! What the user asked for, turned once into the configuration that every module gets its own part of.
 
 mod layers;
+mod target;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use globset::Glob;
 use secrecy::SecretString;
-use url::Url;
 
 use self::layers::Layers;
 pub use self::layers::{Origin, Setting, is_elsewhere};
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
-use crate::load::{Attributes, Binding, LoadConfig};
+use crate::load::{Binding, LoadConfig};
 use crate::source::{Exclusion, Reader, SILENCE, SourceConfig, has_password};
 use crate::staging::StagingConfig;
 use crate::transform::TransformConfig;
@@ -46,6 +45,11 @@ const KEYS: &[&str] = &[
     "password",
     "attributes",
     "max_in_flight",
+    "max_requests_per_second",
+    "headroom",
+    "patience",
+    "retries",
+    "settle",
     "timeout",
     "production",
     "external_id_key",
@@ -148,7 +152,7 @@ impl Config {
         let mut targets = BTreeMap::new();
         for name in names {
             let absent_before = layers.absent.len();
-            let target = target(&mut layers, &name, &shared);
+            let target = target::target(&mut layers, &name, &shared);
             targets.insert(name, target.ok_or_else(|| layers.absent[absent_before..].to_vec()));
         }
         layers.refuse_unknown(KEYS);
@@ -374,67 +378,4 @@ fn key_value_tables(layers: &mut Layers) -> Vec<KeyValueTable> {
         tables.push(KeyValueTable { name, table, key, values, names, names_key, label, mapped, mapped_key });
     }
     tables
-}
-
-fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConfig> {
-    let key = |part: &str| format!("flex.{name}.{part}");
-    let url = layers.optional(&key("url")).and_then(|url| match flex_url(&url) {
-        Ok(()) => Some(url),
-        // Without the text, which may hold a password.
-        Err(wanted) => {
-            layers.problems.push(format!("{}: {wanted}", key("url")));
-            None
-        }
-    });
-    let username = layers.secret(&key("username"), |_| true);
-    let password = layers.secret(&key("password"), |_| false);
-    let timeout = layers.parsed(&key("timeout"), "30", layers::count);
-    let attributes = layers.parsed(&key("attributes"), "annotations", attributes);
-    let max_in_flight = layers.parsed(&key("max_in_flight"), "32", layers::count);
-    let production = layers.parsed(&key("production"), "false", layers::truth);
-    let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
-    for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
-    {
-        let told = layers.problems.iter().chain(&layers.absent).any(|problem| problem.starts_with(&key(part)));
-        if missing && !told {
-            layers.problems.push(format!("{}: missing", key(part)));
-        }
-    }
-    let mut flex = FlexConfig::new(url?, username?, password?);
-    flex.timeout = Duration::from_secs(timeout? as u64);
-    flex.allow_insecure = allow_insecure?;
-    let load = LoadConfig {
-        target: name.to_owned(),
-        identity: None,
-        ledger: shared.ledger.join(format!("{}.sqlite3", crate::staging::safe_name(name, false))),
-        attributes: attributes?,
-        max_in_flight: max_in_flight?,
-        limit: None,
-        bindings: shared.bindings.clone(),
-        external_id_key: shared.external_id_key.clone(),
-        external_id_column: shared.external_id_column.clone(),
-        max_failures: None,
-        ..LoadConfig::new()
-    };
-    Some(TargetConfig { flex, load, production: production? })
-}
-
-/// The base URL; who signs in there is said by `username` and `password`.
-fn flex_url(text: &str) -> Result<(), String> {
-    match Url::parse(text) {
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            Err("credentials do not belong here; set username and password".to_owned())
-        }
-        Ok(_) => Ok(()),
-        Err(cause) => Err(format!("{cause}; https://HOST/api is wanted")),
-    }
-}
-
-fn attributes(text: &str) -> Result<Attributes, String> {
-    match text {
-        "annotations" => Ok(Attributes::Annotations),
-        "metadata" => Ok(Attributes::Metadata),
-        "auto" => Ok(Attributes::Auto),
-        _ => Err("one of annotations, metadata, auto is wanted".to_owned()),
-    }
 }

@@ -11,10 +11,12 @@ use serde_json::Value;
 use super::FlexConfig;
 use super::definition::{Definition, Field};
 use super::exchange::{Exchange, Reply, Transport};
+use super::gate::{Closed, Gate};
 use super::matrix::Address;
 use super::model::{Asset, CreateFields, Finding, Instance, NewAsset, Outcome, Refusal, Written};
+use super::pace::{PaceSnapshot, Verdict};
 use super::pager::Pager;
-use super::retry::Retry;
+use super::retry::{Again, Retry};
 use crate::error::{Error, Result};
 
 /// How dates are written in matrix parameters.
@@ -22,13 +24,15 @@ const MATRIX_DATE: &str = "%d %b %Y %H:%M:%S";
 /// Assets of one name that are read before a search by name is given up.
 const MOST_NAMESAKES: u64 = 5_000;
 
-/// A Flex, reached over a pool of kept-alive connections. Cheap to clone; clones share pool, pauses and budget.
+/// A Flex, reached over a pool of kept-alive connections. Cheap to clone; clones share pool, pace and
+/// budget.
 #[derive(Debug, Clone)]
 pub struct FlexClient(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     transport: Transport,
+    gate: Gate,
     retry: Retry,
     settle: Duration,
     fields: CreateFields,
@@ -66,6 +70,7 @@ impl FlexClient {
     pub fn new(config: &FlexConfig) -> Result<Self> {
         Ok(Self(Arc::new(Inner {
             transport: Transport::new(config)?,
+            gate: Gate::new(config),
             retry: Retry::new(config.retry.clone()),
             settle: config.settle,
             fields: config.fields.clone(),
@@ -83,14 +88,31 @@ impl FlexClient {
             requests: self.0.transport.requests(),
             retries: self.0.retry.repeats(),
             bytes: self.0.transport.bytes(),
-            throttled: self.0.retry.throttled(),
+            throttled: self.pace().throttled,
         }
+    }
+
+    /// How many requests are under way and how many may be, and what holds others back.
+    pub fn pace(&self) -> PaceSnapshot {
+        self.0.gate.snapshot()
     }
 
     /// Waits before the given repeat (from 1) of a request that the caller repeats itself; false when there were
     /// enough. Counts against the same budget as all other repeats.
     pub async fn again(&self, repeat: u32) -> bool {
-        self.0.retry.again(repeat).await
+        self.wait(self.0.retry.again(repeat, false)).await
+    }
+
+    async fn wait(&self, again: Again) -> bool {
+        match again {
+            Again::Enough => return false,
+            Again::After(delay) => tokio::time::sleep(delay).await,
+            Again::Spent(pause) => {
+                tracing::warn!(?pause, "the retry budget is spent: all requests pause");
+                self.0.gate.pause(pause);
+            }
+        }
+        true
     }
 
     /// Waits as long as a POST of unclear outcome may take to take effect.
@@ -322,14 +344,25 @@ impl FlexClient {
     async fn call(&self, method: &Method, path: &str, body: Option<Bytes>, repeat: Repeat) -> Result<Outcome<Reply>> {
         let retry = &self.0.retry;
         retry.earn();
-        retry.pass().await;
         for attempt in 1u32.. {
-            let (message, status, outage) = match self.0.transport.send(method, path, body.clone()).await {
+            let slot = match self.0.gate.enter().await {
+                Ok(slot) => slot,
+                Err(Closed::Unauthorised) => {
+                    return Err(self.unauthorised(
+                        method,
+                        path,
+                        Refusal { status: 401, message: "refused before".to_owned(), request_id: None },
+                    ));
+                }
+                Err(Closed::Away(away)) => return Err(self.away(method, path, away)),
+            };
+            let exchange = self.0.transport.send(method, path, body.clone()).await;
+            slot.answered(verdict(&exchange, |after| retry.pause(attempt, after)));
+            let (message, status, outage) = match exchange {
                 Exchange::Done(reply) => return Ok(Outcome::Done(reply)),
                 Exchange::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
                 Exchange::Unauthorised(refusal) => return Err(self.unauthorised(method, path, refusal)),
-                Exchange::Throttled { status, message, after } => {
-                    retry.throttle(attempt, after);
+                Exchange::Throttled { status, message, .. } => {
                     let message = format!("HTTP {status}: {message}");
                     // Behind a 503 some gateway may have passed the request on; a 429 says that nothing was done.
                     if status == 503 && repeat == Repeat::UnlessUnclear {
@@ -344,7 +377,8 @@ impl FlexClient {
                 Exchange::NotSent(message) => (message, None, true),
             };
             let enough = repeat == Repeat::Briefly && attempt > BRIEFLY;
-            if !enough && retry.again(attempt).await {
+            let outlasting = outage && self.0.gate.is_waiting();
+            if !enough && self.wait(retry.again(attempt, outlasting)).await {
                 continue;
             }
             if outage {
@@ -355,6 +389,15 @@ impl FlexClient {
             return Ok(Outcome::Unclear(message));
         }
         Ok(Outcome::Unclear("never sent".to_owned()))
+    }
+
+    fn away(&self, method: &Method, path: &str, away: Duration) -> Error {
+        let message = format!(
+            "the target has been away for {} s, longer than `patience`; see that it is up, then run the same command \
+             again to resume",
+            away.as_secs()
+        );
+        self.error(method.as_str(), path, None, message, true)
     }
 
     fn unauthorised(&self, method: &Method, path: &str, refusal: Refusal) -> Error {
@@ -389,4 +432,15 @@ impl FlexClient {
 
 fn is_unauthorised(error: &Error) -> bool {
     matches!(error, Error::Flex { status: Some(401 | 403), .. })
+}
+
+/// What an answer says of the target rather than of the request; `pause` gives the wait that a refusal costs all.
+fn verdict(exchange: &Exchange, pause: impl Fn(Option<Duration>) -> Duration) -> Verdict {
+    match exchange {
+        Exchange::Done(_) | Exchange::Refused(_) => Verdict::Good,
+        Exchange::Unauthorised(_) => Verdict::Unauthorised,
+        Exchange::Throttled { status: 503, after, .. } => Verdict::Unavailable(pause(*after)),
+        Exchange::Throttled { after, .. } => Verdict::Throttled(pause(*after)),
+        Exchange::Unclear { .. } | Exchange::NotSent(_) => Verdict::Failed,
+    }
 }

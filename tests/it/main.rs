@@ -17,6 +17,7 @@
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
 //! - `memory`: `queries/` over a rehearsal: threads and memory change no row, too little of it ends cleanly
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
+//! - `pace`: the client's pace against servers that limit requests, go away and come back
 //! - `queries`: the SQL as text: heads that name their rules, and duplicates compared in every mapped field
 //! - `reconcile`: reading Flex back
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
@@ -59,6 +60,7 @@ mod mappings;
 mod memory;
 mod migration;
 mod outside;
+mod pace;
 mod proxy;
 mod queries;
 mod reconcile;

@@ -186,6 +186,7 @@ pub fn flex_config(url: &str) -> FlexConfig {
     FlexConfig {
         timeout: Duration::from_secs(10),
         settle: Duration::from_millis(5),
+        patience: Duration::ZERO,
         retry: RetryPolicy {
             repeats: 12,
             first: Duration::from_millis(1),
