@@ -2,18 +2,20 @@
 //!
 //! [`FlexClient`] speaks the few calls that a migration needs; [`matrix`] writes the paths; [`exchange`](self) sends one
 //! request and classifies its answer; [`retry`] says when a request is repeated; [`definition`] checks an instance
-//! against its definition; [`pulled`] keeps definitions in files; [`instance`] compares field values. The contract all
+//! against its definition; [`Scan`] reads all assets; [`pulled`] keeps definitions in files; [`instance`] compares field values. The contract all
 //! this relies on is told in each module.
 
 mod client;
 pub mod definition;
 mod exchange;
+mod ids;
 pub mod instance;
 pub mod matrix;
 mod model;
-mod pager;
+mod pass;
 pub mod pulled;
 pub mod retry;
+mod scan;
 
 use std::time::Duration;
 
@@ -23,11 +25,11 @@ pub use self::client::{FlexClient, Traffic};
 pub use self::definition::{Definition, Family, Field};
 pub use self::instance::Difference;
 pub use self::model::{
-    Asset, CreateFields, Expected, ExternalId, Finding, Instance, Metadata, NewAsset, Outcome, Refusal,
+    Asset, CreateFields, Expected, ExternalId, Finding, Instance, Metadata, NewAsset, ObjectType, Outcome, Refusal,
 };
-pub use self::pager::Pager;
 pub use self::pulled::Pulled;
 pub use self::retry::RetryPolicy;
+pub use self::scan::Scan;
 
 /// How to reach a Flex.
 #[derive(Debug, Clone)]
