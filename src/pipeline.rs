@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::extract::{self, ExtractReport};
 use crate::flex::FlexClient;
 use crate::load::{Load, LoadReport, PlanReport};
-use crate::reconcile::{self, ReconcileReport};
+use crate::reconcile::{self, Reconcile, ReconcileReport};
 use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
 use crate::source::{Discovery, PostgresSource, exceptions_schema};
 use crate::staging::RunFolder;
@@ -85,7 +85,7 @@ impl Pipeline {
         self.note(report, self.transform(&[], false).await?).await?;
         self.note(report, self.plan(None).await?).await?;
         self.note(report, self.load(None).await?).await?;
-        self.note(report, self.reconcile().await?).await
+        self.note(report, self.reconcile(None).await?).await
     }
 
     /// What is in the source, what will be read, what not and why.
@@ -248,15 +248,16 @@ impl Pipeline {
         .await
     }
 
-    /// Reads Flex back and compares it field by field.
+    /// Reads Flex back, all of it or a sample of so many assets, and compares it field by field.
     ///
     /// # Errors
     /// When the target or the datasets cannot be read. Differences are in the report.
-    pub async fn reconcile(&self) -> Result<Step<ReconcileReport>> {
+    pub async fn reconcile(&self, sample: Option<u64>) -> Result<Step<ReconcileReport>> {
         self.step("reconcile", async |progress| {
             let load = self.prepare_load(None).await?;
-            let report =
-                reconcile::run(load.client(), load.target(), load.expected(), None, progress, &self.cancel).await?;
+            let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
+            let job = Reconcile { client, target, external_id_key, run: &self.run, sample };
+            let report = reconcile::run(&job, load.expected(), progress, &self.cancel).await?;
             self.run.put_json("reconcile.json", &report).await?;
             Ok(report)
         })

@@ -83,7 +83,7 @@ pub enum Verb {
     /// Sends what the target lacks.
     Load(LoadArgs),
     /// Reads Flex back and compares it field by field.
-    Reconcile(TargetArgs),
+    Reconcile(ReconcileArgs),
     /// Fields of the target that nothing feeds, and values of the source that lead nowhere, with counts.
     Coverage(CoverageArgs),
     /// SQL over a run's datasets and raw tables.
@@ -290,6 +290,17 @@ pub struct LoadArgs {
     /// Needed to load a target marked `production = true`.
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `telecine reconcile`.
+#[derive(Debug, Clone, Args)]
+pub struct ReconcileArgs {
+    /// The target and the run.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Read back N assets only, the same ones each time, of all definitions and types.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: Option<u64>,
 }
 
 /// `telecine sql`.

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::args::{
     CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare, LibraryShape,
-    LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TraceArgs,
-    TransformArgs, Verify, put,
+    LibraryVerb, LoadArgs, Output, PlanArgs, ReconcileArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql,
+    TargetArgs, TraceArgs, TransformArgs, Verify, put,
 };
 use super::{Surroundings, output, rows};
 use crate::config::{Config, Flags, is_elsewhere};
@@ -228,8 +228,8 @@ impl Session {
         })
     }
 
-    pub(super) async fn reconcile(&self, args: TargetArgs) -> Result<()> {
-        let report = self.loading(&args).await?.reconcile().await?.outcome;
+    pub(super) async fn reconcile(&self, args: ReconcileArgs) -> Result<()> {
+        let report = self.loading(&args.target).await?.reconcile(args.sample).await?.outcome;
         self.print(&report)?;
         report.require_equal()
     }

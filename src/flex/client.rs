@@ -15,14 +15,17 @@ use super::gate::{Closed, Gate};
 use super::matrix::Address;
 use super::model::{Asset, CreateFields, Finding, Instance, NewAsset, Outcome, Refusal, Written};
 use super::pace::{PaceSnapshot, Verdict};
-use super::pager::Pager;
+use super::pass::{Answer, Pass};
 use super::retry::{Again, Retry};
+use super::scan::Scan;
 use crate::error::{Error, Result};
 
 /// How dates are written in matrix parameters.
-const MATRIX_DATE: &str = "%d %b %Y %H:%M:%S";
+pub(super) const MATRIX_DATE: &str = "%d %b %Y %H:%M:%S";
 /// Assets of one name that are read before a search by name is given up.
 const MOST_NAMESAKES: u64 = 5_000;
+/// Assets of one name that are read with one request.
+const NAMESAKES_AT_ONCE: u64 = 100;
 
 /// A Flex, reached over a pool of kept-alive connections. Cheap to clone; clones share pool, pace and
 /// budget.
@@ -80,6 +83,11 @@ impl FlexClient {
     /// The base URL, without its last slash.
     pub fn base_url(&self) -> &str {
         self.0.transport.base()
+    }
+
+    /// The fields that the server takes of a new asset.
+    pub fn create_fields(&self) -> &CreateFields {
+        &self.0.fields
     }
 
     /// The counts so far.
@@ -256,9 +264,9 @@ impl FlexClient {
         }
     }
 
-    /// All assets in the order of their ids, with their metadata where the server gives it.
-    pub fn assets(&self, page: usize) -> Pager {
-        Pager::new(self.clone(), Address::of("assets").with("includeMetadata", true), page)
+    /// All assets, each once, with their metadata where the server gives it. Must be called within a Tokio runtime.
+    pub fn assets(&self, page: usize) -> Scan {
+        Scan::start(self.clone(), Address::of("assets").with("includeMetadata", true), page)
     }
 
     /// Searches an asset by its uuid.
@@ -267,10 +275,10 @@ impl FlexClient {
     /// When the server is away or refuses the credentials.
     pub async fn find_by_uuid(&self, uuid: &str) -> Result<Finding> {
         let address = Address::of("assets").with("uuid", uuid).with("limit", 10);
-        self.find(&address, |asset| asset.uuid.as_deref() == Some(uuid)).await
+        self.find(&address, |asset| asset.uuid.as_deref().is_some_and(|shown| shown.eq_ignore_ascii_case(uuid))).await
     }
 
-    /// Searches an asset by an external id.
+    /// Searches an asset by an external id. Several that carry it leave it unproven which is ours.
     ///
     /// # Errors
     /// When the server is away or refuses the credentials.
@@ -289,36 +297,41 @@ impl FlexClient {
             .with("name", name)
             .with("exactNameMatch", true)
             .with("createdFrom", created_from.format(MATRIX_DATE));
-        let mut pages = Pager::new(self.clone(), address, 100);
-        loop {
-            let page = match pages.next().await {
-                Ok(Some(page)) => page,
-                Ok(None) => return Ok(Finding::Absent),
-                Err(error) if error.is_transient() || is_unauthorised(&error) => return Err(error),
-                Err(_) => return Ok(Finding::Unproven),
-            };
-            if let Some(asset) = page.iter().find(|asset| asset.uuid.as_deref() == Some(uuid)) {
+        let address = address.with("sortBy", "id").with("sort", "asc");
+        let mut pass = Pass::new(false);
+        while let Some((offset, limit)) = pass.next(NAMESAKES_AT_ONCE) {
+            let page = self.list(&address.clone().with("limit", limit).with("offset", offset)).await?;
+            let Outcome::Done(page) = page else { return Ok(Finding::Unproven) };
+            let Ok(answer) = Answer::read(page) else { return Ok(Finding::Unproven) };
+            let ours = |asset: &&Asset| !asset.deleted && asset.uuid.as_deref() == Some(uuid);
+            if let Some(asset) = answer.assets.iter().find(ours) {
                 return Ok(Finding::Found(Box::new(asset.clone())));
             }
-            let namesakes_only = page.iter().all(|asset| asset.uuid.is_some() && asset.name.as_deref() == Some(name));
-            if !namesakes_only || pages.total().is_none_or(|total| total > MOST_NAMESAKES) {
+            let namesake = |asset: &Asset| asset.uuid.is_some() && asset.name.as_deref() == Some(name);
+            if !answer.assets.iter().all(namesake) || answer.total > MOST_NAMESAKES {
                 return Ok(Finding::Unproven);
             }
+            pass.take(&answer);
         }
+        Ok(if pass.is_proven() { Finding::Absent } else { Finding::Unproven })
     }
 
-    /// A list that is empty proves absence; one of other assets shows only that the filter was not understood.
+    /// A list that is empty, or whole and of nothing but what is in the bin, proves absence; one of other assets shows
+    /// only that the filter was not understood, and two that match leave open which is meant.
     async fn find(&self, address: &Address, is_it: impl Fn(&Asset) -> bool) -> Result<Finding> {
         let Outcome::Done(reply) = self.read(address.as_str()).await? else { return Ok(Finding::Unproven) };
         let mut value = reply.json();
         let total = value.get("totalCount").and_then(Value::as_u64);
         let assets = value.get_mut("assets").map(Value::take).unwrap_or_default();
         let Ok(assets) = serde_json::from_value::<Vec<Asset>>(assets) else { return Ok(Finding::Unproven) };
-        let empty = assets.is_empty() && total == Some(0);
-        Ok(match assets.into_iter().find(is_it) {
-            Some(asset) => Finding::Found(Box::new(asset)),
-            None if empty => Finding::Absent,
-            None => Finding::Unproven,
+        let is_whole = total == Some(assets.len() as u64);
+        let only_gone = assets.iter().all(|asset| asset.deleted && is_it(asset));
+        let mut matching = assets.into_iter().filter(|asset| !asset.deleted && is_it(asset));
+        Ok(match (matching.next(), matching.next()) {
+            (Some(asset), None) => Finding::Found(Box::new(asset)),
+            (Some(_), Some(_)) => Finding::Unproven,
+            (None, _) if is_whole && only_gone => Finding::Absent,
+            (None, _) => Finding::Unproven,
         })
     }
 
@@ -428,10 +441,6 @@ impl FlexClient {
         let url = self.0.transport.url(path);
         Error::Flex { method: method.to_owned(), url, status, message, transient, cause: None }
     }
-}
-
-fn is_unauthorised(error: &Error) -> bool {
-    matches!(error, Error::Flex { status: Some(401 | 403), .. })
 }
 
 /// What an answer says of the target rather than of the request; `pause` gives the wait that a refusal costs all.

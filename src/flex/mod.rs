@@ -1,9 +1,9 @@
 //! The Flex REST API: requests, answers, and what an answer means. No Arrow and no source vocabulary in here.
 //!
 //! [`FlexClient`] speaks the few calls that a migration needs; [`matrix`] writes the paths; [`exchange`](self) sends one
-//! request and classifies its answer; [`retry`] says when a request is repeated; [`pace`](PaceSnapshot) when one may go at
-//! all; [`definition`] checks an instance
-//! against its definition; [`pulled`] keeps definitions in files; [`instance`] compares field values. The contract all
+//! request and classifies its answer; [`retry`] says when a request is repeated; [`pace`](PaceSnapshot) when one may go
+//! at all; [`definition`] checks an instance against its definition; [`Scan`] reads all assets; [`pulled`] keeps
+//! definitions in files; [`instance`] compares field values. The contract all
 //! this relies on is told in each module.
 
 mod breaker;
@@ -11,13 +11,15 @@ mod client;
 pub mod definition;
 mod exchange;
 mod gate;
+mod ids;
 pub mod instance;
 pub mod matrix;
 mod model;
 mod pace;
-mod pager;
+mod pass;
 pub mod pulled;
 pub mod retry;
+mod scan;
 
 use std::time::Duration;
 
@@ -28,12 +30,13 @@ pub use self::client::{FlexClient, Traffic};
 pub use self::definition::{Definition, Family, Field};
 pub use self::instance::Difference;
 pub use self::model::{
-    Asset, CreateFields, Expected, ExternalId, Finding, Instance, Metadata, NewAsset, Outcome, Refusal, Written,
+    Asset, CreateFields, Expected, ExternalId, Finding, Instance, Metadata, NewAsset, ObjectType, Outcome, Refusal,
+    Written,
 };
 pub use self::pace::PaceSnapshot;
-pub use self::pager::Pager;
 pub use self::pulled::Pulled;
 pub use self::retry::RetryPolicy;
+pub use self::scan::Scan;
 
 /// How to reach a Flex.
 #[derive(Debug, Clone)]

@@ -20,6 +20,7 @@
 //! - `pace`: the client's pace against servers that limit requests, go away and come back
 //! - `queries`: the SQL as text: heads that name their rules, and duplicates compared in every mapped field
 //! - `reconcile`: reading Flex back
+//! - `scan`: reading all assets of servers that cut, repeat, shuffle and move their lists
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
@@ -67,6 +68,7 @@ mod reconcile;
 mod rehearsal;
 mod resume;
 mod s3;
+mod scan;
 mod shapes;
 mod source;
 mod support;
