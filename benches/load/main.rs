@@ -5,6 +5,7 @@
 //! cargo bench --bench load -- --pin              server and client on a core each
 //! cargo bench --bench load -- full               a load of 821,000 assets: memory, time, ledger
 //! cargo bench --bench load -- bodies             mapped rows into bodies, by maps and straight from Arrow
+//! cargo bench --bench load -- ledger             the durable steps of assets, without requests
 //! cargo bench --bench load -- --telecine PATH    with a binary that is built already
 //! ```
 //!
@@ -22,6 +23,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run ends with what went wrong")]
 
 mod bodies;
+mod ledger;
 mod mapped;
 mod process;
 mod rounds;
@@ -77,9 +79,14 @@ enum What {
     Send { file: PathBuf, assets: usize, host: String, in_flight: usize },
     /// Mapped rows into bodies, without sending them.
     Bodies,
+    /// The ledger's durable steps, without requests.
+    Ledger,
     /// Only makes rows below a folder.
     #[command(hide = true)]
     Rows { folder: PathBuf, assets: u64 },
+    /// The name of a bench of another program.
+    #[command(external_subcommand)]
+    Elsewhere(Vec<String>),
 }
 
 fn main() {
@@ -88,7 +95,9 @@ fn main() {
         Some(What::Send { file, assets, host, in_flight }) => sender::send(file, *assets, host, *in_flight),
         Some(What::Rows { folder, assets }) => server::runtime().block_on(mapped::write(folder, *assets)),
         Some(What::Full { assets, in_flight }) => rounds::full(&arguments.telecine, *assets, *in_flight),
+        Some(What::Ledger) => ledger::measure(),
         Some(What::Bodies) => bodies::measure(),
+        Some(What::Elsewhere(names)) => println!("no bench of this program is named {}", names.join(" "))
         None if arguments.test => {
             let small = Arguments { latency: vec![1], in_flight: vec![4], rounds: 1, assets: 60, ..arguments };
             rounds::compare(&small);
