@@ -97,7 +97,7 @@ fn main() {
         Some(What::Full { assets, in_flight }) => rounds::full(&arguments.telecine, *assets, *in_flight),
         Some(What::Ledger) => ledger::measure(),
         Some(What::Bodies) => bodies::measure(),
-        Some(What::Elsewhere(names)) => println!("no bench of this program is named {}", names.join(" "))
+        Some(What::Elsewhere(names)) => println!("no bench of this program is named {}", names.join(" ")),
         None if arguments.test => {
             let small = Arguments { latency: vec![1], in_flight: vec![4], rounds: 1, assets: 60, ..arguments };
             rounds::compare(&small);

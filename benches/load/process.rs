@@ -58,9 +58,10 @@ pub fn run(command: &mut Command) -> Cost {
 }
 
 /// Ends a process and waits until it is gone.
-pub fn stop(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
+pub fn stop(child: &mut Child) {
+    // One that has ended already cannot be killed.
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Seconds of CPU that a process has used so far, user and system.

@@ -62,7 +62,6 @@ impl Ground {
         let ground = Self { folder, telecine, requests, core: arguments.pin.then_some(1) };
         let server = Server::start(&ground.telecine, 0, None);
         process::run(ground.telecine("plan", &server, 1).arg("--requests").arg(&ground.requests));
-        server.stop();
         ground
     }
 
@@ -98,15 +97,13 @@ impl Ground {
             "sender" => Some(self.send(&server, in_flight, assets)),
             _ => self.wrk(&server, in_flight, assets),
         };
-        let sent = measured.map(|(requests, seconds, cost)| {
+        measured.map(|(requests, seconds, cost)| {
             // Those of wrk that were under way at its end may or may not have been carried out.
             let (written, wanted) = (server.written(), (REQUESTS * assets) as u64);
             let under_way = if client == "wrk" { in_flight as u64 } else { 0 };
             assert!((wanted - under_way..=wanted).contains(&written), "{client}: {written} of {wanted} requests");
             Sent { requests, seconds, client: cost, server: server.cpu() - before }
-        });
-        server.stop();
-        sent
+        })
     }
 
     fn load(&self, server: &Server, in_flight: usize, assets: usize) -> (f64, f64, Cost) {
@@ -208,7 +205,6 @@ pub fn full(binary: &Path, assets: u64, in_flight: usize) {
     println!("rows, Parquet        {:.0} MiB", mib(size(&folder.path().join("staging/runs"))));
     println!("ledger               {:.0} MiB", mib(size(&folder.path().join("ledger"))));
     println!("its copies           {:.0} MiB", mib(size(&folder.path().join("staging/ledger"))));
-    server.stop();
 }
 
 /// Bytes of all files below a folder.

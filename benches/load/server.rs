@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::process;
 
-/// A running local Flex.
+/// A running local Flex. It is ended when this is dropped, also by a measurement that failed.
 pub struct Server {
     child: Child,
     /// Ends in `/api`.
@@ -61,10 +61,11 @@ impl Server {
         });
         counts.sum()
     }
+}
 
-    /// Ends it.
-    pub fn stop(self) {
-        process::stop(self.child);
+impl Drop for Server {
+    fn drop(&mut self) {
+        process::stop(&mut self.child);
     }
 }
 
