@@ -4,8 +4,7 @@
 //! cargo bench --bench load                       requests a second at 0, 5 and 50 ms of latency
 //! cargo bench --bench load -- --pin              server and client on a core each
 //! cargo bench --bench load -- full               a load of 821,000 assets: memory, time, ledger
-//! cargo bench --bench load -- bodies             mapped rows into bodies, by maps and straight from Arrow
-//! cargo bench --bench load -- ledger             the durable steps of assets, without requests
+//! cargo bench --bench load -- bodies             mapped rows as the load takes them, and as text alone
 //! cargo bench --bench load -- --telecine PATH    with a binary that is built already
 //! ```
 //!
@@ -23,7 +22,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run ends with what went wrong")]
 
 mod bodies;
-mod ledger;
 mod mapped;
 mod process;
 mod rounds;
@@ -79,8 +77,6 @@ enum What {
     Send { file: PathBuf, assets: usize, host: String, in_flight: usize },
     /// Mapped rows into bodies, without sending them.
     Bodies,
-    /// The ledger's durable steps, without requests.
-    Ledger,
     /// Only makes rows below a folder.
     #[command(hide = true)]
     Rows { folder: PathBuf, assets: u64 },
@@ -95,7 +91,6 @@ fn main() {
         Some(What::Send { file, assets, host, in_flight }) => sender::send(file, *assets, host, *in_flight),
         Some(What::Rows { folder, assets }) => server::runtime().block_on(mapped::write(folder, *assets)),
         Some(What::Full { assets, in_flight }) => rounds::full(&arguments.telecine, *assets, *in_flight),
-        Some(What::Ledger) => ledger::measure(),
         Some(What::Bodies) => bodies::measure(),
         Some(What::Elsewhere(names)) => println!("no bench of this program is named {}", names.join(" ")),
         None if arguments.test => {
