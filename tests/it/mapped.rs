@@ -62,7 +62,8 @@ fn structure(columns: Vec<(&str, ArrayRef)>, nulls: Option<Vec<bool>>) -> ArrayR
     Arc::new(StructArray::new(fields, arrays, nulls.map(Into::into)))
 }
 
-fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+/// A batch of these columns, all of them nullable.
+pub fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     let fields: Vec<Field> =
         columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, array)| array).collect()).unwrap()
