@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::place::{held, requests, server, workplace};
 use super::variable;
-use crate::mapped::{Dump, rows};
+use crate::mapped::{Dump, http, rows};
 use crate::support::{Done, PATIENCE, Workplace, finish};
 
 /// Kills of a test run that asks for no number.
@@ -103,7 +103,7 @@ async fn unbroken(place: &Workplace) -> Unbroken {
     let begun = Instant::now();
     load(place, "unbroken").await;
     let time = begun.elapsed();
-    let requests = requests(&reqwest::Client::new(), server.base_url()).await;
+    let requests = requests(&http(), server.base_url()).await;
     Unbroken { assets: held(server.base_url()).await, requests, time }
 }
 
@@ -125,7 +125,7 @@ fn ended_well(done: &Done) -> bool {
 
 /// Starts or resumes a load and kills it; the requests it had made, or `None` when it had ended by itself.
 async fn kill_one(place: &Workplace, target: &str, url: &str, moment: Moment) -> Option<u64> {
-    let http = reqwest::Client::builder().no_proxy().tls_built_in_root_certs(false).build().unwrap();
+    let http = http();
     let before = requests(&http, url).await;
     let mut child = place.call(&format!("load --target {target} --run r1 -q --output json")).spawn().unwrap();
     let begun = Instant::now();

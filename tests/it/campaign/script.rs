@@ -120,7 +120,9 @@ impl Script {
             }
         }
         rows.retain(|_| random.u8(0..8) != 0);
-        for number in 0..most {
+        // What comes back must not have lost anything either.
+        let first = if fields_go { 0 } else { 20 * version };
+        for number in first..first + most {
             if random.u8(0..4) == 0 && rows.iter().all(|asset| asset.number != number) {
                 let mut asset = self.new_row(random, number);
                 refer(random, &mut asset, most, &self.kinds);

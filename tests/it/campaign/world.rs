@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::rows::{Asset, KINDS, dataset};
 use super::script::{Script, Stop};
-use crate::mapped::{run_of, write_dataset};
+use crate::mapped::{http, run_of, write_dataset};
 
 /// What the ledger knows the target by, whatever its port.
 const IDENTITY: &str = "the campaign's target";
@@ -54,10 +54,8 @@ pub struct Seen {
 
 impl<'a> World<'a> {
     pub fn new(script: &'a Script) -> Self {
-        // Trust stores are read from disk, which no plain http needs.
-        let http = reqwest::Client::builder().no_proxy().tls_built_in_root_certs(false).build().unwrap();
         let folder = TempDir::new().unwrap();
-        Self { script, folder, runs: 0, rows: Vec::new(), payloads: HashMap::new(), http }
+        Self { script, folder, runs: 0, rows: Vec::new(), payloads: HashMap::new(), http: http() }
     }
 
     fn run(&self) -> RunFolder {
