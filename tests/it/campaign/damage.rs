@@ -166,7 +166,13 @@ async fn limited(place: &Workplace, limit: &str, run: &str) -> Done {
     run_limited(place, limit, &format!("load --target dev --run {run} -q --output json")).await
 }
 
-/// What the folder of the ledgers holds.
+/// Reading back finds every asset as it was mapped.
+async fn reconciled(place: &Workplace, rows: &Rows) {
+    let report = place.json("reconcile --target dev --run r1 -q").await;
+    assert_eq!((&report["checked"], &report["equal"]), (&json!(rows.loadable()), &json!(rows.loadable())), "{report}");
+}
+
+/// The ledger of the target.
 fn ledger(place: &Workplace) -> PathBuf {
     place.path().join("ledger/dev.sqlite3")
 }
@@ -191,20 +197,25 @@ async fn without_leave_or_room_to_write_a_load_stops_and_resumes_later() {
     let place = workplace(&small).await;
     let server = server(&["delay-ms=1:*"]);
     place.add_target("dev", server.base_url(), "");
-    // A file may have 32 KiB (`ulimit -f` counts 512 bytes): what a full disk is to the ledger.
-    let done = limited(&place, "ulimit -f 64", "r1").await;
-    assert!(matches!(done.code, Some(1 | 2)), "{done:?}");
-    assert!(done.stderr.contains("dev.sqlite3") && !done.stderr.contains("panicked"), "{}", done.stderr);
-    let dump = Dump::of(server.base_url()).await;
-    let there = dump.assets.len() as u64;
-    assert!(there < small.loadable(), "{there}: the room was enough");
-    println!("{there} of {} when the room was used up: {}", small.loadable(), done.stderr.trim());
-
-    let last = place.json("load --target dev --run r1 -q").await;
-    assert_eq!((&last["failed"], &last["held"]), (&json!(0), &json!(0)), "{last}");
-    let dump = Dump::of(server.base_url()).await;
-    dump.assert_each_once(small.loadable());
-    assert!(!dump.totals.contains_key(&("POST /assets".to_owned(), 409)), "{:?}", dump.totals);
+    // No file may be longer than so many times 512 bytes (`ulimit -f`): what a full disk is to the ledger, until there is
+    // room for all of it.
+    let mut seen = Vec::new();
+    for room in (64..).step_by(64) {
+        assert!(room < 8_192, "with room for four MiB it does not end: {seen:?}");
+        let done = limited(&place, &format!("ulimit -f {room}"), "r1").await;
+        let dump = Dump::of(server.base_url()).await;
+        dump.assert_each_once(dump.assets.len() as u64);
+        assert!(!dump.totals.contains_key(&("POST /assets".to_owned(), 409)), "{:?}", dump.totals);
+        seen.push(dump.assets.len() as u64);
+        if done.code == Some(0) {
+            break;
+        }
+        assert!(matches!(done.code, Some(1 | 2)), "{done:?}");
+        assert!(done.stderr.contains("dev.sqlite3") && !done.stderr.contains("panicked"), "{}", done.stderr);
+    }
+    println!("assets when the room was used up, and at the end: {seen:?}");
+    assert!(seen.len() > 1 && seen.last() == Some(&small.loadable()), "{seen:?}");
+    reconciled(&place, &small).await;
 
     // In a folder without the right to write, root gives up its right to write everywhere.
     let limit = if is_root() { "set -- setpriv --bounding-set=-all --inh-caps=-all \"$@\"" } else { ":" };
