@@ -127,11 +127,7 @@ impl FlexSink {
 
     /// Those of the rows that need work. What the definition forbids is refused here; the intents of all others are durable
     /// when this returns.
-    async fn tasks(
-        &self,
-        rows: Vec<(usize, Row)>,
-        faults: &mut BTreeMap<usize, Vec<String>>,
-    ) -> Result<Vec<Task>> {
+    async fn tasks(&self, rows: Vec<(usize, Row)>, faults: &mut BTreeMap<usize, Vec<String>>) -> Result<Vec<Task>> {
         let load = &self.work.load;
         let mut entries = load.ledger.entries(rows.iter().map(|(_, row)| row.source_key.clone()).collect()).await?;
         let before = (self.pass == Pass::Assets).then_some(self.work.began);

@@ -206,8 +206,11 @@ impl Ledger {
     /// When nothing can be read or written.
     pub async fn number_fields(&self, names: &BTreeSet<String>) -> Result<HashMap<String, u16>> {
         let known = self.field_numbers().await?;
-        let new: Vec<Change> =
-            names.iter().filter(|name| !known.contains_key(*name)).map(|name| Change::Number { name: name.clone() }).collect();
+        let new: Vec<Change> = names
+            .iter()
+            .filter(|name| !known.contains_key(*name))
+            .map(|name| Change::Number { name: name.clone() })
+            .collect();
         if new.is_empty() {
             return Ok(known);
         }

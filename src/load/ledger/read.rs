@@ -45,7 +45,8 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn is_blank(&self) -> Result<bool> {
-        self.read(|connection| connection.query_row("select not exists (select 1 from asset)", [], |row| row.get(0))).await
+        self.read(|connection| connection.query_row("select not exists (select 1 from asset)", [], |row| row.get(0)))
+            .await
     }
 
     /// The entries of these source keys; keys without an entry are left out.

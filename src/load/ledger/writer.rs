@@ -203,12 +203,7 @@ fn completed(connection: &Connection, source_key: &str, written: &Written) -> ru
 }
 
 /// A new intent replaces one that has no asset yet; a refusal leaves the asset that is there.
-fn upsert(
-    connection: &Connection,
-    intent: &Intent,
-    state: &str,
-    reason: Option<&Reason>,
-) -> rusqlite::Result<usize> {
+fn upsert(connection: &Connection, intent: &Intent, state: &str, reason: Option<&Reason>) -> rusqlite::Result<usize> {
     let changed = connection
         .prepare_cached(
             "insert into asset

@@ -76,7 +76,7 @@ impl<'a> World<'a> {
             let of_kind: Vec<&Asset> = rows.iter().filter(|asset| asset.kind == kind).collect();
             let (name, batch) = (KINDS[kind].0, dataset(kind, &of_kind));
             let mapped = Shape::of(name, &batch.schema()).unwrap().rows(&batch).unwrap();
-            self.payloads.extend(mapped.into_iter().map(|row| (row.source_key, row.payload)));
+            self.payloads.extend(mapped.into_iter().map(|(_, row)| (row.source_key, row.payload)));
             write_dataset(&run, name, batch).await;
             let manifest = run.query(name).manifest().await.unwrap().unwrap();
             queries.push(json!({"name": name, "checksum": manifest.content()}));
@@ -204,6 +204,6 @@ impl<'a> World<'a> {
 }
 
 async fn entries(ledger: &Ledger) -> Result<HashMap<String, Entry>> {
-    let keys = ledger.source_keys_after(String::new(), 10_000).await?;
+    let keys = ledger.assets_after(String::new(), 10_000).await?.into_iter().map(|asset| asset.source_key).collect();
     ledger.entries(keys).await
 }
