@@ -3,6 +3,7 @@
 //! - `against`: two databases side by side: what differs is found, and little is read twice
 //! - `answers`: the migration against the answer key, cell by cell, on libraries of several kinds
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
+//! - `campaign`: random scripts of faults, kills and damaged ledgers: nothing lost, nothing twice
 //! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
 //! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
 //! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
@@ -41,6 +42,7 @@
 mod against;
 mod answers;
 mod architecture;
+mod campaign;
 mod cli;
 mod cluster;
 mod conformance;
