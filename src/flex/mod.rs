@@ -26,6 +26,7 @@ pub use self::definition::{Definition, Family, Field};
 pub use self::instance::Difference;
 pub use self::model::{
     Asset, CreateFields, Expected, ExternalId, Finding, Instance, Metadata, NewAsset, ObjectType, Outcome, Refusal,
+    Written,
 };
 pub use self::pulled::Pulled;
 pub use self::retry::RetryPolicy;

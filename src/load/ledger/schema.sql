@@ -4,25 +4,65 @@ create table about (
     value text not null
 ) strict, without rowid;
 
+-- Names of fields, by the numbers that `asset.fields` holds.
+create table field (
+    number integer primary key check (number between 0 and 65535),
+    name text not null unique
+) strict;
+
+-- Rows lie in the order in which they came, so that what is changed together lies together.
 create table asset (
-    source_key text primary key,                      -- one asset per source key
+    source_key text not null unique,                  -- one asset per source key
     query text not null,
-    uuid text not null unique,
-    state text not null check (state in ('intended', 'created', 'described', 'complete', 'failed', 'unknown')),
+    uuid text not null,                               -- a function of the source key
+    state text not null check (state in ('intended', 'created', 'described', 'complete', 'failed', 'unknown', 'removed')),
     flex_id integer unique check (flex_id > 0),       -- one source key per asset
     name text not null,                               -- the name the target holds
-    payload blob not null check (length(payload) = 32),
+    payload blob not null check (length(payload) = 32), -- the row that was sent last, references apart
+    fields blob not null default x'',                 -- of the values that the target holds: number, fingerprint
+    -- The second pass: no references; to be written; written; written, but some have nothing to point to; refused.
+    links text not null default 'none' check (links in ('none', 'pending', 'done', 'partial', 'failed')),
+    linked blob check (length(linked) = 32),          -- the references that the target holds
     unresolved integer not null default 0 check (unresolved >= 0),
     completions integer not null default 0 check (completions >= 0),
+    run text not null,                                -- the run that created it, or is about to
     intended_at text not null,
+    created_at text,
     changed_at text not null,
     reason text,
     message text,
-    check (state not in ('intended', 'unknown') or flex_id is null),
+    request_id text,
+    -- The last request of each kind: BLAKE3 of method, path and body; the status of its answer, null while none has come.
+    create_blake3 blob check (length(create_blake3) = 32),
+    create_status integer,
+    rename_blake3 blob check (length(rename_blake3) = 32),
+    rename_status integer,
+    attributes_blake3 blob check (length(attributes_blake3) = 32),
+    attributes_status integer,
+    references_blake3 blob check (length(references_blake3) = 32),
+    references_status integer,
+    remove_blake3 blob check (length(remove_blake3) = 32),
+    remove_status integer,
+    check (state not in ('intended', 'unknown', 'removed') or flex_id is null),
     check (state not in ('created', 'described', 'complete') or flex_id is not null),
+    check ((flex_id is null) = (created_at is null)),
     check ((state in ('failed', 'unknown')) = (reason is not null)),
     check ((reason is null) = (message is null)),
-    check (state <> 'complete' or completions > 0)
-) strict, without rowid;
+    check (state <> 'complete' or completions > 0),
+    check (state <> 'complete' or links in ('none', 'done', 'partial')),
+    check (state <> 'described' or links in ('pending', 'failed'))
+) strict;
 
 create index asset_by_state on asset (state) where state <> 'complete';
+
+create view request as
+    select source_key, 'create' as step, create_blake3 as blake3, create_status as status
+        from asset where create_blake3 is not null
+    union all select source_key, 'rename', rename_blake3, rename_status
+        from asset where rename_blake3 is not null
+    union all select source_key, 'attributes', attributes_blake3, attributes_status
+        from asset where attributes_blake3 is not null
+    union all select source_key, 'references', references_blake3, references_status
+        from asset where references_blake3 is not null
+    union all select source_key, 'remove', remove_blake3, remove_status
+        from asset where remove_blake3 is not null;
