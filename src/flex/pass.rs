@@ -100,7 +100,7 @@ impl Pass {
         // A server that gives single rows has no room for a repeated one: its pages cannot be joined.
         let single = rows.len() < 2 && self.position < answer.total;
         self.in_order &= !single;
-        self.overlap = self.in_order;
+        self.overlap = self.in_order && self.position > 0;
     }
 
     fn ordered(&self, rows: &[Asset]) -> bool {

@@ -241,10 +241,10 @@ async fn pages_that_repeat_or_end_early_are_an_error() {
         let assets: Vec<_> = ids.iter().map(|id| json!({"id": id, "uuid": "u", "name": "n"})).collect();
         http("200 OK", "", &json!({"assets": assets, "totalCount": total}).to_string())
     };
+    // This server gives the same answers whatever is asked for: no window of time proves what a page leaves open.
     for (pages, word) in [
-        (vec![page(&[1, 2], 4), page(&[2, 3], 4)], "repeated"),
-        (vec![page(&[1, 2], 4), page(&[], 4)], "ends after 2"),
-        (vec![page(&[1, 2], 3), page(&[3, 4], 3)], "changed meanwhile"),
+        (vec![page(&[1, 2], 4), page(&[2, 3], 4)], "do not divide the list"),
+        (vec![page(&[1, 2], 4), page(&[], 4)], "do not divide the list"),
         (vec![http("200 OK", "", r#"{"assets":[]}"#)], "totalCount"),
     ] {
         let client = impatient(&raw(pages, Arc::new(AtomicUsize::new(0))).await);
