@@ -87,7 +87,8 @@ async fn what_changed_is_updated_and_what_is_gone_is_reported() {
     let asset = dump.asset("Collection-4");
     assert_eq!(asset["name"], "Renamed 4; n=/%,é");
     assert_eq!(asset["instance"]["title"], "Title of 4, version 2");
-    reconcile(config(folder.path()), url, &run).await.require_equal().unwrap();
+    let reconciled = reconcile(config(folder.path()), url, &run).await;
+    assert_eq!((reconciled.different, reconciled.missing, reconciled.extra), (0, 0, 3), "what is gone is extra");
     assert_eq!(load(config(folder.path()), url, &run).await.unwrap().requests, 0);
 }
 
