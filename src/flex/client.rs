@@ -197,13 +197,7 @@ impl FlexClient {
     ///
     /// # Errors
     /// When the server is away or refuses the credentials.
-    pub async fn write(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Bytes,
-        idempotent: bool,
-    ) -> Result<Outcome<Written>> {
+    pub async fn write(&self, method: &Method, path: &str, body: Bytes, idempotent: bool) -> Result<Outcome<Written>> {
         let repeat = if idempotent { Repeat::Always } else { Repeat::UnlessUnclear };
         let outcome = self.call(method, path, Some(body), repeat).await?;
         Ok(outcome.map(|reply| Written { status: reply.status, id: reply.id }))
@@ -374,9 +368,7 @@ impl FlexClient {
 
     fn failed<T>(&self, method: &str, path: &str, outcome: Outcome<T>) -> Error {
         match outcome {
-            Outcome::Refused(refusal) => {
-                self.error(method, path, Some(refusal.status), refusal.to_string(), false)
-            }
+            Outcome::Refused(refusal) => self.error(method, path, Some(refusal.status), refusal.to_string(), false),
             Outcome::Unclear(message) => self.error(method, path, None, message, true),
             Outcome::Done(_) => self.error(method, path, None, "an answer of another kind was expected".into(), false),
         }

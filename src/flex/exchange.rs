@@ -259,9 +259,7 @@ fn success(status: StatusCode, body: Bytes) -> Exchange {
             let (message, request_id) = words(&body);
             Exchange::Refused(Refusal { status: status.as_u16(), message, request_id })
         }
-        Ok(head) => {
-            Exchange::Done(Reply { status: status.as_u16(), id: head.id.and_then(|id| id.as_i64()), body })
-        }
+        Ok(head) => Exchange::Done(Reply { status: status.as_u16(), id: head.id.and_then(|id| id.as_i64()), body }),
         Err(cause) => Exchange::Unclear {
             message: format!("HTTP {} with an unreadable body ({cause}): {}", status.as_u16(), words(&body).0),
             gateway: false,
