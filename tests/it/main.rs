@@ -14,6 +14,7 @@
 //!   what these share)
 //! - `flex_server`: the local Flex over real HTTP
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
+//! - `flex_faults`: every fault and switch of the local Flex, seen over HTTP
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
 //! - `memory`: `queries/` over a rehearsal: threads and memory change no row, too little of it ends cleanly
@@ -54,6 +55,7 @@ mod dependencies;
 mod extract;
 mod faults;
 mod flex_client;
+mod flex_faults;
 mod flex_server;
 mod kills;
 mod library;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use futures::stream;
+use futures::{StreamExt, stream};
 
 use super::answer::Answer;
 
@@ -13,6 +13,8 @@ use super::answer::Answer;
 const INJECTED: &str = "fault injected by the local Flex";
 /// An answer longer than this is not taken apart, but left whole.
 const LONGEST: usize = 64 << 20;
+/// hyper sends what it has while a body has nothing more to give, and drops what is unsent when a body fails.
+const FLUSH: Duration = Duration::from_millis(20);
 
 /// One strike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +90,7 @@ impl Strike {
                     return Response::from_parts(parts, Body::from(half));
                 }
                 parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
-                let ends = [Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionAborted))];
-                Response::from_parts(parts, Body::from_stream(stream::iter(ends)))
+                Response::from_parts(parts, Body::from_stream(breaking_off(half)))
             }
             Harm::Drip(pause) => {
                 let Ok(whole) = to_bytes(body, LONGEST).await else {
@@ -101,6 +102,15 @@ impl Strike {
             Harm::Reset | Harm::Hang | Harm::Status { .. } => Response::from_parts(parts, body),
         }
     }
+}
+
+/// `half`, then a failure that ends the connection, late enough for `half` to be on its way.
+fn breaking_off(half: Bytes) -> impl futures::Stream<Item = io::Result<Bytes>> {
+    let end = async {
+        tokio::time::sleep(FLUSH).await;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    };
+    stream::iter([Ok(half)]).chain(stream::once(end))
 }
 
 fn drops(whole: Bytes, pause: Duration) -> impl futures::Stream<Item = io::Result<Bytes>> {
