@@ -393,6 +393,7 @@ fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConf
     let max_in_flight = layers.parsed(&key("max_in_flight"), "32", layers::count);
     let production = layers.parsed(&key("production"), "false", layers::truth);
     let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
+    let ca = layers.optional(&key("ca"));
     for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
     {
         let told = layers.problems.iter().chain(&layers.absent).any(|problem| problem.starts_with(&key(part)));
@@ -403,6 +404,7 @@ fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConf
     let mut flex = FlexConfig::new(url?, username?, password?);
     flex.timeout = Duration::from_secs(timeout? as u64);
     flex.allow_insecure = allow_insecure?;
+    flex.ca = ca.map(PathBuf::from);
     let load = LoadConfig {
         target: name.to_owned(),
         identity: None,

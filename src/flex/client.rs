@@ -197,13 +197,7 @@ impl FlexClient {
     ///
     /// # Errors
     /// When the server is away or refuses the credentials.
-    pub async fn write(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Bytes,
-        idempotent: bool,
-    ) -> Result<Outcome<Written>> {
+    pub async fn write(&self, method: &Method, path: &str, body: Bytes, idempotent: bool) -> Result<Outcome<Written>> {
         let repeat = if idempotent { Repeat::Always } else { Repeat::UnlessUnclear };
         let outcome = self.call(method, path, Some(body), repeat).await?;
         Ok(outcome.map(|reply| Written { status: reply.status, id: reply.id }))
@@ -334,6 +328,7 @@ impl FlexClient {
                 Exchange::Done(reply) => return Ok(Outcome::Done(reply)),
                 Exchange::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
                 Exchange::Unauthorised(refusal) => return Err(self.unauthorised(method, path, refusal)),
+                Exchange::Untrusted(why) => return Err(self.untrusted(method, path, &why)),
                 Exchange::Throttled { status, message, after } => {
                     retry.throttle(attempt, after);
                     let message = format!("HTTP {status}: {message}");
@@ -363,6 +358,14 @@ impl FlexClient {
         Ok(Outcome::Unclear("never sent".to_owned()))
     }
 
+    fn untrusted(&self, method: &Method, path: &str, why: &str) -> Error {
+        let message = format!(
+            "the server did not prove its identity ({why}); no credentials were sent. Check the host in the URL, or name \
+             the PEM file of its authority by `ca`"
+        );
+        self.error(method.as_str(), path, None, message, false)
+    }
+
     fn unauthorised(&self, method: &Method, path: &str, refusal: Refusal) -> Error {
         let message = format!(
             "the target refuses the credentials or the permission ({}); everything was stopped so as not to lock the \
@@ -374,9 +377,7 @@ impl FlexClient {
 
     fn failed<T>(&self, method: &str, path: &str, outcome: Outcome<T>) -> Error {
         match outcome {
-            Outcome::Refused(refusal) => {
-                self.error(method, path, Some(refusal.status), refusal.to_string(), false)
-            }
+            Outcome::Refused(refusal) => self.error(method, path, Some(refusal.status), refusal.to_string(), false),
             Outcome::Unclear(message) => self.error(method, path, None, message, true),
             Outcome::Done(_) => self.error(method, path, None, "an answer of another kind was expected".into(), false),
         }

@@ -14,7 +14,9 @@ mod model;
 mod pager;
 pub mod pulled;
 pub mod retry;
+mod tls;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -42,6 +44,8 @@ pub struct FlexConfig {
     pub timeout: Duration,
     /// Permits plain http to other hosts than this one.
     pub allow_insecure: bool,
+    /// A PEM file of authorities that are believed besides the system's.
+    pub ca: Option<PathBuf>,
     /// How requests are repeated.
     pub retry: RetryPolicy,
     /// How long a POST of unclear outcome is given to take effect before its asset may count as absent.
@@ -59,6 +63,7 @@ impl FlexConfig {
             password: SecretString::from(password.into()),
             timeout: Duration::from_secs(30),
             allow_insecure: false,
+            ca: None,
             retry: RetryPolicy::default(),
             settle: Duration::from_secs(2),
             fields: CreateFields::default(),
