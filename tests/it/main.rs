@@ -19,6 +19,7 @@
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
 //! - `queries`: the SQL as text: heads that name their rules, and duplicates compared in every mapped field
 //! - `reconcile`: reading Flex back
+//! - `security`: the client among servers that lie, lure, break off and cannot prove their name
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
@@ -32,6 +33,7 @@
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
+//! - `signals`: a target that hangs does not hold the process
 //! - `s3`: the same run in an S3-compatible store
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -65,7 +67,9 @@ mod reconcile;
 mod rehearsal;
 mod resume;
 mod s3;
+mod security;
 mod shapes;
+mod signals;
 mod source;
 mod support;
 mod transform;
