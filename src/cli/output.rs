@@ -385,8 +385,7 @@ impl Printed for TransformOutlook {
 
 impl Printed for PlanReport {
     fn to_text(&self) -> String {
-        let mut table =
-            Table::new(&["query", "create", "update", "(references only)", "unchanged", "held", "invalid"]);
+        let mut table = Table::new(&["query", "create", "update", "(references only)", "unchanged", "held", "invalid"]);
         let all = ("all".to_owned(), &self.counts);
         for (query, counts) in self.queries.iter().map(|(query, plan)| (query.clone(), &plan.counts)).chain([all]) {
             let PlanCounts { create, update, relink, unchanged, held, invalid, .. } = *counts;

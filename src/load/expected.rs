@@ -19,7 +19,10 @@ impl Load {
                 let batches = bound.batches().await?.map_err(Error::from_datafusion);
                 Ok::<_, Error>(batches.and_then(move |batch| {
                     let bound = bound.clone();
-                    async move { self.expected_of(&bound, bound.shape.rows(&batch)?.into_iter().map(|(_, row)| row).collect()).await }
+                    async move {
+                        self.expected_of(&bound, bound.shape.rows(&batch)?.into_iter().map(|(_, row)| row).collect())
+                            .await
+                    }
                 }))
             })
             .try_flatten()

@@ -158,8 +158,7 @@ impl Load {
         let names = bound.iter().flat_map(|bound| bound.shape.fields().cloned()).collect();
         let numbers = ledger.number_fields(&names).await?;
         let number = |name: &str| numbers.get(name).copied().unwrap_or(u16::MAX);
-        let numbered =
-            bound.into_iter().map(|mut bound| {
+        let numbered = bound.into_iter().map(|mut bound| {
             bound.shape.number(number);
             Arc::new(bound)
         });

@@ -299,7 +299,8 @@ impl Planner<'_> {
         let name = (entry.name != row.name).then(|| ASSET_NAME.to_owned());
         let numbers = entry.fields.changed(&row.fields).into_iter();
         let unknown = |number: u16| format!("a field that the query no longer gives (number {number})");
-        let fields = numbers.map(|number| self.bound.shape.name_of(number).map_or_else(|| unknown(number), str::to_owned));
+        let fields =
+            numbers.map(|number| self.bound.shape.name_of(number).map_or_else(|| unknown(number), str::to_owned));
         name.into_iter().chain(fields).collect()
     }
 }

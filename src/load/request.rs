@@ -148,6 +148,12 @@ impl Load {
     /// Creates the asset of a row.
     pub(super) fn create_request(&self, bound: &Bound, row: &Row) -> Request {
         let body = self.client.create_body(&self.config.new_asset(bound, row));
-        Request { step: Step::Create, method: Method::POST, path: "/assets".to_owned(), body: body.to_string().into(), coming: false }
+        Request {
+            step: Step::Create,
+            method: Method::POST,
+            path: "/assets".to_owned(),
+            body: body.to_string().into(),
+            coming: false,
+        }
     }
 }

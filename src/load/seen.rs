@@ -42,8 +42,7 @@ impl Seen {
     /// Whether a reference to the key will find an asset; `None` where no row of the run has it.
     pub(super) fn get(&self, key: &str) -> Result<Option<bool>> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut find =
-            connection.prepare_cached("select there from seen where source_key = ?1").map_err(unusable)?;
+        let mut find = connection.prepare_cached("select there from seen where source_key = ?1").map_err(unusable)?;
         find.query_row([key], |row| row.get(0)).optional().map_err(unusable)
     }
 }

@@ -16,7 +16,8 @@ fn rows(columns: Vec<(&str, ArrayRef)>) -> Vec<Row> {
         ("name", texts(&[Some("one"), Some("two")])),
     ];
     let columns: Vec<_> = head.into_iter().chain(columns).collect();
-    let fields: Vec<Field> = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
     let number = |name: &str| u16::from(name.as_bytes()[0]);
