@@ -226,7 +226,10 @@ impl Pipeline {
     /// # Errors
     /// When the target cannot be reached, the definitions do not fit, or the ledger cannot be opened.
     pub async fn plan(&self, requests: Option<&mut (dyn std::io::Write + Send)>) -> Result<Step<PlanReport>> {
-        self.step("plan", async |_| self.prepare_load(None).await?.plan(requests).await).await
+        self.step("plan", async |_| {
+            self.unless_stopped(async { self.prepare_load(None).await?.plan(requests).await }).await
+        })
+        .await
     }
 
     /// Sends the plan; at most `limit` assets, if given.
@@ -235,7 +238,7 @@ impl Pipeline {
     /// When the target stays away, refuses the credentials, or the ledger fails; the same command goes on.
     pub async fn load(&self, limit: Option<u64>) -> Result<Step<LoadReport>> {
         self.step("load", async |progress| {
-            let load = self.prepare_load(limit).await?;
+            let load = self.unless_stopped(self.prepare_load(limit)).await?;
             let applied = load.apply(progress, &self.cancel).await;
             self.run.put_json("failed.json", &load.ledger().troubles(MOST_LISTED).await?).await?;
             let report = applied?;
@@ -254,10 +257,13 @@ impl Pipeline {
     /// When the target or the datasets cannot be read. Differences are in the report.
     pub async fn reconcile(&self, sample: Option<u64>) -> Result<Step<ReconcileReport>> {
         self.step("reconcile", async |progress| {
-            let load = self.prepare_load(None).await?;
-            let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
-            let job = Reconcile { client, target, external_id_key, run: &self.run, sample };
-            let report = reconcile::run(&job, load.expected(), progress, &self.cancel).await?;
+            let work = async {
+                let load = self.prepare_load(None).await?;
+                let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
+                let job = Reconcile { client, target, external_id_key, run: &self.run, sample };
+                reconcile::run(&job, load.expected(), progress, &self.cancel).await
+            };
+            let report = self.unless_stopped(work).await?;
             self.run.put_json("reconcile.json", &report).await?;
             Ok(report)
         })
@@ -308,6 +314,15 @@ impl Pipeline {
     async fn source(&self) -> Result<&PostgresSource> {
         let config = self.config.source()?;
         self.source.get_or_try_init(|| PostgresSource::connect(config)).await
+    }
+
+    /// Work that changes nothing, broken off when the process is asked to stop: a target that hangs must not hold it.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Error::Interrupted { signal: 2 }),
+            done = work => done,
+        }
     }
 
     async fn prepare_load(&self, limit: Option<u64>) -> Result<Load> {

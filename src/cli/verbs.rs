@@ -297,7 +297,10 @@ impl Session {
     async fn get(&self, args: FlexGet) -> Result<()> {
         let config = self.load_config(self.flags())?;
         let client = FlexClient::new(&config.target(args.target.as_deref())?.flex)?;
-        let answer = client.get(&args.path).await?;
+        let answer = tokio::select! {
+            answer = client.get(&args.path) => answer?,
+            () = self.surroundings.cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
+        };
         output::text(&serde_json::to_string_pretty(&answer).unwrap_or_default())
     }
 

@@ -1,5 +1,6 @@
 //! `[flex.NAME]`: a target, how to reach it, and how gently.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -30,6 +31,7 @@ pub(super) fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option
     let attributes = layers.parsed(&key("attributes"), "annotations", attributes);
     let production = layers.parsed(&key("production"), "false", layers::truth);
     let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
+    let ca = layers.optional(&key("ca"));
     let manners = manners(layers, key);
     for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
     {
@@ -45,6 +47,7 @@ pub(super) fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option
         username: SecretString::from(username?),
         password: SecretString::from(password?),
         allow_insecure: allow_insecure?,
+        ca: ca.map(PathBuf::from),
         ..manners
     };
     let load = LoadConfig {

@@ -375,6 +375,7 @@ impl FlexClient {
                 Exchange::Done(reply) => return Ok(Outcome::Done(reply)),
                 Exchange::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
                 Exchange::Unauthorised(refusal) => return Err(self.unauthorised(method, path, refusal)),
+                Exchange::Untrusted(why) => return Err(self.untrusted(method, path, &why)),
                 Exchange::Throttled { status, message, .. } => {
                     let message = format!("HTTP {status}: {message}");
                     // Behind a 503 some gateway may have passed the request on; a 429 says that nothing was done.
@@ -413,6 +414,14 @@ impl FlexClient {
         self.error(method.as_str(), path, None, message, true)
     }
 
+    fn untrusted(&self, method: &Method, path: &str, why: &str) -> Error {
+        let message = format!(
+            "the server did not prove its identity ({why}); no credentials were sent. Check the host in the URL, or name \
+             the PEM file of its authority by `ca`"
+        );
+        self.error(method.as_str(), path, None, message, false)
+    }
+
     fn unauthorised(&self, method: &Method, path: &str, refusal: Refusal) -> Error {
         let message = format!(
             "the target refuses the credentials or the permission ({}); everything was stopped so as not to lock the \
@@ -447,7 +456,7 @@ impl FlexClient {
 fn verdict(exchange: &Exchange, pause: impl Fn(Option<Duration>) -> Duration) -> Verdict {
     match exchange {
         Exchange::Done(_) | Exchange::Refused(_) => Verdict::Good,
-        Exchange::Unauthorised(_) => Verdict::Unauthorised,
+        Exchange::Unauthorised(_) | Exchange::Untrusted(_) => Verdict::Unauthorised,
         Exchange::Throttled { status: 503, after, .. } => Verdict::Unavailable(pause(*after)),
         Exchange::Throttled { after, .. } => Verdict::Throttled(pause(*after)),
         Exchange::Unclear { .. } | Exchange::NotSent(_) => Verdict::Failed,

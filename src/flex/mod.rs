@@ -20,7 +20,9 @@ mod pass;
 pub mod pulled;
 pub mod retry;
 mod scan;
+mod tls;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -62,6 +64,8 @@ pub struct FlexConfig {
     pub open_after: Option<u32>,
     /// How long the target may stay away until requests fail instead of waiting for it.
     pub patience: Duration,
+    /// A PEM file of authorities that are believed besides the system's.
+    pub ca: Option<PathBuf>,
     /// How requests are repeated.
     pub retry: RetryPolicy,
     /// How long a POST of unclear outcome is given to take effect before its asset may count as absent.
@@ -84,6 +88,7 @@ impl FlexConfig {
             headroom: 0.0,
             open_after: None,
             patience: Duration::from_secs(300),
+            ca: None,
             retry: RetryPolicy::default(),
             settle: Duration::from_secs(2),
             fields: CreateFields::default(),

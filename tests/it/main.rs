@@ -23,6 +23,7 @@
 //! - `queries`: the SQL as text: heads that name their rules, and duplicates compared in every mapped field
 //! - `reconcile`: reading Flex back
 //! - `scan`: reading all assets of servers that cut, repeat, shuffle and move their lists
+//! - `security`: the client among servers that lie, lure, break off and cannot prove their name
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
@@ -36,6 +37,7 @@
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
+//! - `signals`: a target that hangs does not hold the process
 //! - `s3`: the same run in an S3-compatible store
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -73,7 +75,9 @@ mod rehearsal;
 mod resume;
 mod s3;
 mod scan;
+mod security;
 mod shapes;
+mod signals;
 mod source;
 mod support;
 mod transform;
