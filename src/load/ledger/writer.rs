@@ -17,7 +17,8 @@ const LARGEST_GROUP: usize = 500;
 pub(super) enum Change {
     Intend(Intent),
     Refuse { intent: Intent, reason: Reason },
-    Created { source_key: String, flex_id: i64, sent: Option<Sent> },
+    /// `name` where it is known what the target calls it.
+    Created { source_key: String, flex_id: i64, name: Option<String>, sent: Option<Sent> },
     Revise { source_key: String, query: String, payload: [u8; 32] },
     Renamed { source_key: String, name: String, sent: Sent },
     Described { source_key: String, fields: FieldPrints, sent: Option<Sent> },
@@ -59,6 +60,8 @@ pub(super) fn run(mut connection: Connection, path: &str, mut orders: mpsc::Rece
         }
         commit(&mut connection, path, group);
     }
+    // So that the file alone is the whole ledger for who copies it. Without this all is in its log, and as safe.
+    let _ = connection.pragma_query(None, "wal_checkpoint(truncate)", |_| Ok(()));
 }
 
 fn commit(connection: &mut Connection, path: &str, group: Vec<Order>) {
@@ -130,15 +133,15 @@ fn apply(connection: &Connection, change: &Change, at: &str) -> rusqlite::Result
 fn progressed(connection: &Connection, change: &Change, at: &str) -> rusqlite::Result<usize> {
     const WELL: &str = "reason = null, message = null, request_id = null";
     match change {
-        Change::Created { source_key, flex_id, sent } => Update::of(source_key, at, sent.as_ref()).set(
+        Change::Created { source_key, flex_id, name, sent } => Update::of(source_key, at, sent.as_ref()).set(
             connection,
-            &format!("state = 'created', flex_id = ?3, created_at = ?2, {WELL}"),
+            &format!("state = 'created', flex_id = ?3, name = coalesce(?4, name), created_at = ?2, {WELL}"),
             "flex_id is null",
-            &[flex_id],
+            &[flex_id, name],
         ),
         Change::Revise { source_key, query, payload } => Update::of(source_key, at, None).set(
             connection,
-            &format!("state = 'created', query = ?3, payload = ?4, {WELL}"),
+            &format!("state = 'created', query = ?3, payload = ?4, revisions = revisions + 1, {WELL}"),
             "flex_id is not null",
             &[query, payload],
         ),
@@ -179,7 +182,7 @@ fn progressed(connection: &Connection, change: &Change, at: &str) -> rusqlite::R
             connection,
             &format!(
                 "state = 'removed', flex_id = null, created_at = null, fields = x'', linked = null, links = 'none',
-                 unresolved = 0, completions = 0, {WELL}"
+                 unresolved = 0, completions = 0, revisions = 0, {WELL}"
             ),
             "flex_id is not null",
             &[],
