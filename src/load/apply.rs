@@ -90,14 +90,12 @@ impl FlexSink {
     async fn begin_all(&self, mut batches: SendableRecordBatchStream, workers: &mut JoinSet<()>) -> Result<u64> {
         let (mut begun, mut canaries) = (0, self.canaries());
         while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
-            let mut faults = self.faults(&batch);
-            let mut rows = self.bound.shape.rows(&batch)?.into_iter().peekable();
-            while rows.peek().is_some() {
+            for start in (0..batch.num_rows()).step_by(PORTION) {
                 if self.work.is_over() {
                     return Ok(begun);
                 }
-                let portion: Vec<(usize, Row)> = rows.by_ref().take(PORTION).collect();
-                let tasks = self.tasks(portion, &mut faults).await?;
+                let portion = batch.slice(start, PORTION.min(batch.num_rows() - start));
+                let tasks = self.tasks(&portion).await?;
                 begun += tasks.len() as u64;
                 let mut tasks = tasks.into_iter();
                 self.sing(&mut canaries, &mut tasks).await?;
@@ -118,17 +116,15 @@ impl FlexSink {
         Ok(begun)
     }
 
-    fn faults(&self, batch: &RecordBatch) -> BTreeMap<usize, Vec<String>> {
-        match self.pass {
-            Pass::Assets => self.bound.rules.faults(batch),
-            Pass::References => BTreeMap::new(),
-        }
-    }
-
     /// Those of the rows that need work. What the definition forbids is refused here; the intents of all others are durable
     /// when this returns.
-    async fn tasks(&self, rows: Vec<(usize, Row)>, faults: &mut BTreeMap<usize, Vec<String>>) -> Result<Vec<Task>> {
+    async fn tasks(&self, portion: &RecordBatch) -> Result<Vec<Task>> {
         let load = &self.work.load;
+        let rows = self.bound.shape.rows(portion)?;
+        let mut faults = match self.pass {
+            Pass::Assets => self.bound.rules.faults(portion),
+            Pass::References => BTreeMap::new(),
+        };
         let mut entries = load.ledger.entries(rows.iter().map(|(_, row)| row.source_key.clone()).collect()).await?;
         let before = (self.pass == Pass::Assets).then_some(self.work.began);
         let ids = load.ids_of(rows.iter().map(|(_, row)| row), before).await?;

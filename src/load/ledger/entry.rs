@@ -215,10 +215,4 @@ pub struct RequestRecord {
     pub blake3: String,
     /// The status of the answer.
     pub status: Option<i64>,
-    /// The server's own id of the request.
-    pub request_id: Option<String>,
-    /// How often the ledger was told of such a request.
-    pub sent: i64,
-    /// When it was last told.
-    pub at: String,
 }

@@ -27,6 +27,12 @@ use crate::error::{Cause, Error, Result};
 const SCHEMA_VERSION: i64 = 2;
 /// Marks the file as ours ("tele").
 const APPLICATION_ID: i64 = 0x7465_6c65;
+/// Memory of the writer for pages of the file.
+const CACHE_KIB: i64 = 64 << 10;
+/// Pages of 4 KiB in the log before they are written to the file itself, which takes fsyncs of its own.
+const WAL_PAGES: i64 = 16_000;
+/// Statements kept prepared: each change with each kind of request.
+const STATEMENTS: usize = 64;
 /// Changes that may wait for the writer.
 const QUEUE: usize = 1_024;
 
@@ -294,6 +300,9 @@ fn prepare(
 ) -> Result<()> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(wrap)?;
     connection.pragma_update(None, "synchronous", "full").map_err(wrap)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(wrap)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(wrap)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(wrap);
     let refuse = |message: String| Err(Ledger::error(path.display(), message, None));
     let tables: i64 = connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(wrap)?;

@@ -119,16 +119,16 @@ impl Ledger {
         .await
     }
 
-    /// The last requests of each kind, ordered by source key and step, in portions after the given pair; an empty portion
-    /// is the end.
+    /// The last requests of each kind, ordered by source key and step, of so many assets after the given source key.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub async fn requests_after(&self, after: (String, String), most: usize) -> Result<Vec<RequestRecord>> {
+    pub async fn requests_after(&self, key: String, most: usize) -> Result<Vec<RequestRecord>> {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "select source_key, step, lower(hex(blake3)), status, request_id, sent, at from request
-                 where (source_key, step) > (?1, ?2) order by source_key, step limit ?3",
+                "select source_key, step, lower(hex(blake3)), status from request
+                 where source_key in (select source_key from asset where source_key > ?1 order by source_key limit ?2)
+                 order by source_key, step",
             )?;
             let record = |row: &Row<'_>| {
                 Ok(RequestRecord {
@@ -136,12 +136,9 @@ impl Ledger {
                     step: row.get(1)?,
                     blake3: row.get(2)?,
                     status: row.get(3)?,
-                    request_id: row.get(4)?,
-                    sent: row.get(5)?,
-                    at: row.get(6)?,
                 })
             };
-            statement.query_map((&after.0, &after.1, most as i64), record)?.collect()
+            statement.query_map((&key, most as i64), record)?.collect()
         })
         .await
     }

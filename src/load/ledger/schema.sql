@@ -10,10 +10,11 @@ create table field (
     name text not null unique
 ) strict;
 
+-- Rows lie in the order in which they came, so that what is changed together lies together.
 create table asset (
-    source_key text primary key,                      -- one asset per source key
+    source_key text not null unique,                  -- one asset per source key
     query text not null,
-    uuid text not null unique,
+    uuid text not null,                               -- a function of the source key
     state text not null check (state in ('intended', 'created', 'described', 'complete', 'failed', 'unknown', 'removed')),
     flex_id integer unique check (flex_id > 0),       -- one source key per asset
     name text not null,                               -- the name the target holds
@@ -31,6 +32,17 @@ create table asset (
     reason text,
     message text,
     request_id text,
+    -- The last request of each kind: BLAKE3 of method, path and body; the status of its answer, null while none has come.
+    create_blake3 blob check (length(create_blake3) = 32),
+    create_status integer,
+    rename_blake3 blob check (length(rename_blake3) = 32),
+    rename_status integer,
+    attributes_blake3 blob check (length(attributes_blake3) = 32),
+    attributes_status integer,
+    references_blake3 blob check (length(references_blake3) = 32),
+    references_status integer,
+    remove_blake3 blob check (length(remove_blake3) = 32),
+    remove_status integer,
     check (state not in ('intended', 'unknown', 'removed') or flex_id is null),
     check (state not in ('created', 'described', 'complete') or flex_id is not null),
     check ((flex_id is null) = (created_at is null)),
@@ -39,18 +51,18 @@ create table asset (
     check (state <> 'complete' or completions > 0),
     check (state <> 'complete' or links in ('none', 'done', 'partial')),
     check (state <> 'described' or links in ('pending', 'failed'))
-) strict, without rowid;
+) strict;
 
 create index asset_by_state on asset (state) where state <> 'complete';
 
--- The last request of each kind for an asset: BLAKE3 of method, path and body, and the answer.
-create table request (
-    source_key text not null references asset (source_key),
-    step text not null check (step in ('create', 'rename', 'attributes', 'references', 'remove')),
-    blake3 blob not null check (length(blake3) = 32),
-    status integer,                                   -- null while no answer has come
-    request_id text,
-    sent integer not null default 1 check (sent > 0), -- how often the ledger was told of such a request
-    at text not null,
-    primary key (source_key, step)
-) strict, without rowid;
+create view request as
+    select source_key, 'create' as step, create_blake3 as blake3, create_status as status
+        from asset where create_blake3 is not null
+    union all select source_key, 'rename', rename_blake3, rename_status
+        from asset where rename_blake3 is not null
+    union all select source_key, 'attributes', attributes_blake3, attributes_status
+        from asset where attributes_blake3 is not null
+    union all select source_key, 'references', references_blake3, references_status
+        from asset where references_blake3 is not null
+    union all select source_key, 'remove', remove_blake3, remove_status
+        from asset where remove_blake3 is not null;

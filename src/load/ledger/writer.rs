@@ -1,7 +1,7 @@
 //! The one thread that writes. What arrives while it commits goes into the next transaction, so the number of fsyncs
 //! follows from how fast the disk is, and nobody waits for a timer.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, ToSql, Transaction, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::entry::{Found, Intent, Reason, Sent};
@@ -63,9 +63,10 @@ pub(super) fn run(mut connection: Connection, path: &str, mut orders: mpsc::Rece
 
 fn commit(connection: &mut Connection, path: &str, group: Vec<Order>) {
     let mut waiting = Vec::with_capacity(group.len());
+    let at = now();
     let committed = connection.transaction().and_then(|mut transaction| {
         for (changes, waiter) in group {
-            waiting.push((apply_all(&mut transaction, path, &changes)?, waiter));
+            waiting.push((apply_all(&mut transaction, path, &changes, &at)?, waiter));
         }
         transaction.commit()
     });
@@ -83,13 +84,18 @@ fn commit(connection: &mut Connection, path: &str, group: Vec<Order>) {
 }
 
 /// All changes of an order or, where one contradicts what is written, none.
-fn apply_all(transaction: &mut Transaction<'_>, path: &str, changes: &[Change]) -> rusqlite::Result<Result<()>> {
+fn apply_all(
+    transaction: &mut Transaction<'_>,
+    path: &str,
+    changes: &[Change],
+    at: &str,
+) -> rusqlite::Result<Result<()>> {
     if let [one] = changes {
-        return Ok(apply(transaction, one).map_err(|cause| refused(path, one, cause)));
+        return Ok(apply(transaction, one, at).map_err(|cause| refused(path, one, cause)));
     }
     let savepoint = transaction.savepoint()?;
     for change in changes {
-        if let Err(cause) = apply(&savepoint, change) {
+        if let Err(cause) = apply(&savepoint, change, at) {
             // Dropped without a commit, it is rolled back.
             return Ok(Err(refused(path, change, cause)));
         }
@@ -103,112 +109,134 @@ fn refused(path: &str, change: &Change, cause: rusqlite::Error) -> Error {
     Ledger::error(path, message, Some(Box::new(cause)))
 }
 
-fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+fn apply(connection: &Connection, change: &Change, at: &str) -> rusqlite::Result<()> {
     let changed = match change {
-        Change::Intend(intent) => upsert(connection, intent, "intended", None)?,
-        Change::Refuse { intent, reason } => upsert(connection, intent, "failed", Some(reason))?,
-        Change::Restore(found) => restore(connection, found)?,
+        Change::Intend(intent) => upsert(connection, intent, "intended", None, at)?,
+        Change::Refuse { intent, reason } => upsert(connection, intent, "failed", Some(reason), at)?,
+        Change::Restore(found) => restore(connection, found, at)?,
         Change::Number { name } => connection
             .prepare_cached("insert into field select coalesce(max(number) + 1, 0), ?1 from field")?
             .execute([name])?,
         Change::Remember { key, value } => connection
             .prepare_cached("insert into about values (?1, ?2) on conflict (key) do update set value = excluded.value")?
             .execute(params![key, value])?,
-        progress => progressed(connection, progress)?,
+        progress => progressed(connection, progress, at)?,
     };
     // Nothing changed: the entry is not in a state from which the change may be made.
-    if changed != 1 {
-        return Err(rusqlite::Error::StatementChangedRows(changed));
-    }
-    match change {
-        Change::Created { source_key, sent: Some(sent), .. }
-        | Change::Renamed { source_key, sent, .. }
-        | Change::Described { source_key, sent: Some(sent), .. }
-        | Change::Complete { source_key, sent: Some(sent), .. }
-        | Change::Failed { source_key, sent: Some(sent), .. }
-        | Change::Unknown { source_key, sent: Some(sent), .. }
-        | Change::Removed { source_key, sent } => note(connection, source_key, sent),
-        _ => Ok(()),
-    }
+    if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
 }
 
 /// A step of an asset that has an entry.
-fn progressed(connection: &Connection, change: &Change) -> rusqlite::Result<usize> {
+fn progressed(connection: &Connection, change: &Change, at: &str) -> rusqlite::Result<usize> {
+    const WELL: &str = "reason = null, message = null, request_id = null";
     match change {
-        Change::Created { source_key, flex_id, .. } => connection
-            .prepare_cached(
-                "update asset set state = 'created', flex_id = ?2, reason = null, message = null, request_id = null,
-                 created_at = ?3, changed_at = ?3 where source_key = ?1 and flex_id is null",
-            )?
-            .execute(params![source_key, flex_id, now()]),
-        Change::Revise { source_key, query, payload } => connection
-            .prepare_cached(
-                "update asset set state = 'created', query = ?2, payload = ?3, reason = null, message = null,
-                 request_id = null, changed_at = ?4 where source_key = ?1 and flex_id is not null",
-            )?
-            .execute(params![source_key, query, payload, now()]),
-        Change::Renamed { source_key, name, .. } => connection
-            .prepare_cached("update asset set name = ?2, changed_at = ?3 where source_key = ?1 and state = 'created'")?
-            .execute(params![source_key, name, now()]),
-        Change::Described { source_key, fields, .. } => connection
-            .prepare_cached(
-                "update asset set state = 'described', links = 'pending', fields = ?2, changed_at = ?3
-                 where source_key = ?1 and state = 'created'",
-            )?
-            .execute(params![source_key, fields.bytes(), now()]),
-        Change::Complete { source_key, written, .. } => completed(connection, source_key, written),
-        Change::Failed { source_key, reason, links, .. } => connection
-            .prepare_cached(
-                "update asset set state = 'failed', reason = ?2, message = ?3, request_id = ?4, changed_at = ?5,
-                 links = iif(?6, 'failed', links) where source_key = ?1",
-            )?
-            .execute(params![source_key, reason.class, reason.message, reason.request_id, now(), links]),
-        Change::Unknown { source_key, message, .. } => connection
-            .prepare_cached(
-                "update asset set state = 'unknown', reason = 'UNCLEAR', message = ?2, changed_at = ?3
-                 where source_key = ?1 and flex_id is null",
-            )?
-            .execute(params![source_key, message, now()]),
-        Change::Removed { source_key, .. } => connection
-            .prepare_cached(
-                "update asset set state = 'removed', flex_id = null, created_at = null, fields = x'', linked = null,
-                 links = 'none', unresolved = 0, completions = 0, reason = null, message = null, request_id = null,
-                 changed_at = ?2 where source_key = ?1 and flex_id is not null",
-            )?
-            .execute(params![source_key, now()]),
+        Change::Created { source_key, flex_id, sent } => Update::of(source_key, at, sent.as_ref()).set(
+            connection,
+            &format!("state = 'created', flex_id = ?3, created_at = ?2, {WELL}"),
+            "flex_id is null",
+            &[flex_id],
+        ),
+        Change::Revise { source_key, query, payload } => Update::of(source_key, at, None).set(
+            connection,
+            &format!("state = 'created', query = ?3, payload = ?4, {WELL}"),
+            "flex_id is not null",
+            &[query, payload],
+        ),
+        Change::Renamed { source_key, name, sent } => {
+            Update::of(source_key, at, Some(sent)).set(connection, "name = ?3", "state = 'created'", &[name])
+        }
+        Change::Described { source_key, fields, sent } => Update::of(source_key, at, sent.as_ref()).set(
+            connection,
+            "state = 'described', links = 'pending', fields = ?3",
+            "state = 'created'",
+            &[&fields.bytes()],
+        ),
+        Change::Complete { source_key, written, sent } => Update::of(source_key, at, sent.as_ref()).set(
+            connection,
+            "state = 'complete', fields = coalesce(?3, fields), links = ?4, linked = ?5, unresolved = ?6,
+             completions = completions + 1",
+            "state in ('created', 'described', 'complete')",
+            &[
+                &written.fields.as_ref().map(FieldPrints::bytes),
+                &links(written.linked.as_ref(), written.unresolved),
+                &written.linked,
+                &written.unresolved,
+            ],
+        ),
+        Change::Failed { source_key, reason, links, sent } => Update::of(source_key, at, sent.as_ref()).set(
+            connection,
+            "state = 'failed', reason = ?3, message = ?4, request_id = ?5, links = iif(?6, 'failed', links)",
+            "true",
+            &[&reason.class, &reason.message, &reason.request_id, links],
+        ),
+        Change::Unknown { source_key, message, sent } => Update::of(source_key, at, sent.as_ref()).set(
+            connection,
+            "state = 'unknown', reason = 'UNCLEAR', message = ?3",
+            "flex_id is null",
+            &[message],
+        ),
+        Change::Removed { source_key, sent } => Update::of(source_key, at, Some(sent)).set(
+            connection,
+            &format!(
+                "state = 'removed', flex_id = null, created_at = null, fields = x'', linked = null, links = 'none',
+                 unresolved = 0, completions = 0, {WELL}"
+            ),
+            "flex_id is not null",
+            &[],
+        ),
         _ => Ok(0),
     }
 }
 
-fn completed(connection: &Connection, source_key: &str, written: &Written) -> rusqlite::Result<usize> {
-    let links = match (written.linked, written.unresolved) {
+/// How far references have come of which these are written.
+fn links(linked: Option<&[u8; 32]>, unresolved: u32) -> &'static str {
+    match (linked, unresolved) {
         (None, _) => "none",
         (Some(_), 0) => "done",
         (Some(_), _) => "partial",
-    };
-    connection
-        .prepare_cached(
-            "update asset set state = 'complete', fields = coalesce(?2, fields), links = ?3, linked = ?4, unresolved = ?5,
-             completions = completions + 1, changed_at = ?6
-             where source_key = ?1 and state in ('created', 'described', 'complete')",
-        )?
-        .execute(params![
-            source_key,
-            written.fields.as_ref().map(FieldPrints::bytes),
-            links,
-            written.linked,
-            written.unresolved,
-            now()
-        ])
+    }
+}
+
+/// A change of one asset's row, together with the request that brought it about.
+struct Update<'a> {
+    source_key: &'a String,
+    at: &'a str,
+    sent: Option<&'a Sent>,
+}
+
+impl<'a> Update<'a> {
+    fn of(source_key: &'a String, at: &'a str, sent: Option<&'a Sent>) -> Self {
+        Self { source_key, at, sent }
+    }
+
+    /// `values` are the parameters of `set` from `?3` on.
+    fn set(self, connection: &Connection, set: &str, only: &str, values: &[&dyn ToSql]) -> rusqlite::Result<usize> {
+        let mut parameters: Vec<&dyn ToSql> = vec![self.source_key, &self.at];
+        parameters.extend(values);
+        let mut sql = format!("update asset set changed_at = ?2, {set}");
+        if let Some(sent) = self.sent {
+            let (word, next) = (sent.step.word(), parameters.len() + 1);
+            sql.push_str(&format!(", {word}_blake3 = ?{next}, {word}_status = ?{}", next + 1));
+            parameters.extend([&sent.hash as &dyn ToSql, &sent.status]);
+        }
+        sql.push_str(&format!(" where source_key = ?1 and {only}"));
+        connection.prepare_cached(&sql)?.execute(&parameters[..])
+    }
 }
 
 /// A new intent replaces one that has no asset yet; a refusal leaves the asset that is there.
-fn upsert(connection: &Connection, intent: &Intent, state: &str, reason: Option<&Reason>) -> rusqlite::Result<usize> {
-    let changed = connection
+fn upsert(
+    connection: &Connection,
+    intent: &Intent,
+    state: &str,
+    reason: Option<&Reason>,
+    at: &str,
+) -> rusqlite::Result<usize> {
+    connection
         .prepare_cached(
-            "insert into asset
-                 (source_key, query, uuid, state, name, payload, run, intended_at, changed_at, reason, message, request_id)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)
+            "insert into asset (source_key, query, uuid, state, name, payload, run, intended_at, changed_at, reason,
+                 message, request_id, create_blake3)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12)
              on conflict (source_key) do update set
                  state = excluded.state, query = excluded.query, payload = excluded.payload,
                  name = iif(asset.flex_id is null, excluded.name, asset.name),
@@ -216,8 +244,10 @@ fn upsert(connection: &Connection, intent: &Intent, state: &str, reason: Option<
                  -- The search for an asset of an unclear outcome reaches back to the first intent.
                  intended_at = iif(asset.state in ('intended', 'unknown'), asset.intended_at, excluded.intended_at),
                  changed_at = excluded.changed_at, reason = excluded.reason, message = excluded.message,
-                 request_id = excluded.request_id
-             where not ?12 and (asset.flex_id is null or excluded.state = 'failed')",
+                 request_id = excluded.request_id,
+                 create_status = iif(excluded.create_blake3 is null, asset.create_status, null),
+                 create_blake3 = coalesce(excluded.create_blake3, asset.create_blake3)
+             where not ?13 and (asset.flex_id is null or excluded.state = 'failed')",
         )?
         .execute(params![
             intent.source_key,
@@ -227,40 +257,17 @@ fn upsert(connection: &Connection, intent: &Intent, state: &str, reason: Option<
             intent.name,
             intent.payload,
             intent.run,
-            now(),
+            at,
             reason.map(|reason| &reason.class),
             reason.map(|reason| &reason.message),
             reason.and_then(|reason| reason.request_id.as_ref()),
+            intent.request,
             intent.fresh
-        ])?;
-    if let (1, Some(hash)) = (changed, intent.request) {
-        let step = crate::load::request::Step::Create;
-        note(connection, &intent.source_key, &Sent { step, hash, status: None, request_id: None })?;
-    }
-    Ok(changed)
-}
-
-/// The last request of its kind.
-fn note(connection: &Connection, source_key: &str, sent: &Sent) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "insert into request (source_key, step, blake3, status, request_id, at) values (?1, ?2, ?3, ?4, ?5, ?6)
-             on conflict (source_key, step) do update set
-                 -- An answer belongs to the request that was told of before.
-                 sent = request.sent + iif(request.status is null and excluded.status is not null, 0, 1),
-                 blake3 = excluded.blake3, status = excluded.status, request_id = excluded.request_id, at = excluded.at",
-        )?
-        .execute(params![source_key, sent.step.word(), sent.hash, sent.status, sent.request_id, now()])
-        .map(drop)
+        ])
 }
 
 /// An asset that was found in the target, in a ledger that does not know it.
-fn restore(connection: &Connection, found: &Found) -> rusqlite::Result<usize> {
-    let links = match (&found.linked, found.unresolved) {
-        (None, _) => "none",
-        (Some(_), 0) => "done",
-        (Some(_), _) => "partial",
-    };
+fn restore(connection: &Connection, found: &Found, at: &str) -> rusqlite::Result<usize> {
     let complete = found.fields.is_some();
     let intent = &found.intent;
     connection
@@ -279,10 +286,10 @@ fn restore(connection: &Connection, found: &Found) -> rusqlite::Result<usize> {
             intent.name,
             intent.payload,
             found.fields.as_ref().map_or(&[][..], FieldPrints::bytes),
-            links,
+            links(found.linked.as_ref(), found.unresolved),
             found.linked,
             found.unresolved,
             intent.run,
-            now()
+            at
         ])
 }
