@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn repeats_end_unless_the_target_is_waited_for() {
         let retry = retry(100);
-        assert!((1..=10).all(|repeat| matches!(retry.again(repeat, false), Again::After(_))));
-        assert_eq!(retry.again(11, false), Again::Enough);
+        assert!((1..=10).all(|repeat| matches!(retry.again(repeat, repeat), Again::After(_))));
+        assert_eq!(retry.again(11, 11), Again::Enough);
         assert_eq!(retry.repeats(), 10);
         assert!(matches!(retry.again(11, 10), Again::After(_)));
     }
