@@ -298,3 +298,15 @@ fn refusals_that_do_not_come_of_the_rate_bring_nothing_to_a_halt() {
         assert!(course.rate(0.0, 120.0) >= 20.0, "{refusing}: {}", course.rate(0.0, 120.0));
     }
 }
+
+#[test]
+fn twenty_seconds_from_a_cold_start_are_enough() {
+    for latency in [0.002, 0.005, 0.02] {
+        for seed in 0..40 {
+            let target = Target { burst: 20.0, ..Target::new(200.0, latency) };
+            let course = run(&target, bounds(32), 20.0, seed);
+            let (reached, refused) = (course.rate(0.0, 20.0) / 200.0, course.refusals(0.0, 20.0));
+            assert!(reached >= 0.9 && refused < 0.01, "{latency} s, seed {seed}: {reached} {refused}");
+        }
+    }
+}
