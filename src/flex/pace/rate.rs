@@ -37,9 +37,11 @@ const SLACK: f64 = 0.01;
 /// The time over which the rate granted is measured, in slots.
 const SLOT: Duration = Duration::from_millis(50);
 const SLOTS: usize = 20;
-/// Refusals in a row, long before the limit found was reached, that show that they do not come of the rate; and the seconds
-/// for which none is then learned.
+/// Refusals in a row, long before the limit found was reached, that show that they do not come of the rate; so many times
+/// the pause must lie between them, else it may be the pause that had filled the bucket. And the seconds for which none is
+/// then learned.
 const EARLY: u32 = 6;
+const SURE: f64 = 10.0;
 const DEAF: f64 = 30.0;
 /// With headroom, the limit is found anew so often.
 const ANEW: f64 = 120.0;
@@ -221,7 +223,7 @@ impl Learned {
         let proven = active > PROVEN;
         if active > 0.5 * self.span() {
             self.early = 0;
-        } else if self.phase == Phase::Climb && active > 3.0 * self.pause {
+        } else if self.phase == Phase::Climb && active > SURE * self.pause {
             self.early += 1;
         }
         match self.phase {

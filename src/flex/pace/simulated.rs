@@ -310,3 +310,16 @@ fn twenty_seconds_from_a_cold_start_are_enough() {
         }
     }
 }
+
+#[test]
+fn a_large_bucket_that_was_full_misleads_for_a_short_time_only() {
+    for rate in RATES {
+        for latency in LATENCIES {
+            let target = Target { burst: rate, ..Target::new(rate, latency) };
+            let course = run(&target, enough(&target), 60.0, 1);
+            let refused = course.refusals(0.0, 60.0);
+            let most = if rate < 50.0 { 0.05 } else { 0.02 };
+            assert!(course.rate(0.0, 60.0) >= 0.9 * rate && refused <= most, "{rate}/s, {latency} s: {refused}");
+        }
+    }
+}
