@@ -108,7 +108,7 @@ impl FlexClient {
     /// Waits before the given repeat (from 1) of a request that the caller repeats itself; false when there were
     /// enough. Counts against the same budget as all other repeats.
     pub async fn again(&self, repeat: u32) -> bool {
-        self.wait(self.0.retry.again(repeat, false)).await
+        self.wait(self.0.retry.again(repeat, repeat)).await
     }
 
     async fn wait(&self, again: Again) -> bool {
@@ -357,6 +357,7 @@ impl FlexClient {
     async fn call(&self, method: &Method, path: &str, body: Option<Bytes>, repeat: Repeat) -> Result<Outcome<Reply>> {
         let retry = &self.0.retry;
         retry.earn();
+        let mut counted = 0;
         for attempt in 1u32.. {
             let slot = match self.0.gate.enter().await {
                 Ok(slot) => slot,
@@ -391,8 +392,11 @@ impl FlexClient {
                 Exchange::NotSent(message) => (message, None, true),
             };
             let enough = repeat == Repeat::Briefly && attempt > BRIEFLY;
-            let outlasting = outage && self.0.gate.is_waiting();
-            if !enough && self.wait(retry.again(attempt, outlasting)).await {
+            // A target that is away is waited for as long as the patience lasts.
+            if !(outage && self.0.gate.is_waiting()) {
+                counted += 1;
+            }
+            if !enough && self.wait(retry.again(attempt, counted)).await {
                 continue;
             }
             if outage {

@@ -96,10 +96,10 @@ impl Retry {
         asked.max(self.policy.jittered(repeat))
     }
 
-    /// Whether and when the given repeat (from 1) may be made. Beyond the policy's number, `outlasting` says whether it is
-    /// made nevertheless because the target is waited for.
-    pub fn again(&self, repeat: u32, outlasting: bool) -> Again {
-        if repeat > self.policy.repeats && !outlasting {
+    /// Whether and when the given repeat (from 1) may be made; `counted` are those that count against the policy's number,
+    /// which repeats do not that only waited for a target that was away.
+    pub fn again(&self, repeat: u32, counted: u32) -> Again {
+        if counted > self.policy.repeats {
             return Again::Enough;
         }
         self.repeats.fetch_add(1, Ordering::Relaxed);
@@ -145,10 +145,10 @@ mod tests {
     #[test]
     fn repeats_end_unless_the_target_is_waited_for() {
         let retry = retry(100);
-        assert!((1..=10).all(|repeat| matches!(retry.again(repeat, false), Again::After(_))));
-        assert_eq!(retry.again(11, false), Again::Enough);
+        assert!((1..=10).all(|repeat| matches!(retry.again(repeat, repeat), Again::After(_))));
+        assert_eq!(retry.again(11, 11), Again::Enough);
         assert_eq!(retry.repeats(), 10);
-        assert!(matches!(retry.again(11, true), Again::After(_)));
+        assert!(matches!(retry.again(11, 10), Again::After(_)));
     }
 
     #[test]
@@ -162,11 +162,11 @@ mod tests {
     #[test]
     fn a_spent_budget_says_so_and_requests_earn_it_back() {
         let retry = retry(1);
-        assert!(matches!(retry.again(1, false), Again::After(_)));
-        assert_eq!(retry.again(1, false), Again::Spent(Duration::from_secs(20)));
+        assert!(matches!(retry.again(1, 1), Again::After(_)));
+        assert_eq!(retry.again(1, 1), Again::Spent(Duration::from_secs(20)));
         (0..10).for_each(|_| retry.earn());
-        assert!(matches!(retry.again(1, false), Again::After(_)), "ten requests earned one repeat");
-        assert_eq!(retry.again(1, false), Again::Spent(Duration::from_secs(20)));
+        assert!(matches!(retry.again(1, 1), Again::After(_)), "ten requests earned one repeat");
+        assert_eq!(retry.again(1, 1), Again::Spent(Duration::from_secs(20)));
     }
 
     #[test]

@@ -69,7 +69,7 @@ async fn read_until(client: &FlexClient, end: Instant) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hidden_limit_of_requests_a_second_is_found_and_kept_to() {
-    let (rate, seconds) = (200.0, 15.0);
+    let (rate, seconds) = (200.0, 20.0);
     let server = limited(rate, rate / 10.0).await;
     let client = FlexClient::new(&FlexConfig::new(&server.url, "u", "p")).unwrap();
     let begin = Instant::now();
@@ -83,7 +83,7 @@ async fn a_hidden_limit_of_requests_a_second_is_found_and_kept_to() {
     );
     println!("{:?}", client.pace());
     assert!(granted >= 0.9 * rate * took, "{granted} in {took} s");
-    assert!(refused <= 0.01 * (granted + refused), "{refused} of {granted}");
+    assert!(refused < 0.01 * (granted + refused), "{refused} of {granted}");
     let pace = client.pace();
     assert!(pace.rate.is_some() && pace.throttled >= 1 && pace.in_flight == 0, "{pace:?}");
 }

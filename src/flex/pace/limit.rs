@@ -20,13 +20,17 @@ const ON_THROTTLE: f64 = 0.7;
 /// Latency alone takes the limit no lower than this share of the configured number: many slow targets do not queue.
 const FLOOR: f64 = 0.125;
 
+/// What each answer adds at the start, a quarter more each round: all that is under way when a full bucket runs empty is
+/// refused, so doubling would cost twice as many refusals.
+const START: f64 = 0.25;
+
 #[derive(Debug)]
 pub(super) struct Limit {
     most: f64,
     headroom: f64,
     limit: f64,
     under_way: usize,
-    /// Doubling each round from one on, until the first sign of a bound.
+    /// Growing with every answer, from one on, until the first sign of a bound.
     starting: bool,
     /// Whether the limit held a request back since the last judgement.
     in_use: bool,
@@ -78,7 +82,7 @@ impl Limit {
     /// A good answer that took so long.
     pub(super) fn good(&mut self, now: Duration, latency: Duration) {
         if self.starting && self.in_use {
-            self.limit = (self.limit + 1.0).min(self.most);
+            self.limit = (self.limit + START).min(self.most);
         }
         if self.latencies.len() < SAMPLES.1 {
             self.latencies.push(latency.as_secs_f64());

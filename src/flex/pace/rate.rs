@@ -37,10 +37,17 @@ const SLACK: f64 = 0.01;
 /// The time over which the rate granted is measured, in slots.
 const SLOT: Duration = Duration::from_millis(50);
 const SLOTS: usize = 20;
+/// Refusals in a row, long before the limit found was reached, that show that they do not come of the rate; so many times
+/// the pause must lie between them, else it may be the pause that had filled the bucket. And the seconds for which none is
+/// then learned.
+const EARLY: u32 = 6;
+const SURE: f64 = 10.0;
+const DEAF: f64 = 30.0;
 /// With headroom, the limit is found anew so often.
 const ANEW: f64 = 120.0;
-/// No limit found is lower (requests a second).
-const LOWEST: f64 = 0.2;
+/// No limit found is lower (requests a second): what is refused at random, or with everything else, is no limit, and must
+/// not bring a load to a halt.
+const LOWEST: f64 = 5.0;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
@@ -68,6 +75,8 @@ struct Learned {
     pause: f64,
     /// Seconds in which the rate doubles where it searches.
     doubling: f64,
+    /// Refusals in a row that came too early for the limit found.
+    early: u32,
 }
 
 #[derive(Debug)]
@@ -80,11 +89,13 @@ pub(super) struct Rate {
     window: Window,
     /// Granted since the start.
     total: f64,
+    /// No rate is learned before, in seconds.
+    deaf_until: f64,
 }
 
 impl Rate {
     pub(super) fn new(cap: Option<f64>, headroom: f64) -> Self {
-        Self { cap, headroom, learned: None, due: 0.0, window: Window::default(), total: 0.0 }
+        Self { cap, headroom, learned: None, due: 0.0, window: Window::default(), total: 0.0, deaf_until: 0.0 }
     }
 
     /// Requests a second now; `None` where nothing bounds them.
@@ -133,6 +144,7 @@ impl Rate {
         let (sent, seconds, from) = (sent.as_secs_f64(), now.as_secs_f64(), resume.as_secs_f64());
         let recent = |active: f64, over: f64| self.window.rate(now, active, over);
         match &mut self.learned {
+            None if seconds < self.deaf_until => {}
             None => {
                 let limit = recent(sent, 1.0).max(LOWEST);
                 let doubling = (1.5 * (seconds - sent)).max(0.1);
@@ -145,6 +157,7 @@ impl Rate {
                     granted: 0.0,
                     pause: 0.0,
                     doubling,
+                    early: 0,
                 };
                 learned.settle(limit, from);
                 self.learned = Some(learned);
@@ -162,6 +175,10 @@ impl Rate {
                 learned.refused(limit, active);
                 learned.settle(limit, from);
             }
+        }
+        if self.learned.as_ref().is_some_and(|learned| learned.early >= EARLY) {
+            self.learned = None;
+            self.deaf_until = seconds + DEAF;
         }
         if let Some(learned) = &mut self.learned {
             learned.pause = from - seconds;
@@ -204,6 +221,11 @@ impl Learned {
 
     fn refused(&mut self, limit: f64, active: f64) {
         let proven = active > PROVEN;
+        if active > 0.5 * self.span() {
+            self.early = 0;
+        } else if self.phase == Phase::Climb && active > SURE * self.pause {
+            self.early += 1;
+        }
         match self.phase {
             Phase::Spell if active > HOLD => self.best *= HOPE,
             Phase::Spell => {}
