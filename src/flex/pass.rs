@@ -10,6 +10,8 @@ use super::model::Asset;
 
 /// Answers in a row without a new asset after which a pass is given up.
 const STALE: u32 = 3;
+/// Answers beyond the length that the list had at first, after which a pass is given up.
+const MOST_LATE: u32 = 100;
 
 /// One answer of a list.
 #[derive(Debug)]
@@ -37,8 +39,10 @@ pub(super) struct Pass {
     total: Option<u64>,
     last: Option<i64>,
     position: u64,
+    first_total: Option<u64>,
     answers: u32,
     stale: u32,
+    late: u32,
     overlap: bool,
     in_order: bool,
     steady: bool,
@@ -53,8 +57,10 @@ impl Pass {
             total: None,
             last: None,
             position: 0,
+            first_total: None,
             answers: 0,
             stale: 0,
+            late: 0,
             overlap: false,
             in_order: true,
             steady: true,
@@ -69,8 +75,9 @@ impl Pass {
         }
         let Some(total) = self.total else { return Some((0, most)) };
         let offset = self.position - u64::from(self.overlap);
-        // No more than is left: offset and limit together stay within the server's result window.
-        (self.position < total).then(|| (offset, most.min(total - offset)))
+        // No more than is left: offset and limit together stay within the server's result window. A list that grows is
+        // asked for more, so as not to follow it row by row.
+        (self.position < total).then(|| (offset, if self.steady { most.min(total - offset) } else { most }))
     }
 
     /// The server refuses to go on here.
@@ -84,7 +91,9 @@ impl Pass {
         self.total = Some(answer.total);
         let rows = &answer.assets;
         let fresh = rows.iter().filter(|asset| self.ids.insert(asset.id)).count();
-        let joined = !self.overlap || rows.first().map(|asset| asset.id) == self.last;
+        // A server that repeats rows, or goes back to its last page, shows the last row further down.
+        let place = rows.iter().position(|asset| Some(asset.id) == self.last).filter(|_| self.overlap);
+        let (joined, again) = (!self.overlap || place.is_some(), place.map_or(0, |place| place + 1));
         if fresh == 0 && self.position < answer.total && (rows.is_empty() || (self.in_order && !joined)) {
             return self.stop(format!("its rows end or repeat after row {}", self.position));
         }
@@ -92,9 +101,12 @@ impl Pass {
         if self.stale >= STALE && self.position < answer.total {
             return self.stop(format!("its rows repeat after row {}", self.position));
         }
-        let again = usize::from(self.overlap && joined);
-        self.in_order &= joined && self.ordered(&rows[again.min(rows.len())..]);
-        self.position += (rows.len() - again.min(rows.len())) as u64;
+        self.late += u32::from(self.position >= *self.first_total.get_or_insert(answer.total));
+        if self.late > MOST_LATE {
+            return self.stop("it grows faster than it can be read".to_owned());
+        }
+        self.in_order &= joined && self.ordered(rows, again);
+        self.position += (rows.len() - again) as u64;
         self.last = rows.last().map(|asset| asset.id).or(self.last);
         self.answers += 1;
         // A server that gives single rows has no room for a repeated one: its pages cannot be joined.
@@ -103,15 +115,11 @@ impl Pass {
         self.overlap = self.in_order && self.position > 0;
     }
 
-    fn ordered(&self, rows: &[Asset]) -> bool {
-        let ids = self.last.into_iter().chain(rows.iter().map(|asset| asset.id));
+    /// The rows are in order, and those from `again` on follow the last row known.
+    fn ordered(&self, rows: &[Asset], again: usize) -> bool {
         let follows = |a: i64, b: i64| if self.descending { b < a } else { a < b };
-        let (mut before, mut ordered) = (None, true);
-        for id in ids {
-            ordered &= before.is_none_or(|before| follows(before, id));
-            before = Some(id);
-        }
-        ordered
+        let joint = self.last.zip(rows.get(again)).is_none_or(|(last, next)| follows(last, next.id));
+        joint && rows.windows(2).all(|pair| follows(pair[0].id, pair[1].id))
     }
 
     /// As many different assets were read as the server says there are.

@@ -224,10 +224,11 @@ async fn a_window_that_is_ignored_is_noticed() {
 async fn assets_that_come_and_go_hide_no_other() {
     let making = Traps { making: Some(1), ..Traps::default() };
     scan(assets(3_000, 10), making, 250).await.whole();
-    // One goes and one comes between two requests: the total stands still.
+    // One goes and one comes between two requests: the total stands still. Whether such a list can be proven whole is
+    // open; that nothing is lost in silence is not.
     let both = Traps { making: Some(4), deleting: Some(4), ..Traps::default() };
     let read = scan(assets(4_000, 10), both, 250).await;
-    read.whole();
+    read.check();
     assert!(read.requests > 17, "the movement was noticed");
 }
 

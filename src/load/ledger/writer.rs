@@ -16,19 +16,60 @@ const LARGEST_GROUP: usize = 500;
 #[derive(Debug)]
 pub(super) enum Change {
     Intend(Intent),
-    Refuse { intent: Intent, reason: Reason },
+    Refuse {
+        intent: Intent,
+        reason: Reason,
+    },
     /// `name` where it is known what the target calls it.
-    Created { source_key: String, flex_id: i64, name: Option<String>, sent: Option<Sent> },
-    Revise { source_key: String, query: String, payload: [u8; 32] },
-    Renamed { source_key: String, name: String, sent: Sent },
-    Described { source_key: String, fields: FieldPrints, sent: Option<Sent> },
-    Complete { source_key: String, written: Written, sent: Option<Sent> },
-    Failed { source_key: String, reason: Reason, links: bool, sent: Option<Sent> },
-    Unknown { source_key: String, message: String, sent: Option<Sent> },
-    Removed { source_key: String, sent: Sent },
+    Created {
+        source_key: String,
+        flex_id: i64,
+        name: Option<String>,
+        sent: Option<Sent>,
+    },
+    Revise {
+        source_key: String,
+        query: String,
+        payload: [u8; 32],
+    },
+    Renamed {
+        source_key: String,
+        name: String,
+        sent: Sent,
+    },
+    Described {
+        source_key: String,
+        fields: FieldPrints,
+        sent: Option<Sent>,
+    },
+    Complete {
+        source_key: String,
+        written: Written,
+        sent: Option<Sent>,
+    },
+    Failed {
+        source_key: String,
+        reason: Reason,
+        links: bool,
+        sent: Option<Sent>,
+    },
+    Unknown {
+        source_key: String,
+        message: String,
+        sent: Option<Sent>,
+    },
+    Removed {
+        source_key: String,
+        sent: Sent,
+    },
     Restore(Found),
-    Number { name: String },
-    Remember { key: String, value: String },
+    Number {
+        name: String,
+    },
+    Remember {
+        key: String,
+        value: String,
+    },
 }
 
 /// What the target holds of an asset that is complete.
