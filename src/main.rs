@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use clap::Parser;
 use telecine::Error;
@@ -14,6 +15,9 @@ use tracing_subscriber::EnvFilter;
 
 /// Plans of deep queries are walked on worker threads, too; an unoptimised build needs more than the usual 2 MiB.
 const STACK: usize = 16 << 20;
+
+/// What a verb may take to stop: the thirty seconds in which a load drains, and what it needs to say so.
+const DRAIN: Duration = Duration::from_secs(40);
 
 /// The signal for a file that grows beyond the limit; this number on Linux (but MIPS), macOS and the BSDs.
 const SIGXFSZ: i32 = 25;
@@ -34,13 +38,21 @@ fn main() -> ExitCode {
         // A limit on the size of files (`ulimit -f`) would end the process without a word; caught, the write fails and says so.
         let _file_size = signal(SignalKind::from_raw(SIGXFSZ));
         let surroundings = Surroundings { environment: std::env::vars().collect(), cancel: cancel.clone() };
-        let listening = tokio::spawn(listen(cancel, Arc::clone(&received)));
-        let outcome = cli::run(cli, &surroundings).await;
+        let listening = tokio::spawn(listen(cancel.clone(), Arc::clone(&received)));
+        let late = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = cli::run(cli, &surroundings) => outcome,
+            () = late => Err(Error::Interrupted { signal: 2 }),
+        };
         listening.abort();
         outcome
     });
     // Blocking work of a broken-off step must not keep the process.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(Duration::from_secs(2));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Interrupted { signal }) => {

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::extract::{self, ExtractReport};
 use crate::flex::FlexClient;
 use crate::load::{Load, LoadConfig, LoadReport, PlanReport, Threshold};
-use crate::reconcile::{self, ReconcileReport};
+use crate::reconcile::{self, Reconcile, ReconcileReport};
 use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
 use crate::source::{Discovery, PostgresSource, exceptions_schema};
 use crate::staging::RunFolder;
@@ -99,7 +99,7 @@ impl Pipeline {
         self.note(report, self.transform(&[], false).await?).await?;
         self.note(report, self.plan(None).await?).await?;
         self.note(report, self.load(&Sending::default()).await?).await?;
-        self.note(report, self.reconcile().await?).await
+        self.note(report, self.reconcile(None).await?).await
     }
 
     /// What is in the source, what will be read, what not and why.
@@ -242,10 +242,13 @@ impl Pipeline {
     /// When the target cannot be reached, the definitions do not fit, or the ledger cannot be opened.
     pub async fn plan(&self, requests: Option<&mut (dyn std::io::Write + Send)>) -> Result<Step<PlanReport>> {
         self.step("plan", async |_| {
-            let load = self.prepare_load(&Sending::default()).await?;
-            let plan = load.plan(requests).await?;
-            self.keep_plan(&load, &plan).await?;
-            Ok(plan)
+            self.unless_stopped(async {
+                let load = self.prepare_load(&Sending::default()).await?;
+                let plan = load.plan(requests).await?;
+                self.keep_plan(&load, &plan).await?;
+                Ok(plan)
+            })
+            .await
         })
         .await
     }
@@ -257,7 +260,7 @@ impl Pipeline {
     /// marked production and has no plan that fits.
     pub async fn load(&self, sending: &Sending) -> Result<Step<LoadReport>> {
         self.step("load", async |progress| {
-            let load = self.prepare_load(sending).await?;
+            let load = self.unless_stopped(self.prepare_load(sending)).await?;
             self.require_plan(&load).await?;
             let applied = load.apply(progress, &self.cancel).await;
             self.run.put_json("failed.json", &load.ledger().troubles(MOST_LISTED).await?).await?;
@@ -271,15 +274,19 @@ impl Pipeline {
         .await
     }
 
-    /// Reads Flex back and compares it field by field.
+    /// Reads Flex back, all of it or a sample of so many assets, and compares it field by field.
     ///
     /// # Errors
     /// When the target or the datasets cannot be read. Differences are in the report.
-    pub async fn reconcile(&self) -> Result<Step<ReconcileReport>> {
+    pub async fn reconcile(&self, sample: Option<u64>) -> Result<Step<ReconcileReport>> {
         self.step("reconcile", async |progress| {
-            let load = self.prepare_load(&Sending::default()).await?;
-            let report =
-                reconcile::run(load.client(), load.target(), load.expected(), None, progress, &self.cancel).await?;
+            let work = async {
+                let load = self.prepare_load(&Sending::default()).await?;
+                let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
+                let job = Reconcile { client, target, external_id_key, run: &self.run, sample };
+                reconcile::run(&job, load.expected(), progress, &self.cancel).await
+            };
+            let report = self.unless_stopped(work).await?;
             self.run.put_json("reconcile.json", &report).await?;
             Ok(report)
         })
@@ -330,6 +337,15 @@ impl Pipeline {
     async fn source(&self) -> Result<&PostgresSource> {
         let config = self.config.source()?;
         self.source.get_or_try_init(|| PostgresSource::connect(config)).await
+    }
+
+    /// Work that changes nothing, broken off when the process is asked to stop: a target that hangs must not hold it.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Error::Interrupted { signal: 2 }),
+            done = work => done,
+        }
     }
 
     async fn prepare_load(&self, sending: &Sending) -> Result<Load> {

@@ -12,6 +12,7 @@ pub use self::ledger::{
 };
 use crate::config::Flags;
 use crate::load::Threshold;
+use crate::rehearsal::flex::GRAMMAR;
 
 /// Moves the metadata of a media library from PostgreSQL into Dalet Flex.
 #[derive(Debug, Parser)]
@@ -88,7 +89,7 @@ pub enum Verb {
     /// Sends what the target lacks.
     Load(LoadArgs),
     /// Reads Flex back and compares it field by field.
-    Reconcile(TargetArgs),
+    Reconcile(ReconcileArgs),
     /// Fields of the target that nothing feeds, and values of the source that lead nowhere, with counts.
     Coverage(CoverageArgs),
     /// Rows that were rejected or could not be loaded, with their reasons; and sending them again.
@@ -316,6 +317,17 @@ pub struct LoadArgs {
     pub yes: bool,
 }
 
+/// `telecine reconcile`.
+#[derive(Debug, Clone, Args)]
+pub struct ReconcileArgs {
+    /// The target and the run.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Read back N assets only, the same ones each time, of all definitions and types.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: Option<u64>,
+}
+
 /// `telecine sql`.
 #[derive(Debug, Clone, Args)]
 pub struct Sql {
@@ -360,9 +372,15 @@ pub struct Serve {
     /// What POST annotations means: both, seed or flex.
     #[arg(long, default_value = "both")]
     pub personality: String,
-    /// A fault to play, such as `status=503:POST /assets:first=10`; may be repeated.
-    #[arg(long, value_name = "SPEC")]
+    /// A fault to play, such as `status=503:POST /assets:first=10`; may be repeated; --help has the grammar.
+    #[arg(long, value_name = "SPEC", long_help = GRAMMAR)]
     pub fault: Vec<String>,
+    /// What decides the draws of faults with a share or a distribution.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub fault_seed: u64,
+    /// Append every request to this file as a JSON line: number, method, path, status, fault, BLAKE3, length, time.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 /// `telecine flex get`.

@@ -441,7 +441,7 @@ impl Printed for ReconcileReport {
     fn to_text(&self) -> String {
         let mut text = String::new();
         for field in self.fields.iter().take(SHOWN) {
-            let differs = format!("{} where {} was mapped", field.found, field.expected);
+            let differs = format!("{} where {} was mapped ({})", field.found, field.expected, field.kind);
             text.push_str(&format!("{} (asset {}): {} is {differs}\n", field.source_key, field.id, field.field));
         }
         for asset in self.missing_assets.iter().take(SHOWN) {
@@ -450,10 +450,18 @@ impl Printed for ReconcileReport {
         for asset in self.duplicate_assets.iter().take(SHOWN) {
             text.push_str(&format!("{} is there a second time as asset {}\n", asset.source_key, asset.id));
         }
+        for key in self.not_loaded_rows.iter().take(SHOWN) {
+            text.push_str(&format!("{key} was not loaded\n"));
+        }
+        for asset in self.extra_assets.iter().take(SHOWN) {
+            text.push_str(&format!("asset {} is of no mapped asset {}\n", asset.id, asset.source_key));
+        }
         let Self { target, checked, equal, different, missing, duplicates, .. } = self;
+        let Self { not_loaded, extra, others, findings, .. } = self;
         let [checked, equal] = [*checked, *equal].map(thousands);
         format!(
-            "{text}{checked} assets of {target} compared: {equal} equal, {different} different, {missing} missing, {duplicates} there twice"
+            "{text}{checked} assets of {target} compared: {equal} equal, {different} different, {missing} missing, {duplicates} there twice\n\
+             {not_loaded} rows not loaded, {extra} assets extra, {others} of others; all findings: {findings}"
         )
     }
 }

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::args::{
     CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare, LibraryShape,
-    LibraryVerb, LoadArgs, Output, PlanArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TraceArgs,
-    TransformArgs, Verify, put,
+    LibraryVerb, LoadArgs, Output, PlanArgs, ReconcileArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql,
+    TargetArgs, TraceArgs, TransformArgs, Verify, put,
 };
 use super::{Surroundings, output, rows};
 use crate::config::{Config, Flags, is_elsewhere};
@@ -236,8 +236,8 @@ impl Session {
         })
     }
 
-    pub(super) async fn reconcile(&self, args: TargetArgs) -> Result<()> {
-        let report = self.loading(&args).await?.reconcile().await?.outcome;
+    pub(super) async fn reconcile(&self, args: ReconcileArgs) -> Result<()> {
+        let report = self.loading(&args.target).await?.reconcile(args.sample).await?.outcome;
         self.print(&report)?;
         report.require_equal()
     }
@@ -291,7 +291,8 @@ impl Session {
             return Err(Error::Config { problems });
         };
         let (username, password) = (credential("FLEX_USERNAME"), credential("FLEX_PASSWORD"));
-        let options = FlexOptions { listen: args.listen, data: args.data, personality, username, password, faults };
+        let Serve { listen, data, fault_seed, log, .. } = args;
+        let options = FlexOptions { listen, data, personality, username, password, faults, fault_seed, log };
         let flex = LocalFlex::start(options)?;
         output::text(flex.base_url())?;
         self.surroundings.cancel.cancelled().await;
@@ -302,7 +303,10 @@ impl Session {
     async fn get(&self, args: FlexGet) -> Result<()> {
         let config = self.load_config(self.flags())?;
         let client = FlexClient::new(&config.target(args.target.as_deref())?.flex)?;
-        let answer = client.get(&args.path).await?;
+        let answer = tokio::select! {
+            answer = client.get(&args.path) => answer?,
+            () = self.surroundings.cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
+        };
         output::text(&serde_json::to_string_pretty(&answer).unwrap_or_default())
     }
 

@@ -1,15 +1,14 @@
 //! What the user asked for, turned once into the configuration that every module gets its own part of.
 
 mod layers;
+mod target;
 mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use globset::Glob;
 use secrecy::SecretString;
-use url::Url;
 
 use self::layers::Layers;
 pub use self::layers::{Origin, Setting, is_elsewhere};
@@ -53,6 +52,11 @@ const KEYS: &[&str] = &[
     "checkpoint",
     "drain",
     "deletion",
+    "max_requests_per_second",
+    "headroom",
+    "patience",
+    "retries",
+    "settle",
     "timeout",
     "production",
     "external_id_key",
@@ -155,7 +159,7 @@ impl Config {
         let mut targets = BTreeMap::new();
         for name in names {
             let absent_before = layers.absent.len();
-            let target = target(&mut layers, &name, &shared);
+            let target = target::target(&mut layers, &name, &shared);
             targets.insert(name, target.ok_or_else(|| layers.absent[absent_before..].to_vec()));
         }
         layers.refuse_unknown(KEYS);
@@ -381,69 +385,4 @@ fn key_value_tables(layers: &mut Layers) -> Vec<KeyValueTable> {
         tables.push(KeyValueTable { name, table, key, values, names, names_key, label, mapped, mapped_key });
     }
     tables
-}
-
-fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConfig> {
-    let key = |part: &str| format!("flex.{name}.{part}");
-    let url = layers.optional(&key("url")).and_then(|url| match flex_url(&url) {
-        Ok(()) => Some(url),
-        // Without the text, which may hold a password.
-        Err(wanted) => {
-            layers.problems.push(format!("{}: {wanted}", key("url")));
-            None
-        }
-    });
-    let username = layers.secret(&key("username"), |_| true);
-    let password = layers.secret(&key("password"), |_| false);
-    let timeout = layers.parsed(&key("timeout"), "30", layers::count);
-    let attributes = layers.parsed(&key("attributes"), "annotations", words::attributes);
-    let max_in_flight = layers.parsed(&key("max_in_flight"), "32", layers::count);
-    let max_failures = layers.parsed(&key("max_failures"), "none", words::failures);
-    let canary = layers.parsed(&key("canary"), "3", words::whole);
-    let watch = layers.parsed(&key("watch"), "60s", layers::duration);
-    let checkpoint = layers.parsed(&key("checkpoint"), "5m", layers::duration);
-    let drain = layers.parsed(&key("drain"), "30s", layers::duration);
-    let deletion = layers.parsed(&key("deletion"), "action", words::deletion);
-    let production = layers.parsed(&key("production"), "false", layers::truth);
-    let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
-    for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
-    {
-        let told = layers.problems.iter().chain(&layers.absent).any(|problem| problem.starts_with(&key(part)));
-        if missing && !told {
-            layers.problems.push(format!("{}: missing", key(part)));
-        }
-    }
-    let mut flex = FlexConfig::new(url?, username?, password?);
-    flex.timeout = Duration::from_secs(timeout? as u64);
-    flex.allow_insecure = allow_insecure?;
-    let load = LoadConfig {
-        target: name.to_owned(),
-        identity: None,
-        ledger: shared.ledger.join(format!("{}.sqlite3", crate::staging::safe_name(name, false))),
-        attributes: attributes?,
-        max_in_flight: max_in_flight?,
-        limit: None,
-        bindings: shared.bindings.clone(),
-        external_id_key: shared.external_id_key.clone(),
-        external_id_column: shared.external_id_column.clone(),
-        max_failures: max_failures?,
-        canary: canary?,
-        watch: watch?,
-        checkpoint: checkpoint?,
-        drain: drain?,
-        deletion: deletion?,
-        ..LoadConfig::new()
-    };
-    Some(TargetConfig { flex, load, production: production? })
-}
-
-/// The base URL; who signs in there is said by `username` and `password`.
-fn flex_url(text: &str) -> Result<(), String> {
-    match Url::parse(text) {
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            Err("credentials do not belong here; set username and password".to_owned())
-        }
-        Ok(_) => Ok(()),
-        Err(cause) => Err(format!("{cause}; https://HOST/api is wanted")),
-    }
 }

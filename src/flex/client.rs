@@ -11,24 +11,31 @@ use serde_json::Value;
 use super::FlexConfig;
 use super::definition::{Definition, Field};
 use super::exchange::{Exchange, Reply, Transport};
+use super::gate::{Closed, Gate};
 use super::matrix::Address;
 use super::model::{Asset, CreateFields, Finding, Instance, NewAsset, Outcome, Refusal, Written};
-use super::pager::Pager;
-use super::retry::Retry;
+use super::pace::{PaceSnapshot, Verdict};
+use super::pass::{Answer, Pass};
+use super::retry::{Again, Retry};
+use super::scan::Scan;
 use crate::error::{Error, Result};
 
 /// How dates are written in matrix parameters.
-const MATRIX_DATE: &str = "%d %b %Y %H:%M:%S";
+pub(super) const MATRIX_DATE: &str = "%d %b %Y %H:%M:%S";
 /// Assets of one name that are read before a search by name is given up.
 const MOST_NAMESAKES: u64 = 5_000;
+/// Assets of one name that are read with one request.
+const NAMESAKES_AT_ONCE: u64 = 100;
 
-/// A Flex, reached over a pool of kept-alive connections. Cheap to clone; clones share pool, pauses and budget.
+/// A Flex, reached over a pool of kept-alive connections. Cheap to clone; clones share pool, pace and
+/// budget.
 #[derive(Debug, Clone)]
 pub struct FlexClient(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     transport: Transport,
+    gate: Gate,
     retry: Retry,
     settle: Duration,
     fields: CreateFields,
@@ -66,6 +73,7 @@ impl FlexClient {
     pub fn new(config: &FlexConfig) -> Result<Self> {
         Ok(Self(Arc::new(Inner {
             transport: Transport::new(config)?,
+            gate: Gate::new(config),
             retry: Retry::new(config.retry.clone()),
             settle: config.settle,
             fields: config.fields.clone(),
@@ -77,20 +85,42 @@ impl FlexClient {
         self.0.transport.base()
     }
 
+    /// The fields that the server takes of a new asset.
+    pub fn create_fields(&self) -> &CreateFields {
+        &self.0.fields
+    }
+
     /// The counts so far.
     pub fn traffic(&self) -> Traffic {
         Traffic {
             requests: self.0.transport.requests(),
             retries: self.0.retry.repeats(),
             bytes: self.0.transport.bytes(),
-            throttled: self.0.retry.throttled(),
+            throttled: self.pace().throttled,
         }
+    }
+
+    /// How many requests are under way and how many may be, and what holds others back.
+    pub fn pace(&self) -> PaceSnapshot {
+        self.0.gate.snapshot()
     }
 
     /// Waits before the given repeat (from 1) of a request that the caller repeats itself; false when there were
     /// enough. Counts against the same budget as all other repeats.
     pub async fn again(&self, repeat: u32) -> bool {
-        self.0.retry.again(repeat).await
+        self.wait(self.0.retry.again(repeat, repeat)).await
+    }
+
+    async fn wait(&self, again: Again) -> bool {
+        match again {
+            Again::Enough => return false,
+            Again::After(delay) => tokio::time::sleep(delay).await,
+            Again::Spent(pause) => {
+                tracing::warn!(?pause, "the retry budget is spent: all requests pause");
+                self.0.gate.pause(pause);
+            }
+        }
+        true
     }
 
     /// Waits as long as a POST of unclear outcome may take to take effect.
@@ -234,9 +264,9 @@ impl FlexClient {
         }
     }
 
-    /// All assets in the order of their ids, with their metadata where the server gives it.
-    pub fn assets(&self, page: usize) -> Pager {
-        Pager::new(self.clone(), Address::of("assets").with("includeMetadata", true), page)
+    /// All assets, each once, with their metadata where the server gives it. Must be called within a Tokio runtime.
+    pub fn assets(&self, page: usize) -> Scan {
+        Scan::start(self.clone(), Address::of("assets").with("includeMetadata", true), page)
     }
 
     /// Searches an asset by its uuid.
@@ -245,10 +275,10 @@ impl FlexClient {
     /// When the server is away or refuses the credentials.
     pub async fn find_by_uuid(&self, uuid: &str) -> Result<Finding> {
         let address = Address::of("assets").with("uuid", uuid).with("limit", 10);
-        self.find(&address, |asset| asset.uuid.as_deref() == Some(uuid)).await
+        self.find(&address, |asset| asset.uuid.as_deref().is_some_and(|shown| shown.eq_ignore_ascii_case(uuid))).await
     }
 
-    /// Searches an asset by an external id.
+    /// Searches an asset by an external id. Several that carry it leave it unproven which is ours.
     ///
     /// # Errors
     /// When the server is away or refuses the credentials.
@@ -267,36 +297,41 @@ impl FlexClient {
             .with("name", name)
             .with("exactNameMatch", true)
             .with("createdFrom", created_from.format(MATRIX_DATE));
-        let mut pages = Pager::new(self.clone(), address, 100);
-        loop {
-            let page = match pages.next().await {
-                Ok(Some(page)) => page,
-                Ok(None) => return Ok(Finding::Absent),
-                Err(error) if error.is_transient() || is_unauthorised(&error) => return Err(error),
-                Err(_) => return Ok(Finding::Unproven),
-            };
-            if let Some(asset) = page.iter().find(|asset| asset.uuid.as_deref() == Some(uuid)) {
+        let address = address.with("sortBy", "id").with("sort", "asc");
+        let mut pass = Pass::new(false);
+        while let Some((offset, limit)) = pass.next(NAMESAKES_AT_ONCE) {
+            let page = self.list(&address.clone().with("limit", limit).with("offset", offset)).await?;
+            let Outcome::Done(page) = page else { return Ok(Finding::Unproven) };
+            let Ok(answer) = Answer::read(page) else { return Ok(Finding::Unproven) };
+            let ours = |asset: &&Asset| !asset.deleted && asset.uuid.as_deref() == Some(uuid);
+            if let Some(asset) = answer.assets.iter().find(ours) {
                 return Ok(Finding::Found(Box::new(asset.clone())));
             }
-            let namesakes_only = page.iter().all(|asset| asset.uuid.is_some() && asset.name.as_deref() == Some(name));
-            if !namesakes_only || pages.total().is_none_or(|total| total > MOST_NAMESAKES) {
+            let namesake = |asset: &Asset| asset.uuid.is_some() && asset.name.as_deref() == Some(name);
+            if !answer.assets.iter().all(namesake) || answer.total > MOST_NAMESAKES {
                 return Ok(Finding::Unproven);
             }
+            pass.take(&answer);
         }
+        Ok(if pass.is_proven() { Finding::Absent } else { Finding::Unproven })
     }
 
-    /// A list that is empty proves absence; one of other assets shows only that the filter was not understood.
+    /// A list that is empty, or whole and of nothing but what is in the bin, proves absence; one of other assets shows
+    /// only that the filter was not understood, and two that match leave open which is meant.
     async fn find(&self, address: &Address, is_it: impl Fn(&Asset) -> bool) -> Result<Finding> {
         let Outcome::Done(reply) = self.read(address.as_str()).await? else { return Ok(Finding::Unproven) };
         let mut value = reply.json();
         let total = value.get("totalCount").and_then(Value::as_u64);
         let assets = value.get_mut("assets").map(Value::take).unwrap_or_default();
         let Ok(assets) = serde_json::from_value::<Vec<Asset>>(assets) else { return Ok(Finding::Unproven) };
-        let empty = assets.is_empty() && total == Some(0);
-        Ok(match assets.into_iter().find(is_it) {
-            Some(asset) => Finding::Found(Box::new(asset)),
-            None if empty => Finding::Absent,
-            None => Finding::Unproven,
+        let is_whole = total == Some(assets.len() as u64);
+        let only_gone = assets.iter().all(|asset| asset.deleted && is_it(asset));
+        let mut matching = assets.into_iter().filter(|asset| !asset.deleted && is_it(asset));
+        Ok(match (matching.next(), matching.next()) {
+            (Some(asset), None) => Finding::Found(Box::new(asset)),
+            (Some(_), Some(_)) => Finding::Unproven,
+            (None, _) if is_whole && only_gone => Finding::Absent,
+            (None, _) => Finding::Unproven,
         })
     }
 
@@ -322,14 +357,27 @@ impl FlexClient {
     async fn call(&self, method: &Method, path: &str, body: Option<Bytes>, repeat: Repeat) -> Result<Outcome<Reply>> {
         let retry = &self.0.retry;
         retry.earn();
-        retry.pass().await;
+        let mut counted = 0;
         for attempt in 1u32.. {
-            let (message, status, outage) = match self.0.transport.send(method, path, body.clone()).await {
+            let slot = match self.0.gate.enter().await {
+                Ok(slot) => slot,
+                Err(Closed::Unauthorised) => {
+                    return Err(self.unauthorised(
+                        method,
+                        path,
+                        Refusal { status: 401, message: "refused before".to_owned(), request_id: None },
+                    ));
+                }
+                Err(Closed::Away(away)) => return Err(self.away(method, path, away)),
+            };
+            let exchange = self.0.transport.send(method, path, body.clone()).await;
+            slot.answered(verdict(&exchange, |after| retry.pause(attempt, after)));
+            let (message, status, outage) = match exchange {
                 Exchange::Done(reply) => return Ok(Outcome::Done(reply)),
                 Exchange::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
                 Exchange::Unauthorised(refusal) => return Err(self.unauthorised(method, path, refusal)),
-                Exchange::Throttled { status, message, after } => {
-                    retry.throttle(attempt, after);
+                Exchange::Untrusted(why) => return Err(self.untrusted(method, path, &why)),
+                Exchange::Throttled { status, message, .. } => {
                     let message = format!("HTTP {status}: {message}");
                     // Behind a 503 some gateway may have passed the request on; a 429 says that nothing was done.
                     if status == 503 && repeat == Repeat::UnlessUnclear {
@@ -344,7 +392,11 @@ impl FlexClient {
                 Exchange::NotSent(message) => (message, None, true),
             };
             let enough = repeat == Repeat::Briefly && attempt > BRIEFLY;
-            if !enough && retry.again(attempt).await {
+            // A target that is away is waited for as long as the patience lasts.
+            if !(outage && self.0.gate.is_waiting()) {
+                counted += 1;
+            }
+            if !enough && self.wait(retry.again(attempt, counted)).await {
                 continue;
             }
             if outage {
@@ -355,6 +407,23 @@ impl FlexClient {
             return Ok(Outcome::Unclear(message));
         }
         Ok(Outcome::Unclear("never sent".to_owned()))
+    }
+
+    fn away(&self, method: &Method, path: &str, away: Duration) -> Error {
+        let message = format!(
+            "the target has been away for {} s, longer than `patience`; see that it is up, then run the same command \
+             again to resume",
+            away.as_secs()
+        );
+        self.error(method.as_str(), path, None, message, true)
+    }
+
+    fn untrusted(&self, method: &Method, path: &str, why: &str) -> Error {
+        let message = format!(
+            "the server did not prove its identity ({why}); no credentials were sent. Check the host in the URL, or name \
+             the PEM file of its authority by `ca`"
+        );
+        self.error(method.as_str(), path, None, message, false)
     }
 
     fn unauthorised(&self, method: &Method, path: &str, refusal: Refusal) -> Error {
@@ -387,6 +456,13 @@ impl FlexClient {
     }
 }
 
-fn is_unauthorised(error: &Error) -> bool {
-    matches!(error, Error::Flex { status: Some(401 | 403), .. })
+/// What an answer says of the target rather than of the request; `pause` gives the wait that a refusal costs all.
+fn verdict(exchange: &Exchange, pause: impl Fn(Option<Duration>) -> Duration) -> Verdict {
+    match exchange {
+        Exchange::Done(_) | Exchange::Refused(_) => Verdict::Good,
+        Exchange::Unauthorised(_) | Exchange::Untrusted(_) => Verdict::Unauthorised,
+        Exchange::Throttled { status: 503, after, .. } => Verdict::Unavailable(pause(*after)),
+        Exchange::Throttled { after, .. } => Verdict::Throttled(pause(*after)),
+        Exchange::Unclear { .. } | Exchange::NotSent(_) => Verdict::Failed,
+    }
 }

@@ -9,7 +9,7 @@ use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, redirect};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -18,12 +18,15 @@ use url::{Host, Url};
 use super::FlexConfig;
 use super::model::Refusal;
 use super::retry::retry_after;
+use super::tls;
 use crate::error::{Error, Result};
 
 /// The media type that every known client sends.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.nativ.mio.v1+json");
 /// A longer body is not read to its end.
 const LONGEST_BODY: usize = 64 << 20;
+/// Of an answer that is no success so much is read: it serves for a message only.
+const LONGEST_PAGE: usize = 64 << 10;
 /// Characters kept of a message from the server.
 const LONGEST_MESSAGE: usize = 500;
 
@@ -40,6 +43,8 @@ pub(super) enum Exchange {
     NotSent(String),
     /// 429 or 503.
     Throttled { status: u16, message: String, after: Option<Duration> },
+    /// The server did not prove its identity: no credentials were sent, and trying again does not help.
+    Untrusted(String),
     /// 401 or 403. From now on nothing is sent.
     Unauthorised(Refusal),
 }
@@ -74,6 +79,8 @@ struct Head {
 pub(super) struct Transport {
     http: reqwest::Client,
     base: String,
+    /// What must not be repeated to anybody: a server may put what it was sent into its error page.
+    secrets: [SecretString; 2],
     requests: AtomicU64,
     bytes: AtomicU64,
     /// Set by the first 401 or 403, so that parallel workers do not lock the account.
@@ -82,13 +89,14 @@ pub(super) struct Transport {
 
 impl Transport {
     /// # Errors
-    /// When the base URL is unusable, or is plain http to another host without leave.
+    /// When the base URL or the file of authorities is unusable, or the URL is plain http to another host without leave.
     pub(super) fn new(config: &FlexConfig) -> Result<Self> {
         let (base, loopback) = checked_base(config)?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, MEDIA_TYPE);
-        headers.insert(AUTHORIZATION, basic(config)?);
+        let credentials = credentials(config);
+        headers.insert(AUTHORIZATION, basic(&credentials)?);
         let mut builder = reqwest::Client::builder()
             // Also where another crate of the build turns reqwest's own default to the system's library.
             .use_rustls_tls()
@@ -97,14 +105,28 @@ impl Transport {
             .connect_timeout(config.timeout.min(Duration::from_secs(10)))
             .user_agent(concat!("telecine/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers);
+        if !base.starts_with("https:") {
+            // Plain http trusts nobody: reading the system's certificates would be the longest part of a short load.
+            builder = builder.tls_built_in_root_certs(false);
+        }
         if loopback {
             builder = builder.no_proxy();
+        }
+        for authority in config.ca.as_deref().map(tls::authorities).transpose()?.unwrap_or_default() {
+            builder = builder.add_root_certificate(authority);
         }
         let http = builder.build().map_err(|cause| Error::Preflight {
             message: "the HTTP client cannot be built; are the system's root certificates installed?".to_owned(),
             cause: Some(Box::new(cause)),
         })?;
-        Ok(Self { http, base, requests: AtomicU64::new(0), bytes: AtomicU64::new(0), refused: AtomicBool::new(false) })
+        Ok(Self {
+            http,
+            base,
+            secrets: [credentials, config.password.clone()],
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn base(&self) -> &str {
@@ -138,8 +160,11 @@ impl Transport {
             request = request.body(body);
         }
         let exchange = match request.send().await {
-            Ok(response) => read(response).await,
-            Err(cause) if cause.is_connect() => Exchange::NotSent(chain(cause)),
+            Ok(response) => read(response, *method == Method::GET).await.redacted(&self.secrets),
+            Err(cause) if cause.is_connect() => match tls::distrust(&cause) {
+                Some(why) => Exchange::Untrusted(why),
+                None => Exchange::NotSent(chain(cause)),
+            },
             Err(cause) => Exchange::Unclear { message: chain(cause), gateway: true },
         };
         if matches!(exchange, Exchange::Unauthorised(_)) {
@@ -151,12 +176,30 @@ impl Transport {
 }
 
 impl Exchange {
+    /// The same with the secrets struck from the server's words.
+    fn redacted(mut self, secrets: &[SecretString]) -> Self {
+        let texts: [Option<&mut String>; 2] = match &mut self {
+            Self::Refused(refusal) | Self::Unauthorised(refusal) => {
+                [Some(&mut refusal.message), refusal.request_id.as_mut()]
+            }
+            Self::Unclear { message, .. } | Self::Throttled { message, .. } => [Some(message), None],
+            Self::Done(_) | Self::NotSent(_) | Self::Untrusted(_) => [None, None],
+        };
+        for text in texts.into_iter().flatten() {
+            for secret in secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty()) {
+                *text = text.replace(secret, "********");
+            }
+        }
+        self
+    }
+
     fn word(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
             Self::Refused(_) => "refused",
             Self::Unclear { .. } => "unclear",
             Self::NotSent(_) => "not sent",
+            Self::Untrusted(_) => "untrusted",
             Self::Throttled { .. } => "throttled",
             Self::Unauthorised(_) => "unauthorised",
         }
@@ -192,27 +235,33 @@ fn checked_base(config: &FlexConfig) -> Result<(String, bool)> {
     Ok((url.as_str().trim_end_matches('/').to_owned(), loopback))
 }
 
-fn basic(config: &FlexConfig) -> Result<HeaderValue> {
+/// User and password as HTTP Basic sends them.
+fn credentials(config: &FlexConfig) -> SecretString {
     let pair = format!("{}:{}", config.username.expose_secret(), config.password.expose_secret());
-    let text = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+    base64::engine::general_purpose::STANDARD.encode(pair).into()
+}
+
+fn basic(credentials: &SecretString) -> Result<HeaderValue> {
+    let text = format!("Basic {}", credentials.expose_secret());
     let mut value = HeaderValue::from_str(&text).map_err(|_| Error::config("flex username or password: not usable"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-async fn read(response: Response) -> Exchange {
+/// Reads and classifies an answer. One that is to be used `whole` must be readable to its last byte; of others the head
+/// is enough.
+async fn read(response: Response, whole: bool) -> Exchange {
     let status = response.status();
     let after = header(&response, RETRY_AFTER.as_str()).and_then(retry_after);
     let location = header(&response, LOCATION.as_str()).map(str::to_owned);
-    let body = body(response).await;
     if status.is_success() {
-        return match body {
-            Ok(body) => success(status, body),
+        return match body(response).await {
+            Ok(body) => success(status, body, whole),
             Err(message) => Exchange::Unclear { message, gateway: true },
         };
     }
     // What is left of a broken error page is good enough for a message.
-    let (message, request_id) = words(&body.unwrap_or_else(|message| message.into()));
+    let (message, request_id) = words(&page(response).await);
     let refusal = || Refusal { status: status.as_u16(), message: message.clone(), request_id: request_id.clone() };
     match status.as_u16() {
         401 | 403 => Exchange::Unauthorised(refusal()),
@@ -222,8 +271,10 @@ async fn read(response: Response) -> Exchange {
         }
         300..=399 => {
             let to = location.unwrap_or_default();
-            Exchange::Refused(Refusal { message: format!("redirect to {to:?}, not followed"), ..refusal() })
+            Exchange::Refused(Refusal { message: format!("redirect to {:?}, not followed", cut(&to)), ..refusal() })
         }
+        // 101: what follows would be another protocol, and nobody asked for one.
+        code @ ..200 => Exchange::Unclear { message: format!("HTTP {code}: {message}"), gateway: true },
         _ => Exchange::Refused(refusal()),
     }
 }
@@ -247,8 +298,31 @@ async fn body(mut response: Response) -> Result<Bytes, String> {
     }
 }
 
+/// The beginning of a body.
+async fn page(mut response: Response) -> BytesMut {
+    let mut page = BytesMut::new();
+    while page.len() < LONGEST_PAGE {
+        match response.chunk().await {
+            Ok(Some(chunk)) => page.extend_from_slice(&chunk[..chunk.len().min(LONGEST_PAGE - page.len())]),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    page
+}
+
 /// A 2xx counts when it can be read and has no `errors`.
-fn success(status: StatusCode, body: Bytes) -> Exchange {
+fn success(status: StatusCode, body: Bytes, whole: bool) -> Exchange {
+    // What is skipped is not looked at: bytes that are no text, or depth, would turn up only when the answer is used.
+    let readable = match std::str::from_utf8(&body) {
+        Err(cause) => Err(cause.to_string()),
+        Ok(text) if whole && !text.trim_ascii().is_empty() => {
+            serde_json::from_str::<Value>(text).map(drop).map_err(|cause| cause.to_string())
+        }
+        Ok(_) => Ok(()),
+    };
+    if let Err(cause) = readable {
+        return unreadable(status, &body, &cause);
+    }
     let head = match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => return Exchange::Done(Reply { status: status.as_u16(), ..Reply::default() }),
         Some(b'{') => serde_json::from_slice::<Head>(&body),
@@ -260,11 +334,14 @@ fn success(status: StatusCode, body: Bytes) -> Exchange {
             Exchange::Refused(Refusal { status: status.as_u16(), message, request_id })
         }
         Ok(head) => Exchange::Done(Reply { status: status.as_u16(), id: head.id.and_then(|id| id.as_i64()), body }),
-        Err(cause) => Exchange::Unclear {
-            message: format!("HTTP {} with an unreadable body ({cause}): {}", status.as_u16(), words(&body).0),
-            gateway: false,
-        },
+        Err(cause) => unreadable(status, &body, &cause.to_string()),
     }
+}
+
+fn unreadable(status: StatusCode, body: &[u8], cause: &str) -> Exchange {
+    let said = words(&body[..body.len().min(LONGEST_PAGE)]).0;
+    let message = format!("HTTP {} with an unreadable body ({cause}): {said}", status.as_u16());
+    Exchange::Unclear { message, gateway: false }
 }
 
 /// The server's words: from the JSON envelope, with its `flex.request.id`, or the text of an HTML page.
@@ -280,9 +357,10 @@ fn words(body: &[u8]) -> (String, Option<String>) {
     (cut(&text), value.get("flex.request.id").and_then(Value::as_str).map(cut))
 }
 
-/// One line of bounded length.
+/// One line of bounded length, without what would steer a terminal.
 fn cut(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
     words.join(" ").chars().take(LONGEST_MESSAGE).collect()
 }
 
@@ -364,7 +442,7 @@ mod tests {
 
     #[test]
     fn success_needs_a_readable_body_without_errors() {
-        let answer = |body: &'static [u8]| success(StatusCode::OK, Bytes::from_static(body));
+        let answer = |body: &'static [u8]| success(StatusCode::OK, Bytes::from_static(body), true);
         assert!(matches!(answer(b" "), Exchange::Done(Reply { id: None, .. })));
         assert!(matches!(
             answer(br#"{"x":[{"id":2}],"id":1,"errors":null}"#),

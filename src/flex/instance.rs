@@ -50,7 +50,8 @@ fn is_void(value: &Value) -> bool {
     }
 }
 
-fn same(expected: &Value, found: &Value) -> bool {
+/// Whether two values are the same by the rule.
+pub fn same(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
         (Value::Number(a), Value::Number(b)) => same_number(a, b),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),

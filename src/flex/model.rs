@@ -92,6 +92,9 @@ pub struct Asset {
     /// Ids in other systems.
     #[serde(default)]
     pub external_ids: Option<Vec<ExternalId>>,
+    /// The type, where it is shown.
+    #[serde(default)]
+    pub object_type: Option<ObjectType>,
     /// It is in the bin: no list shows it unless asked, a look-up by id does.
     #[serde(default)]
     pub deleted: bool,
@@ -100,12 +103,24 @@ pub struct Asset {
     pub metadata: Option<Metadata>,
 }
 
+/// The type of an asset.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ObjectType {
+    /// `media-asset` and the like.
+    #[serde(default)]
+    pub name: String,
+}
+
 /// The metadata of an asset.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Metadata {
     /// The field values; absent where the server gives none.
     #[serde(default)]
     pub instance: Option<Instance>,
+    /// The definition's id, where it is shown.
+    #[serde(default)]
+    pub definition_id: Option<i64>,
 }
 
 /// An asset as it should be in the target.
@@ -113,14 +128,18 @@ pub struct Metadata {
 pub struct Expected {
     /// The key in the source.
     pub source_key: String,
-    /// The id the target gave it.
-    pub id: i64,
+    /// The id the target gave it; `None` for a row of which the ledger knows no asset.
+    pub id: Option<i64>,
     /// The uuid it was created with.
     pub uuid: String,
     /// The id in the other system it was created with.
     pub external_id: Option<ExternalId>,
     /// The name.
     pub name: String,
+    /// The type.
+    pub asset_type: String,
+    /// The metadata definition's id.
+    pub definition: i64,
     /// The field values, references resolved.
     pub instance: Instance,
 }

@@ -1,12 +1,10 @@
-//! When a request is repeated, and after how long: the policy as data, and the state that all workers share (the pause
-//! that a throttled target asks for, and the budget that keeps repeats from becoming a storm).
+//! When a request is repeated, and after how long: the policy as data, and the budget that keeps repeats from becoming a
+//! storm.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
-use tokio::time::{Instant, sleep, sleep_until};
 
 /// How often and how patiently a request is repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,37 +50,35 @@ impl RetryPolicy {
 /// One repeat costs this much of the budget; one request earns `budget_percent`.
 const COST: i64 = 100;
 
-/// The state of repeats shared by all workers of a client.
+/// Whether a request is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// After this long.
+    After(Duration),
+    /// After all requests have paused so long: the budget is spent, and what follows is to be a probe and not a storm.
+    Spent(Duration),
+    /// No: there were enough.
+    Enough,
+}
+
+/// The budget of repeats, shared by all workers of a client.
 #[derive(Debug)]
 pub struct Retry {
     policy: RetryPolicy,
     credit: AtomicI64,
     repeats: AtomicU64,
-    throttled: AtomicU64,
-    paused_until: Mutex<Instant>,
 }
 
 impl Retry {
-    /// Nothing repeated yet, no pause.
+    /// Nothing repeated yet.
     pub fn new(policy: RetryPolicy) -> Self {
         let credit = AtomicI64::new(i64::from(policy.reserve) * COST);
-        Self {
-            policy,
-            credit,
-            repeats: AtomicU64::new(0),
-            throttled: AtomicU64::new(0),
-            paused_until: Mutex::new(Instant::now()),
-        }
+        Self { policy, credit, repeats: AtomicU64::new(0) }
     }
 
     /// Repeats so far.
     pub fn repeats(&self) -> u64 {
         self.repeats.load(Ordering::Relaxed)
-    }
-
-    /// Answers so far by which the target asked for less.
-    pub fn throttled(&self) -> u64 {
-        self.throttled.load(Ordering::Relaxed)
     }
 
     /// A new request earns its share of the budget.
@@ -93,47 +89,25 @@ impl Retry {
         }
     }
 
-    /// Waits until no pause is in force.
-    pub async fn pass(&self) {
-        loop {
-            let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-            if until <= Instant::now() {
-                return;
-            }
-            sleep_until(until).await;
-        }
-    }
-
-    /// The target asked for less (429, 503): all workers pause for the longer of what it asked (capped) and our own
-    /// back-off.
-    pub fn throttle(&self, repeat: u32, retry_after: Option<Duration>) {
-        self.throttled.fetch_add(1, Ordering::Relaxed);
+    /// The pause for all after the given refusal (from 1) of a request for too much (429, 503): the longer of what the
+    /// target asked, capped, and our own back-off.
+    pub fn pause(&self, repeat: u32, retry_after: Option<Duration>) -> Duration {
         let asked = retry_after.unwrap_or_default().min(self.policy.longest_retry_after);
-        self.pause(asked.max(self.policy.jittered(repeat)));
+        asked.max(self.policy.jittered(repeat))
     }
 
-    /// Whether the given repeat (from 1) may be made; waits the back-off before answering yes. With the budget spent,
-    /// all workers pause for the longest delay first, so that what follows is a probe and not a storm.
-    pub async fn again(&self, repeat: u32) -> bool {
-        if repeat > self.policy.repeats {
-            return false;
+    /// Whether and when the given repeat (from 1) may be made; `counted` are those that count against the policy's number,
+    /// which repeats do not that only waited for a target that was away.
+    pub fn again(&self, repeat: u32, counted: u32) -> Again {
+        if counted > self.policy.repeats {
+            return Again::Enough;
         }
         self.repeats.fetch_add(1, Ordering::Relaxed);
         if self.credit.load(Ordering::Relaxed) < COST {
-            tracing::warn!(pause = ?self.policy.longest, "the retry budget is spent: all requests pause");
-            self.throttled.fetch_add(1, Ordering::Relaxed);
-            self.pause(self.policy.longest);
-        } else {
-            self.credit.fetch_sub(COST, Ordering::Relaxed);
-            sleep(self.policy.jittered(repeat)).await;
+            return Again::Spent(self.policy.longest);
         }
-        self.pass().await;
-        true
-    }
-
-    fn pause(&self, length: Duration) {
-        let mut until = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = (*until).max(Instant::now() + length);
+        self.credit.fetch_sub(COST, Ordering::Relaxed);
+        Again::After(self.policy.jittered(repeat))
     }
 }
 
@@ -151,16 +125,9 @@ pub fn retry_after(value: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    // Real time, in miniature.
     fn retry(reserve: u32) -> Retry {
-        Retry::new(RetryPolicy {
-            repeats: 10,
-            first: Duration::from_millis(1),
-            longest: Duration::from_millis(30),
-            longest_retry_after: Duration::from_millis(90),
-            budget_percent: 10,
-            reserve,
-        })
+        let longest_retry_after = Duration::from_secs(90);
+        Retry::new(RetryPolicy { repeats: 10, longest_retry_after, reserve, ..RetryPolicy::default() })
     }
 
     #[test]
@@ -175,52 +142,31 @@ mod tests {
         assert!(jittered.iter().any(|delay| *delay > policy.bound(3) / 4 * 3), "full jitter reaches up");
     }
 
-    #[tokio::test]
-    async fn repeats_end() {
+    #[test]
+    fn repeats_end_unless_the_target_is_waited_for() {
         let retry = retry(100);
-        for repeat in 1..=10 {
-            assert!(retry.again(repeat).await);
-        }
-        assert!(!retry.again(11).await);
+        assert!((1..=10).all(|repeat| matches!(retry.again(repeat, repeat), Again::After(_))));
+        assert_eq!(retry.again(11, 11), Again::Enough);
         assert_eq!(retry.repeats(), 10);
+        assert!(matches!(retry.again(11, 10), Again::After(_)));
     }
 
-    #[tokio::test]
-    async fn a_throttled_answer_pauses_every_worker() {
+    #[test]
+    fn retry_after_is_kept_to_and_an_absurd_one_capped() {
         let retry = retry(100);
-        let before = Instant::now();
-        retry.throttle(1, Some(Duration::from_millis(60)));
-        let waits = (0..8).map(|_| async {
-            retry.pass().await;
-            before.elapsed()
-        });
-        let waited = futures::future::join_all(waits).await;
-        assert!(waited.iter().all(|wait| *wait >= Duration::from_millis(60)), "{waited:?}");
-        let before = Instant::now();
-        retry.pass().await;
-        assert!(before.elapsed() < Duration::from_millis(30), "the pause is over");
+        assert_eq!(retry.pause(1, Some(Duration::from_secs(60))), Duration::from_secs(60));
+        assert_eq!(retry.pause(1, Some(Duration::from_secs(u64::MAX))), Duration::from_secs(90));
+        assert!(retry.pause(1, None) <= Duration::from_millis(200));
     }
 
-    #[tokio::test]
-    async fn an_absurd_retry_after_is_capped() {
-        let retry = retry(100);
-        let before = Instant::now();
-        retry.throttle(1, Some(Duration::from_secs(u64::from(u32::MAX))));
-        retry.pass().await;
-        assert!(before.elapsed() >= Duration::from_millis(90));
-    }
-
-    #[tokio::test]
-    async fn a_spent_budget_pauses_all_and_requests_earn_it_back() {
+    #[test]
+    fn a_spent_budget_says_so_and_requests_earn_it_back() {
         let retry = retry(1);
-        assert!(retry.again(1).await);
-        let before = Instant::now();
-        assert!(retry.again(1).await);
-        assert!(before.elapsed() >= Duration::from_millis(30));
-        assert_eq!(retry.throttled(), 1);
+        assert!(matches!(retry.again(1, 1), Again::After(_)));
+        assert_eq!(retry.again(1, 1), Again::Spent(Duration::from_secs(20)));
         (0..10).for_each(|_| retry.earn());
-        assert!(retry.again(1).await);
-        assert_eq!(retry.throttled(), 1, "ten requests earned one repeat");
+        assert!(matches!(retry.again(1, 1), Again::After(_)), "ten requests earned one repeat");
+        assert_eq!(retry.again(1, 1), Again::Spent(Duration::from_secs(20)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Bound;
 use super::apply::Task;
+use super::decide::is_untouched;
 use super::ledger::{Entry, Reason, Sent, State};
 use super::reference::Resolved;
 use super::report::Tally;
@@ -48,7 +49,7 @@ impl Work {
         for repeat in 1.. {
             if unclear {
                 match self.look_up(&asset, since).await? {
-                    LookUp::Found(found) => return self.adopt(row, &found).await.map(Some),
+                    LookUp::Found(found) => return self.adopt(row, &found).await,
                     LookUp::Unproven => return self.hold(row, "no answer came to the POST", &request).await,
                     LookUp::Absent => {}
                 }
@@ -99,7 +100,7 @@ impl Work {
     ) -> Result<Option<Option<i64>>> {
         tracing::debug!(source_key = row.source_key, message, "unclear: looking the asset up");
         if let LookUp::Found(found) = self.look_up(asset, since).await? {
-            return self.adopt(row, &found).await.map(|id| Some(Some(id)));
+            return self.adopt(row, &found).await.map(Some);
         }
         self.load.client.settle().await;
         if self.load.client.again(repeat).await {
@@ -138,18 +139,17 @@ impl Work {
         Ok(if proofs >= 2 { LookUp::Absent } else { LookUp::Unproven })
     }
 
-    /// An asset with our uuid is ours, whoever's answer was lost.
-    async fn adopt(&self, row: &Row, found: &Asset) -> Result<i64> {
-        self.load.ledger.created(&row.source_key, found.id, None).await?;
+    /// An asset with our uuid is ours, whoever's answer was lost. `None` where it cannot be given the row's name.
+    async fn adopt(&self, row: &Row, found: &Asset) -> Result<Option<i64>> {
+        self.load.ledger.adopted(&row.source_key, found.id, found.name.clone()).await?;
         Tally::add(&self.tally.adopted);
         if found.name.as_deref().is_some_and(|name| name != row.name) {
             let request = Request::rename(found.id, &row.name);
-            if let Outcome::Done(written) = self.write(&request).await? {
-                let sent = Sent::answered(&request, written.status);
-                self.load.ledger.renamed(&row.source_key, &row.name, sent).await?;
-            }
+            let outcome = self.write(&request).await?;
+            let Some(sent) = self.settle(row, &request, outcome).await? else { return Ok(None) };
+            self.load.ledger.renamed(&row.source_key, &row.name, sent).await?;
         }
-        Ok(found.id)
+        Ok(Some(found.id))
     }
 
     async fn hold(&self, row: &Row, cause: &str, request: &Request) -> Result<Option<i64>> {
@@ -254,8 +254,8 @@ impl Work {
     /// are gone; references that had ids before the load are set at once.
     async fn rewrite(&self, bound: &Bound, task: &Task, entry: &Entry, id: i64) -> Result<()> {
         let (row, ledger) = (&task.row, &self.load.ledger);
-        let resumed = entry.state == State::Created && entry.payload == row.payload;
-        if !resumed {
+        let untouched = is_untouched(row, entry);
+        if !untouched {
             ledger.revise(&row.source_key, &bound.binding.query, row.payload).await?;
         }
         if entry.name != row.name {
@@ -264,7 +264,7 @@ impl Work {
             let Some(sent) = self.settle(row, &request, outcome).await? else { return Ok(()) };
             ledger.renamed(&row.source_key, &row.name, sent).await?;
         }
-        if entry.completions == 0 {
+        if untouched {
             return self.describe(bound, row, id).await;
         }
         let request = Request::replace(id, row, &task.resolved);

@@ -33,6 +33,12 @@ impl Need {
     }
 }
 
+/// Whether an asset that has its id never held values of another row: then they may be merged, else they replace what is
+/// there.
+pub(super) fn is_untouched(row: &Row, entry: &Entry) -> bool {
+    entry.state == State::Created && entry.payload == row.payload && entry.completions == 0 && entry.revisions == 0
+}
+
 /// Whether the target holds these references, as far as the ledger knows.
 pub(super) fn is_linked(entry: &Entry, resolved: &Resolved) -> bool {
     match entry.linked {

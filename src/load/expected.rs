@@ -8,11 +8,16 @@ use super::ledger::Entry;
 use super::reference::{self, Resolved};
 use super::{Bound, Load, Row};
 use crate::error::{Error, Result};
-use crate::flex::Expected;
+use crate::flex::{Expected, NewAsset};
 
 impl Load {
-    /// Every row of the run that the ledger says has an asset, in the order of the datasets, as it should stand in the
-    /// target: references resolved by the ledger, as the second pass resolves them.
+    /// The key of the external ids that assets get; `None` where they get none.
+    pub fn external_id_key(&self) -> Option<&str> {
+        (!self.config.external_id_column.is_empty()).then_some(self.config.external_id_key.as_str())
+    }
+
+    /// Every row of the run that is to be loaded, in the order of the datasets, as it should stand in the target:
+    /// references resolved by the ledger, as the second pass resolves them. Without an id where the ledger knows no asset.
     pub fn expected(&self) -> impl Stream<Item = Result<Expected>> + Send + '_ {
         futures::stream::iter(self.bound.clone())
             .then(move |bound| async move {
@@ -53,13 +58,13 @@ impl Load {
         let keys = rows.iter().map(|row| row.source_key.clone()).collect();
         let entries: HashMap<String, Entry> = self.ledger.entries(keys).await?;
         let ids = self.ids_of(&rows, None).await?;
-        let expected = rows.into_iter().filter_map(|row| {
-            let id = entries.get(&row.source_key)?.flex_id?;
+        let expected = rows.into_iter().map(|row| {
+            let id = entries.get(&row.source_key).and_then(|entry| entry.flex_id);
             let resolved = Resolved::of(&row.links, &|key| ids.get(key).copied().map(reference::to));
             let instance = serde_json::from_slice(&resolved.append(&row.values)).unwrap_or_default();
             let asset = self.config.new_asset(bound, &row);
-            let (uuid, external_id, name) = (asset.uuid, asset.external_id, asset.name);
-            Some(Expected { source_key: row.source_key, id, uuid, external_id, name, instance })
+            let NewAsset { name, asset_type, definition, uuid, external_id } = asset;
+            Expected { source_key: row.source_key, id, uuid, external_id, name, asset_type, definition, instance }
         });
         Ok(expected.collect())
     }

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::decide::Need;
+use super::decide::{Need, is_untouched};
 use super::ledger::{Entry, State};
 use super::reference::{self, Resolved};
 use super::request::{Request, Step};
@@ -218,7 +218,7 @@ impl Planner<'_> {
         match (need, entry) {
             (Need::Create | Need::Held, _) | (_, None) => {
                 counts.create += 1;
-                self.create(row, entry, &resolved, &mut requests);
+                self.create(row, entry, &resolved, &mut requests)?;
             }
             (Need::Link, Some(entry)) => {
                 counts.create += u64::from(entry.completions == 0);
@@ -265,10 +265,11 @@ impl Planner<'_> {
         failed.into_inner().map_or(Ok(resolved), Err)
     }
 
-    fn create(&self, row: &Row, entry: Option<&Entry>, resolved: &Resolved, requests: &mut Vec<Request>) {
+    fn create(&self, row: &Row, entry: Option<&Entry>, resolved: &Resolved, requests: &mut Vec<Request>) -> Result<()> {
         let (load, way) = (self.load, self.load.usual_way());
         let id = entry.and_then(|entry| entry.flex_id);
         match (entry, id) {
+            (Some(entry), Some(_)) if !is_untouched(row, entry) => return self.update(row, entry, resolved, requests),
             (Some(entry), Some(id)) if entry.name != row.name => requests.push(Request::rename(id, &row.name)),
             (_, Some(_)) => {}
             (_, None) => requests.push(load.create_request(self.bound, row)),
@@ -279,6 +280,7 @@ impl Planner<'_> {
         if !resolved.fields.is_empty() {
             requests.push(Request::references(way, id, row, resolved));
         }
+        Ok(())
     }
 
     fn update(&self, row: &Row, entry: &Entry, resolved: &Resolved, requests: &mut Vec<Request>) -> Result<()> {

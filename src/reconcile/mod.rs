@@ -1,90 +1,57 @@
 //! Flex = mapped? Every asset of the run is read back and compared with what was mapped, field by field. What is
-//! expected waits in a temporary database on disk, so memory holds one page of assets at a time, however many there are.
+//! expected waits in a temporary database on disk, and findings go to Parquet while they are found, so memory holds a few
+//! pages of assets at a time, however many there are.
 
+mod compare;
+mod findings;
+mod report;
 mod shelf;
 
 use std::time::Instant;
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use self::shelf::Shelf;
+use self::findings::{Finding, Findings};
+use self::report::list;
+pub use self::report::{FieldDifference, Named, ReconcileReport};
+use self::shelf::{Shelf, Stray};
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
-use crate::flex::{Asset, Expected, FlexClient, Instance, instance};
+use crate::flex::{Asset, Expected, FlexClient, Instance};
+use crate::staging::RunFolder;
 
 /// Assets read with one request.
 const PAGE: usize = 500;
-/// Assets expected that are put on the shelf at a time.
+/// Rows that are put on the shelf, or taken from it, at a time.
 const PORTION: usize = 1_000;
-/// Assets read one by one at the same time.
-const AT_ONCE: usize = 16;
-/// Differences that a report lists.
-const MOST_LISTED: usize = 100;
-/// How a difference of the asset's own name is called; no metadata field can have a space.
-const ASSET_NAME: &str = "asset name";
+/// Assets or instances that are asked for one by one at the same time, at most.
+const AT_ONCE: usize = 64;
 
-/// What reading Flex back found.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ReconcileReport {
+/// What is read back, and how.
+#[derive(Debug, Clone)]
+pub struct Reconcile<'a> {
+    /// The target's client.
+    pub client: &'a FlexClient,
     /// The target's name.
-    pub target: String,
-    /// Assets expected: equal, different and missing together.
-    pub checked: u64,
-    /// Assets that hold exactly what was mapped.
-    pub equal: u64,
-    /// Assets of which at least one field differs.
-    pub different: u64,
-    /// Assets that the ledger knows and the target does not list.
-    pub missing: u64,
-    /// Other assets with the uuid or external id of one of ours.
-    pub duplicates: u64,
-    /// The first hundred fields that differ.
-    pub fields: Vec<FieldDifference>,
-    /// The first hundred missing assets.
-    pub missing_assets: Vec<Named>,
-    /// The first hundred duplicates: their own id with the source key of ours.
-    pub duplicate_assets: Vec<Named>,
-    /// Seconds.
-    pub seconds: f64,
+    pub target: &'a str,
+    /// The key of our external ids: an asset that carries it is one of ours. `None` where none are used.
+    pub external_id_key: Option<&'a str>,
+    /// The run whose folder takes the findings.
+    pub run: &'a RunFolder,
+    /// Reads so many assets only, the same ones each time, of all definitions and types. Extra assets are not looked for then.
+    pub sample: Option<u64>,
 }
 
-/// A field that differs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FieldDifference {
-    /// The key in the source.
-    pub source_key: String,
-    /// The target's id.
-    pub id: i64,
-    /// The field's name (`asset name` for the asset's own).
-    pub field: String,
-    /// What was mapped; null for a field that should not be there.
-    pub expected: Value,
-    /// What the target holds; null for a field that is missing.
-    pub found: Value,
-}
-
-/// An asset by both its names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Named {
-    /// The key in the source.
-    pub source_key: String,
-    /// The target's id.
-    pub id: i64,
-}
-
-/// Reads back every asset of `expected` (or `sample` of them, the same ones each time) and compares it.
+/// Reads back every asset of `expected` and compares it. When it returns, all findings are durable in the dataset
+/// `reconcile` of the run.
 ///
 /// # Errors
-/// When the target or the expected assets cannot be read, when the target's pages do not add up, or when `cancel`
-/// fires. Differences are in the report.
+/// When the target or the expected assets cannot be read, when the target's lists cannot be proven to be whole, when the
+/// findings cannot be written, or when `cancel` fires. Differences are in the report.
 pub async fn run(
-    client: &FlexClient,
-    target: &str,
+    job: &Reconcile<'_>,
     expected: impl Stream<Item = Result<Expected>>,
-    sample: Option<u64>,
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<ReconcileReport> {
@@ -95,140 +62,164 @@ pub async fn run(
         stop_if(cancel)?;
         shelf.put(portion).await?;
     }
-    let mut report = ReconcileReport { target: target.to_owned(), ..ReconcileReport::default() };
-    match sample {
-        None => read_all(client, &shelf, &mut report, progress, cancel).await?,
-        Some(most) => read_some(client, &shelf, most, &mut report, progress, cancel).await?,
+    let report = ReconcileReport { target: job.target.to_owned(), ..ReconcileReport::default() };
+    let mut reading = Reading { job, shelf, report, findings: Findings::begin(job.run).await?, progress, cancel };
+    match job.sample {
+        None => reading.all().await?,
+        Some(most) => reading.some(most).await?,
     }
+    let Reading { mut report, findings, .. } = reading;
+    report.findings = findings.commit().await?;
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }
 
-async fn read_all(
-    client: &FlexClient,
-    shelf: &Shelf,
-    report: &mut ReconcileReport,
-    progress: &Progress,
-    cancel: &CancellationToken,
-) -> Result<()> {
-    report.checked = shelf.count().await?;
-    progress.expect(report.checked);
-    let mut pages = client.assets(PAGE);
-    while let Some(page) = pages.next().await? {
-        stop_if(cancel)?;
-        let mut expected = shelf.take(page.iter().map(|asset| asset.id).collect()).await?;
-        let (ours, others): (Vec<Asset>, Vec<Asset>) =
-            page.into_iter().partition(|asset| expected.contains_key(&asset.id));
-        for twin in shelf.twins(others).await? {
-            report.duplicates += 1;
-            list(&mut report.duplicate_assets, twin);
+struct Reading<'a> {
+    job: &'a Reconcile<'a>,
+    shelf: Shelf,
+    report: ReconcileReport,
+    findings: Findings,
+    progress: &'a Progress,
+    cancel: &'a CancellationToken,
+}
+
+impl Reading<'_> {
+    async fn all(&mut self) -> Result<()> {
+        self.report.checked = self.shelf.count().await?;
+        self.progress.expect(self.report.checked);
+        let mut pages = self.job.client.assets(PAGE);
+        while let Some(mut page) = pages.next().await? {
+            stop_if(self.cancel)?;
+            // A server that lists what is in the bin does not hold it.
+            page.retain(|asset| !asset.deleted);
+            let mut expected = self.shelf.take(page.iter().map(|asset| asset.id).collect()).await?;
+            let (ours, others): (Vec<Asset>, Vec<Asset>) =
+                page.into_iter().partition(|asset| expected.contains_key(&asset.id));
+            for stray in self.shelf.strays(others, self.job.external_id_key).await? {
+                self.stray(stray).await?;
+            }
+            self.progress.advance(ours.len() as u64, 0);
+            for (asset, found) in with_instances(self.job.client, ours).await? {
+                if let Some(expected) = expected.remove(&asset.id) {
+                    self.compare(&expected, &asset, &found).await?;
+                }
+            }
         }
-        progress.advance(ours.len() as u64, 0);
-        for (asset, found) in with_instances(client, ours).await? {
-            if let Some(expected) = expected.remove(&asset.id) {
-                report.compare(&expected, &asset, &found);
+        self.unseen(false).await
+    }
+
+    async fn some(&mut self, most: u64) -> Result<()> {
+        let sample = self.shelf.sample(most).await?;
+        self.report.checked = sample.len() as u64;
+        self.progress.expect(self.report.checked);
+        for portion in sample.chunks(PORTION) {
+            stop_if(self.cancel)?;
+            let mut expected = self.shelf.take(portion.to_vec()).await?;
+            let reads = portion.iter().map(|id| self.job.client.asset(*id));
+            let reads = futures::stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE);
+            let assets: Vec<Option<Asset>> = reads.try_collect().await?;
+            let there = assets.into_iter().flatten().filter(|asset| !asset.deleted).collect();
+            for (asset, found) in with_instances(self.job.client, there).await? {
+                if let Some(expected) = expected.remove(&asset.id) {
+                    self.compare(&expected, &asset, &found).await?;
+                }
+            }
+            self.progress.advance(portion.len() as u64, 0);
+            let mut gone: Vec<_> = expected.into_iter().collect();
+            gone.sort_unstable_by_key(|(id, _)| *id);
+            for (id, gone) in gone {
+                self.missing(gone.source_key, id, gone.definition).await?;
+            }
+        }
+        self.unseen(true).await
+    }
+
+    async fn compare(&mut self, expected: &Expected, asset: &Asset, found: &Instance) -> Result<()> {
+        let differences = compare::compare(expected, asset, found, self.job.client.create_fields());
+        if differences.is_empty() {
+            self.report.equal += 1;
+            return Ok(());
+        }
+        self.report.different += 1;
+        for difference in differences {
+            let FieldDifference { source_key, id, kind, field, expected: ours, found } = difference.clone();
+            self.findings
+                .add(Finding {
+                    source_key,
+                    flex_id: Some(id),
+                    definition: Some(expected.definition),
+                    kind,
+                    field: Some(field),
+                    expected: Some(ours.to_string()),
+                    found: Some(found.to_string()),
+                })
+                .await?;
+            list(&mut self.report.fields, difference);
+        }
+        Ok(())
+    }
+
+    async fn stray(&mut self, stray: Stray) -> Result<()> {
+        let (count, listed, named, kind) = match stray {
+            Stray::Duplicate(named) => {
+                (&mut self.report.duplicates, &mut self.report.duplicate_assets, named, "duplicate")
+            }
+            Stray::Extra(named) => (&mut self.report.extra, &mut self.report.extra_assets, named, "extra"),
+            Stray::Other => {
+                self.report.others += 1;
+                return Ok(());
+            }
+        };
+        *count += 1;
+        list(listed, named.clone());
+        let Named { source_key, id } = named;
+        let kind = kind.to_owned();
+        self.findings.add(Finding { source_key, flex_id: Some(id), kind, ..Finding::default() }).await
+    }
+
+    async fn missing(&mut self, source_key: String, id: i64, definition: i64) -> Result<()> {
+        self.report.missing += 1;
+        list(&mut self.report.missing_assets, Named { source_key: source_key.clone(), id });
+        let (flex_id, definition, kind) = (Some(id), Some(definition), "missing".to_owned());
+        self.findings.add(Finding { source_key, flex_id, definition, kind, ..Finding::default() }).await
+    }
+
+    /// Rows whose asset was not seen, and rows that have none.
+    async fn unseen(&mut self, only_without_asset: bool) -> Result<()> {
+        let mut place = 0;
+        loop {
+            stop_if(self.cancel)?;
+            let rows = self.shelf.unseen(place, PORTION, only_without_asset).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            place = last.place;
+            for row in rows {
+                if let Some(id) = row.id {
+                    self.missing(row.source_key, id, row.definition).await?;
+                    continue;
+                }
+                self.report.not_loaded += 1;
+                list(&mut self.report.not_loaded_rows, row.source_key.clone());
+                let (definition, kind) = (Some(row.definition), "not loaded".to_owned());
+                let finding = Finding { source_key: row.source_key, definition, kind, ..Finding::default() };
+                self.findings.add(finding).await?;
             }
         }
     }
-    let (missing, first) = shelf.left(MOST_LISTED).await?;
-    report.missing = missing;
-    report.missing_assets = first;
-    Ok(())
 }
 
-async fn read_some(
-    client: &FlexClient,
-    shelf: &Shelf,
-    most: u64,
-    report: &mut ReconcileReport,
-    progress: &Progress,
-    cancel: &CancellationToken,
-) -> Result<()> {
-    let sample = shelf.sample(most).await?;
-    report.checked = sample.len() as u64;
-    progress.expect(report.checked);
-    for portion in sample.chunks(AT_ONCE) {
-        stop_if(cancel)?;
-        let mut expected = shelf.take(portion.to_vec()).await?;
-        let assets = futures::future::try_join_all(portion.iter().map(|id| client.asset(*id))).await?;
-        for (asset, found) in with_instances(client, assets.into_iter().flatten().collect()).await? {
-            if let Some(expected) = expected.remove(&asset.id) {
-                report.compare(&expected, &asset, &found);
-            }
-        }
-        progress.advance(portion.len() as u64, 0);
-        for (id, gone) in expected {
-            report.missing += 1;
-            list(&mut report.missing_assets, Named { source_key: gone.source_key, id });
-        }
-    }
-    Ok(())
-}
-
-/// The instances as they came with the assets; those that did not are read one by one.
+/// The instances as they came with the assets; those that did not are read one by one. In no order.
 async fn with_instances(client: &FlexClient, assets: Vec<Asset>) -> Result<Vec<(Asset, Instance)>> {
     let reads = assets.into_iter().map(|mut asset| async move {
-        let given = asset.metadata.take().and_then(|metadata| metadata.instance);
+        let given = asset.metadata.as_mut().and_then(|metadata| metadata.instance.take());
         let instance = match given {
             Some(instance) => instance,
             None => client.metadata(asset.id).await?.unwrap_or_default(),
         };
         Ok((asset, instance))
     });
-    futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await
+    futures::stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await
 }
 
 fn stop_if(cancel: &CancellationToken) -> Result<()> {
     if cancel.is_cancelled() { Err(Error::Interrupted { signal: 2 }) } else { Ok(()) }
-}
-
-fn list<T>(listed: &mut Vec<T>, item: T) {
-    if listed.len() < MOST_LISTED {
-        listed.push(item);
-    }
-}
-
-impl ReconcileReport {
-    fn compare(&mut self, expected: &Expected, asset: &Asset, found: &Instance) {
-        let mut differences = Vec::new();
-        if asset.name.as_deref() != Some(&expected.name) {
-            differences.push((ASSET_NAME.to_owned(), json!(expected.name), json!(asset.name)));
-        }
-        for difference in instance::differences(&expected.instance, found) {
-            let (ours, theirs) = (difference.expected.unwrap_or_default(), difference.found.unwrap_or_default());
-            differences.push((difference.field, ours, theirs));
-        }
-        if differences.is_empty() {
-            self.equal += 1;
-            return;
-        }
-        self.different += 1;
-        for (field, ours, theirs) in differences {
-            let source_key = expected.source_key.clone();
-            list(&mut self.fields, FieldDifference { source_key, id: asset.id, field, expected: ours, found: theirs });
-        }
-    }
-
-    /// # Errors
-    /// [`Error::Mismatch`] naming the first differences, unless the target holds exactly what was mapped.
-    pub fn require_equal(&self) -> Result<()> {
-        if self.different == 0 && self.missing == 0 && self.duplicates == 0 {
-            return Ok(());
-        }
-        let mut message = format!(
-            "of {} assets {} differ, {} are missing, {} have a duplicate",
-            self.checked, self.different, self.missing, self.duplicates
-        );
-        for difference in self.fields.iter().take(5) {
-            let FieldDifference { source_key, id, field, expected, found } = difference;
-            message.push_str(&format!("\n  {source_key} (asset {id}) {field}: expected {expected}, found {found}"));
-        }
-        for asset in self.missing_assets.iter().take(5) {
-            message.push_str(&format!("\n  {} (asset {}) is missing", asset.source_key, asset.id));
-        }
-        for asset in self.duplicate_assets.iter().take(5) {
-            message.push_str(&format!("\n  {} is there a second time as asset {}", asset.source_key, asset.id));
-        }
-        Err(Error::Mismatch { what: format!("reconcile with {}", self.target), message })
-    }
 }

@@ -5,22 +5,44 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Named;
+use super::report::Named;
 use crate::error::{Error, Result};
-use crate::flex::{Asset, Expected};
+use crate::flex::{Asset, Expected, ExternalId};
 
 const SCHEMA: &str = "
     create table expected (
-        id integer primary key,
+        id integer unique,
         source_key text not null,
         uuid text not null,
         external text,
         name text not null,
+        asset_type text not null,
+        definition integer not null,
         instance text not null,
         seen integer not null default 0
     ) strict;
     create index by_uuid on expected (uuid);
     create index by_external on expected (external) where external is not null;";
+
+/// What an asset that the ledger does not know has to do with the rows.
+#[derive(Debug)]
+pub(super) enum Stray {
+    /// It has the uuid or external id of an asset of ours.
+    Duplicate(Named),
+    /// It is of us, and no loaded row is its own; with the row's key where one has its uuid or external id.
+    Extra(Named),
+    /// Somebody else's.
+    Other,
+}
+
+/// A row whose asset was not seen.
+#[derive(Debug)]
+pub(super) struct Unseen {
+    pub(super) place: i64,
+    pub(super) source_key: String,
+    pub(super) id: Option<i64>,
+    pub(super) definition: i64,
+}
 
 /// A temporary database that disappears with this.
 #[derive(Debug, Clone)]
@@ -39,12 +61,13 @@ impl Shelf {
             let transaction = connection.transaction()?;
             {
                 let mut insert =
-                    transaction.prepare_cached("insert into expected values (?1, ?2, ?3, ?4, ?5, ?6, 0)")?;
+                    transaction.prepare_cached("insert into expected values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)")?;
                 for asset in assets {
                     let external = asset.external_id.as_ref().map(|id| external(&id.key, &id.value));
                     // A map of JSON values always has a JSON text.
                     let instance = serde_json::to_string(&asset.instance).unwrap_or_default();
-                    insert.execute(params![asset.id, asset.source_key, asset.uuid, external, asset.name, instance])?;
+                    let Expected { id, source_key, uuid, name, asset_type, definition, .. } = asset;
+                    insert.execute(params![id, source_key, uuid, external, name, asset_type, definition, instance])?;
                 }
             }
             transaction.commit()
@@ -52,8 +75,9 @@ impl Shelf {
         .await
     }
 
+    /// How many of which the ledger knows an asset.
     pub(super) async fn count(&self) -> Result<u64> {
-        self.work(|connection| connection.query_row("select count(*) from expected", [], count)).await
+        self.work(|connection| connection.query_row("select count(id) from expected", [], count)).await
     }
 
     /// What is expected of these ids; from now on they count as seen.
@@ -63,7 +87,8 @@ impl Shelf {
             let mut found = HashMap::with_capacity(ids.len());
             {
                 let mut update = transaction.prepare_cached(
-                    "update expected set seen = 1 where id = ?1 returning source_key, uuid, name, instance",
+                    "update expected set seen = 1 where id = ?1
+                     returning source_key, uuid, name, instance, external, asset_type, definition",
                 )?;
                 for id in ids {
                     if let Some(asset) = update.query_row([id], |row| expected(id, row)).optional()? {
@@ -77,54 +102,70 @@ impl Shelf {
         .await
     }
 
-    /// Which of these other assets have the uuid or an external id of one of ours.
-    pub(super) async fn twins(&self, others: Vec<Asset>) -> Result<Vec<Named>> {
+    /// What these assets, of which the ledger knows none, have to do with the rows; `key` is that of our external ids.
+    pub(super) async fn strays(&self, others: Vec<Asset>, key: Option<&str>) -> Result<Vec<Stray>> {
+        let key = key.map(str::to_owned);
         self.work(move |connection| {
-            let mut by_uuid = connection.prepare_cached("select source_key from expected where uuid = ?1 limit 1")?;
+            let mut by_uuid =
+                connection.prepare_cached("select source_key, id from expected where uuid = ?1 limit 1")?;
             let mut by_external =
-                connection.prepare_cached("select source_key from expected where external = ?1 limit 1")?;
-            let mut twins = Vec::new();
+                connection.prepare_cached("select source_key, id from expected where external = ?1 limit 1")?;
+            let mut strays = Vec::with_capacity(others.len());
             for asset in others {
-                let mut ours: Option<String> = None;
+                let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?));
+                let mut ours = None;
                 if let Some(uuid) = &asset.uuid {
-                    ours = by_uuid.query_row([uuid], |row| row.get(0)).optional()?;
+                    ours = by_uuid.query_row([uuid], row).optional()?;
                 }
                 for id in asset.external_ids.iter().flatten() {
                     if ours.is_none() {
-                        ours = by_external.query_row([external(&id.key, &id.value)], |row| row.get(0)).optional()?;
+                        ours = by_external.query_row([external(&id.key, &id.value)], row).optional()?;
                     }
                 }
-                twins.extend(ours.map(|source_key| Named { source_key, id: asset.id }));
+                let carries = asset.external_ids.iter().flatten().any(|id| Some(&id.key) == key.as_ref());
+                let id = asset.id;
+                strays.push(match ours {
+                    Some((source_key, Some(_))) => Stray::Duplicate(Named { source_key, id }),
+                    Some((source_key, None)) => Stray::Extra(Named { source_key, id }),
+                    None if carries => Stray::Extra(Named { source_key: String::new(), id }),
+                    None => Stray::Other,
+                });
             }
-            Ok(twins)
+            Ok(strays)
         })
         .await
     }
 
-    /// How many were not seen, and the first of them.
-    pub(super) async fn left(&self, most: usize) -> Result<(u64, Vec<Named>)> {
+    /// Rows not seen, in the order they were put, from after the given place: `most` of them, and only those without
+    /// an asset if so asked.
+    pub(super) async fn unseen(&self, after: i64, most: usize, only_without_asset: bool) -> Result<Vec<Unseen>> {
         self.work(move |connection| {
-            let all = connection.query_row("select count(*) from expected where seen = 0", [], count)?;
-            let mut first =
-                connection.prepare_cached("select source_key, id from expected where seen = 0 order by id limit ?1")?;
-            let named = |row: &Row<'_>| Ok(Named { source_key: row.get(0)?, id: row.get(1)? });
-            let first = first.query_map([most as i64], named)?.collect::<rusqlite::Result<_>>()?;
-            Ok((all, first))
+            let mut rows = connection.prepare_cached(
+                "select rowid, source_key, id, definition from expected
+                 where rowid > ?1 and seen = 0 and (id is null or not ?3) order by rowid limit ?2",
+            )?;
+            let unseen = |row: &Row<'_>| {
+                Ok(Unseen { place: row.get(0)?, source_key: row.get(1)?, id: row.get(2)?, definition: row.get(3)? })
+            };
+            rows.query_map(params![after, most as i64, only_without_asset], unseen)?.collect()
         })
         .await
     }
 
-    /// So many ids, spread evenly; the same ones each time.
+    /// So many ids, the same ones each time: as many of each definition and type as there are, then of those that have
+    /// more; within one, scattered over all its ids.
     pub(super) async fn sample(&self, most: u64) -> Result<Vec<i64>> {
-        let all = self.count().await?;
-        let step = i64::try_from(all.div_ceil(most.max(1))).unwrap_or(i64::MAX).max(1);
         self.work(move |connection| {
+            // Knuth's multiplicative hash scatters neighbours.
             let mut ids = connection.prepare_cached(
-                "select id from (select id, row_number() over (order by id) as n from expected) where (n - 1) % ?1 = 0
-                 limit ?2",
+                "select id from (
+                     select id, row_number() over (
+                         partition by definition, asset_type order by (id % 4294967296 * 2654435761) % 4294967296, id
+                     ) as n from expected where id is not null
+                 ) order by n, id limit ?1",
             )?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
-            ids.query_map([step, most], |row| row.get(0))?.collect()
+            ids.query_map([most], |row| row.get(0))?.collect()
         })
         .await
     }
@@ -144,14 +185,17 @@ impl Shelf {
 }
 
 fn expected(id: i64, row: &Row<'_>) -> rusqlite::Result<Expected> {
-    let instance: String = row.get(3)?;
+    let (instance, external): (String, Option<String>) = (row.get(3)?, row.get(4)?);
     let unreadable = |cause| rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, Box::new(cause));
+    let external = external.as_deref().and_then(|text| text.split_once('\0'));
     Ok(Expected {
         source_key: row.get(0)?,
-        id,
+        id: Some(id),
         uuid: row.get(1)?,
-        external_id: None,
+        external_id: external.map(|(key, value)| ExternalId { key: key.to_owned(), value: value.to_owned() }),
         name: row.get(2)?,
+        asset_type: row.get(5)?,
+        definition: row.get(6)?,
         instance: serde_json::from_str(&instance).map_err(unreadable)?,
     })
 }

@@ -149,6 +149,17 @@ async fn what_is_missing_is_named() {
 }
 
 #[tokio::test]
+async fn unusable_settings_of_pace_are_told_all_at_once() {
+    let place = films();
+    let pace = "max_in_flight = 0\nmax_requests_per_second = -1\nheadroom = 1.0\npatience = \"nan\"\nretries = -1\nsettle = -2";
+    place.add_target("dev", "http://127.0.0.1:9/api", pace);
+    let refused = place.run("config").await.code(2).stderr;
+    for key in ["max_in_flight", "max_requests_per_second", "headroom", "patience", "retries", "settle"] {
+        has(&refused, &[&format!("flex.dev.{key}")]);
+    }
+}
+
+#[tokio::test]
 async fn settings_are_shown_with_their_origin_and_without_secrets() {
     let place = films().set("TELECINE_SOURCE_URL", "postgres://reader:canary-shown@db/studio");
     place.add_target("dev", "http://127.0.0.1:9/api", "max_in_flight = 7");
@@ -162,6 +173,9 @@ async fn settings_are_shown_with_their_origin_and_without_secrets() {
     };
     assert_eq!(setting("flex.dev.max_in_flight")["value"], "7");
     assert_eq!(setting("flex.dev.max_in_flight")["origin"], "file");
+    for (key, value) in [("max_requests_per_second", "unlimited"), ("headroom", "0"), ("patience", "300")] {
+        assert_eq!(setting(&format!("flex.dev.{key}"))["value"], value);
+    }
     assert_eq!(setting("staging.url")["value"], json!(staging));
     assert_eq!(setting("staging.url")["origin"], "flag");
     assert_eq!(setting("source.url")["value"], "********");

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::mapped::{self, Dump, Writes, flex};
 
-fn asset(definition: i64, name: &str, number: u32) -> NewAsset {
+pub fn asset(definition: i64, name: &str, number: u32) -> NewAsset {
     NewAsset {
         name: name.to_owned(),
         asset_type: "media-asset".to_owned(),
@@ -89,7 +89,7 @@ async fn assets_are_made_found_and_read_back() {
 }
 
 /// A server of raw bytes: each connection's request is read, then `answer` is written, and then it is cut.
-async fn raw(answers: Vec<Vec<u8>>, seen: Arc<AtomicUsize>) -> String {
+pub async fn raw(answers: Vec<Vec<u8>>, seen: Arc<AtomicUsize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -127,12 +127,12 @@ async fn read_request(stream: &mut TcpStream) -> String {
     }
 }
 
-fn impatient(url: &str) -> FlexClient {
+pub fn impatient(url: &str) -> FlexClient {
     let retry = RetryPolicy { repeats: 2, first: Duration::from_millis(1), ..RetryPolicy::default() };
     FlexClient::new(&FlexConfig { retry, timeout: Duration::from_millis(800), ..mapped::flex_config(url) }).unwrap()
 }
 
-fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
+pub fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len()).into_bytes()
 }
 
@@ -209,20 +209,6 @@ async fn bodies_are_bounded_in_size_and_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redirects_are_reported_and_never_followed() {
-    let lured = Arc::new(AtomicUsize::new(0));
-    let elsewhere = raw(vec![http("200 OK", "", r#"{"id":1}"#)], Arc::clone(&lured)).await;
-    for status in ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"] {
-        let answer = http(status, &format!("location: {elsewhere}\r\n"), "");
-        let client = impatient(&raw(vec![answer], Arc::new(AtomicUsize::new(0))).await);
-        let outcome = client.create_asset(&asset(1, "n", 1)).await.unwrap();
-        assert!(matches!(outcome, Outcome::Refused(refusal) if refusal.message.contains("redirect")), "{status}");
-        assert!(client.ping().await.is_err());
-    }
-    assert_eq!(lured.load(Ordering::SeqCst), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn refused_credentials_are_sent_once() {
     let seen = Arc::new(AtomicUsize::new(0));
     let answer = http("401 Unauthorized", "www-authenticate: Basic\r\n", "<html>no</html>");
@@ -241,10 +227,11 @@ async fn pages_that_repeat_or_end_early_are_an_error() {
         let assets: Vec<_> = ids.iter().map(|id| json!({"id": id, "uuid": "u", "name": "n"})).collect();
         http("200 OK", "", &json!({"assets": assets, "totalCount": total}).to_string())
     };
+    // This server gives the same answers whatever is asked for: no window of time proves what a page leaves open.
     for (pages, word) in [
-        (vec![page(&[1, 2], 4), page(&[2, 3], 4)], "repeated"),
-        (vec![page(&[1, 2], 4), page(&[], 4)], "ends after 2"),
-        (vec![page(&[1, 2], 3), page(&[3, 4], 3)], "changed meanwhile"),
+        (vec![page(&[1, 2], 4), page(&[2, 3], 4)], "do not divide"),
+        (vec![page(&[1, 2], 4), page(&[], 4)], "do not divide"),
+        (vec![page(&[1, 2], 3), page(&[3, 4], 3)], "do not divide"),
         (vec![http("200 OK", "", r#"{"assets":[]}"#)], "totalCount"),
     ] {
         let client = impatient(&raw(pages, Arc::new(AtomicUsize::new(0))).await);

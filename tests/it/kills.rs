@@ -216,7 +216,7 @@ fn limited(place: &Workplace, limit: &str, line: &str) -> Command {
     shell
 }
 
-async fn run_limited(place: &Workplace, limit: &str, line: &str) -> Done {
+pub async fn run_limited(place: &Workplace, limit: &str, line: &str) -> Done {
     finish(limited(place, limit, line).spawn().unwrap()).await
 }
 

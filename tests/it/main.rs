@@ -3,6 +3,7 @@
 //! - `against`: two databases side by side: what differs is found, and little is read twice
 //! - `answers`: the migration against the answer key, cell by cell, on libraries of several kinds
 //! - `architecture`: layers, lengths, and that the engine knows no particular migration
+//! - `campaign`: random scripts of faults, kills and damaged ledgers: nothing lost, nothing twice
 //! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
 //! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
 //! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
@@ -13,12 +14,16 @@
 //!   what these share)
 //! - `flex_server`: the local Flex over real HTTP
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
+//! - `flex_faults`: every fault and switch of the local Flex, seen over HTTP
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
 //! - `memory`: `queries/` over a rehearsal: threads and memory change no row, too little of it ends cleanly
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
+//! - `pace`: the client's pace against servers that limit requests, go away and come back
 //! - `queries`: the SQL as text: heads that name their rules, and duplicates compared in every mapped field
 //! - `reconcile`: reading Flex back
+//! - `scan`: reading all assets of servers that cut, repeat, shuffle and move their lists
+//! - `security`: the client among servers that lie, lure, break off and cannot prove their name
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `verbs`: what people do with the ledger: rebuild, undo, prune, rejects, plans for production, its tables
@@ -33,6 +38,7 @@
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
+//! - `signals`: a target that hangs does not hold the process
 //! - `s3`: the same run in an S3-compatible store
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -40,6 +46,7 @@
 mod against;
 mod answers;
 mod architecture;
+mod campaign;
 mod cli;
 mod cluster;
 mod conformance;
@@ -51,6 +58,7 @@ mod dependencies;
 mod extract;
 mod faults;
 mod flex_client;
+mod flex_faults;
 mod flex_server;
 mod kills;
 mod library;
@@ -60,13 +68,17 @@ mod mappings;
 mod memory;
 mod migration;
 mod outside;
+mod pace;
 mod proxy;
 mod queries;
 mod reconcile;
 mod rehearsal;
 mod resume;
 mod s3;
+mod scan;
+mod security;
 mod shapes;
+mod signals;
 mod source;
 mod support;
 mod transform;

@@ -5,7 +5,7 @@
 use serde_json::json;
 use telecine::dataflow::Progress;
 use telecine::load::{Load, LoadConfig};
-use telecine::reconcile::{ReconcileReport, run};
+use telecine::reconcile::{Reconcile, ReconcileReport, run};
 use telecine::rehearsal::flex::Personality;
 use telecine::staging::RunFolder;
 use tempfile::TempDir;
@@ -21,7 +21,9 @@ pub async fn reconcile(config: LoadConfig, url: &str, folder: &RunFolder) -> Rec
 async fn sampled(config: LoadConfig, url: &str, folder: &RunFolder, sample: Option<u64>) -> ReconcileReport {
     let load = Load::prepare(config, mapped::client(url), folder.clone()).await.unwrap();
     let cancel = CancellationToken::new();
-    run(load.client(), load.target(), load.expected(), sample, &Progress::default(), &cancel).await.unwrap()
+    let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
+    let job = Reconcile { client, target, external_id_key, run: folder, sample };
+    run(&job, load.expected(), &Progress::default(), &cancel).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,10 +59,20 @@ async fn every_difference_is_found_and_named() {
         external_id: Some(telecine::flex::ExternalId { key: "reach".into(), value: "Collection-3".into() }),
     };
     client.create_asset(&twin).await.unwrap();
+    // One of ours that no row is mapped to, and one of somebody else.
+    let external_id = Some(telecine::flex::ExternalId { key: "reach".into(), value: "Nobody-1".into() });
+    let uuid = "5f0c3f4e-0000-4000-8000-000000000002".to_owned();
+    client.create_asset(&telecine::flex::NewAsset { uuid, external_id, ..twin.clone() }).await.unwrap();
+    let uuid = "5f0c3f4e-0000-4000-8000-000000000003".to_owned();
+    client.create_asset(&telecine::flex::NewAsset { uuid, external_id: None, ..twin.clone() }).await.unwrap();
 
     let report = reconcile(config(folder.path()), url, &run).await;
     assert_eq!((report.checked, report.different, report.missing, report.duplicates), (750, 4, 1, 1));
-    assert_eq!(report.equal, 745);
+    assert_eq!((report.equal, report.extra, report.others, report.not_loaded), (745, 1, 1, 0));
+    let kind = |field: &str| report.fields.iter().find(|found| found.field == field).unwrap().kind.as_str();
+    assert_eq!((kind("legacyId"), kind("tags"), kind("producer")), ("different", "dropped", "added"));
+    let findings = run.query("reconcile").manifest().await.unwrap().unwrap();
+    assert_eq!((findings.rows, run.query("reconcile").url()), (7, report.findings.clone()));
     let mut named: Vec<_> =
         report.fields.iter().map(|field| (field.source_key.as_str(), field.field.as_str())).collect();
     // By id, which is not the order of the rows: they are sent side by side.
@@ -87,4 +99,21 @@ async fn every_difference_is_found_and_named() {
     assert_eq!(sample.checked, 40);
     let all = sampled(config(folder.path()), url, &run, Some(10_000)).await;
     assert_eq!((all.checked, all.different), (750, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_not_loaded_are_named() {
+    let folder = TempDir::new().unwrap();
+    let server = flex(Personality::Both, &[]);
+    let url = server.base_url();
+    let many = rows(20, 5);
+    let run = write_run(folder.path(), "r1", &many).await;
+    load(LoadConfig { limit: Some(10), ..config(folder.path()) }, url, &run).await.unwrap();
+    for sample in [None, Some(1_000)] {
+        let report = sampled(config(folder.path()), url, &run, sample).await;
+        assert_eq!((report.checked, report.missing, report.extra), (10, 0, 0));
+        assert_eq!(report.not_loaded, many.loadable() - 10);
+        assert_eq!(report.not_loaded_rows.len() as u64, report.not_loaded);
+        assert_eq!(report.require_equal().unwrap_err().exit_code(), 3);
+    }
 }

@@ -133,8 +133,10 @@ async fn falsified_assets_are_named(place: &Workplace, flex: &Flex, loaded: u64)
     let wanted = [(&changed, json!("<b>Falsified</b>")), (&emptied, Value::Null)];
     for (field, (asset, found)) in fields.iter().zip(wanted) {
         let title = &asset["instance"]["title"];
-        let named =
+        let kind = if found.is_null() { "dropped" } else { "different" };
+        let mut named =
             json!({"source_key": key(asset), "id": asset["id"], "field": "title", "expected": title, "found": found});
+        named["kind"] = kind.into();
         assert_eq!(*field, named);
         assert!(done.stderr.contains(&key(asset)), "{}", done.stderr);
     }

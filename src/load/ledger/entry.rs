@@ -86,6 +86,8 @@ pub struct Entry {
     pub unresolved: u32,
     /// How often the target came to hold all of it.
     pub completions: u32,
+    /// How often it was begun to be written anew: what an earlier row held may be there.
+    pub revisions: u32,
     /// When its creation was first intended.
     pub intended_at: DateTime<Utc>,
     /// When the ledger learned its id.

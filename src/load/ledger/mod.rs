@@ -74,12 +74,18 @@ impl Ledger {
         }
         let lock = Lock::take(path)?;
         let wrap = |cause: rusqlite::Error| {
+            use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+            if matches!(cause.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked)) {
+                let message = "is locked by another program; close what has it open, then run the same command again";
+                return Self::error(path.display(), message, Some(Box::new(cause)));
+            }
             let message = "cannot be opened or is damaged; restore the copy from the staging area's ledger/ folder, \
-                           or move the file away to start anew (assets already loaded will be looked up by uuid)";
+                           or move the file away and run `telecine ledger rebuild`";
             Self::error(path.display(), message, Some(Box::new(cause)))
         };
+        let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
         let connection = Connection::open(path).map_err(wrap)?;
-        prepare(&connection, path, target, server, &wrap)?;
+        prepare(&connection, path, is_new, target, server, &wrap)?;
         let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(wrap)?;
         let (orders, queue) = mpsc::channel(QUEUE);
         let name = path.display().to_string();
@@ -120,7 +126,15 @@ impl Ledger {
     /// # Errors
     /// When it has one already, or another asset has this one.
     pub async fn created(&self, source_key: &str, flex_id: i64, sent: Option<Sent>) -> Result<()> {
-        self.change(Change::Created { source_key: source_key.to_owned(), flex_id, sent }).await
+        self.change(Change::Created { source_key: source_key.to_owned(), flex_id, name: None, sent }).await
+    }
+
+    /// The asset was found in the target, under this name.
+    ///
+    /// # Errors
+    /// As [`Ledger::created`].
+    pub async fn adopted(&self, source_key: &str, flex_id: i64, name: Option<String>) -> Result<()> {
+        self.change(Change::Created { source_key: source_key.to_owned(), flex_id, name, sent: None }).await
     }
 
     /// An asset that exists is about to be written again, from a row of this query with this hash.
@@ -296,6 +310,7 @@ fn text_of(moment: DateTime<Utc>) -> String {
 fn prepare(
     connection: &Connection,
     path: &Path,
+    is_new: bool,
     target: &str,
     server: &str,
     wrap: &dyn Fn(rusqlite::Error) -> Error,
@@ -308,6 +323,11 @@ fn prepare(
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(wrap);
     let refuse = |message: String| Err(Ledger::error(path.display(), message, None));
     let tables: i64 = connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(wrap)?;
+    if tables == 0 && !is_new {
+        let message = "it holds nothing, though it is there: if the file beside it that ends in -wal was lost, restore the \
+                       copy from the staging area's ledger/ folder, or run `telecine ledger rebuild`";
+        return refuse(message.to_owned());
+    }
     if tables == 0 {
         let script = format!(
             "begin immediate; {} pragma application_id = {APPLICATION_ID}; pragma user_version = {SCHEMA_VERSION};",
@@ -326,10 +346,11 @@ fn prepare(
     let version = number("user_version")?;
     if version != SCHEMA_VERSION {
         return refuse(format!(
-            "its schema has version {version}, this program writes {SCHEMA_VERSION}; use the program that wrote it"
+            "its schema has version {version}, this program writes {SCHEMA_VERSION}; use the program that wrote it, or move \
+             the file away and run `telecine ledger rebuild`"
         ));
     }
-    let sound: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(wrap)?;
+    let sound: String = connection.pragma_query_value(None, "integrity_check", |row| row.get(0)).map_err(wrap)?;
     if sound != "ok" {
         return refuse(format!("it is damaged ({sound}); restore the copy from the staging area's ledger/ folder"));
     }

@@ -56,7 +56,8 @@ impl Ledger {
     pub async fn entries(&self, source_keys: Vec<String>) -> Result<HashMap<String, Entry>> {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "select state, flex_id, name, payload, fields, linked, unresolved, completions, intended_at, created_at, run
+                "select state, flex_id, name, payload, fields, linked, unresolved, completions, intended_at, created_at, run,
+                     revisions
                  from asset where source_key = ?1",
             )?;
             let mut entries = HashMap::with_capacity(source_keys.len());
@@ -221,5 +222,6 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         intended_at: moment(8, &row.get::<_, String>(8)?)?,
         created_at: created.map(|text| moment(9, &text)).transpose()?,
         run: row.get(10)?,
+        revisions: row.get(11)?,
     })
 }

@@ -25,6 +25,7 @@ create table asset (
     linked blob check (length(linked) = 32),          -- the references that the target holds
     unresolved integer not null default 0 check (unresolved >= 0),
     completions integer not null default 0 check (completions >= 0),
+    revisions integer not null default 0 check (revisions >= 0), -- how often it was begun to be written anew
     run text not null,                                -- the run that created it, or is about to
     intended_at text not null,
     created_at text,

@@ -16,18 +16,60 @@ const LARGEST_GROUP: usize = 500;
 #[derive(Debug)]
 pub(super) enum Change {
     Intend(Intent),
-    Refuse { intent: Intent, reason: Reason },
-    Created { source_key: String, flex_id: i64, sent: Option<Sent> },
-    Revise { source_key: String, query: String, payload: [u8; 32] },
-    Renamed { source_key: String, name: String, sent: Sent },
-    Described { source_key: String, fields: FieldPrints, sent: Option<Sent> },
-    Complete { source_key: String, written: Written, sent: Option<Sent> },
-    Failed { source_key: String, reason: Reason, links: bool, sent: Option<Sent> },
-    Unknown { source_key: String, message: String, sent: Option<Sent> },
-    Removed { source_key: String, sent: Sent },
+    Refuse {
+        intent: Intent,
+        reason: Reason,
+    },
+    /// `name` where it is known what the target calls it.
+    Created {
+        source_key: String,
+        flex_id: i64,
+        name: Option<String>,
+        sent: Option<Sent>,
+    },
+    Revise {
+        source_key: String,
+        query: String,
+        payload: [u8; 32],
+    },
+    Renamed {
+        source_key: String,
+        name: String,
+        sent: Sent,
+    },
+    Described {
+        source_key: String,
+        fields: FieldPrints,
+        sent: Option<Sent>,
+    },
+    Complete {
+        source_key: String,
+        written: Written,
+        sent: Option<Sent>,
+    },
+    Failed {
+        source_key: String,
+        reason: Reason,
+        links: bool,
+        sent: Option<Sent>,
+    },
+    Unknown {
+        source_key: String,
+        message: String,
+        sent: Option<Sent>,
+    },
+    Removed {
+        source_key: String,
+        sent: Sent,
+    },
     Restore(Found),
-    Number { name: String },
-    Remember { key: String, value: String },
+    Number {
+        name: String,
+    },
+    Remember {
+        key: String,
+        value: String,
+    },
 }
 
 /// What the target holds of an asset that is complete.
@@ -59,6 +101,8 @@ pub(super) fn run(mut connection: Connection, path: &str, mut orders: mpsc::Rece
         }
         commit(&mut connection, path, group);
     }
+    // So that the file alone is the whole ledger for who copies it. Without this all is in its log, and as safe.
+    let _ = connection.pragma_query(None, "wal_checkpoint(truncate)", |_| Ok(()));
 }
 
 fn commit(connection: &mut Connection, path: &str, group: Vec<Order>) {
@@ -130,15 +174,15 @@ fn apply(connection: &Connection, change: &Change, at: &str) -> rusqlite::Result
 fn progressed(connection: &Connection, change: &Change, at: &str) -> rusqlite::Result<usize> {
     const WELL: &str = "reason = null, message = null, request_id = null";
     match change {
-        Change::Created { source_key, flex_id, sent } => Update::of(source_key, at, sent.as_ref()).set(
+        Change::Created { source_key, flex_id, name, sent } => Update::of(source_key, at, sent.as_ref()).set(
             connection,
-            &format!("state = 'created', flex_id = ?3, created_at = ?2, {WELL}"),
+            &format!("state = 'created', flex_id = ?3, name = coalesce(?4, name), created_at = ?2, {WELL}"),
             "flex_id is null",
-            &[flex_id],
+            &[flex_id, name],
         ),
         Change::Revise { source_key, query, payload } => Update::of(source_key, at, None).set(
             connection,
-            &format!("state = 'created', query = ?3, payload = ?4, {WELL}"),
+            &format!("state = 'created', query = ?3, payload = ?4, revisions = revisions + 1, {WELL}"),
             "flex_id is not null",
             &[query, payload],
         ),
@@ -179,7 +223,7 @@ fn progressed(connection: &Connection, change: &Change, at: &str) -> rusqlite::R
             connection,
             &format!(
                 "state = 'removed', flex_id = null, created_at = null, fields = x'', linked = null, links = 'none',
-                 unresolved = 0, completions = 0, {WELL}"
+                 unresolved = 0, completions = 0, revisions = 0, {WELL}"
             ),
             "flex_id is not null",
             &[],

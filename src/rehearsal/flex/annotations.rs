@@ -9,7 +9,7 @@ use super::answer::{Answer, Handled, envelope};
 use super::assets::find;
 use super::call::{Call, required_text};
 use super::definitions::unstored;
-use super::metadata::{all_exist, checked, commit, complete};
+use super::metadata::{all_exist, checked, commit, complete, merged};
 use super::service::Flex;
 use super::store::{Annotation, Event, random_uuid};
 
@@ -27,7 +27,7 @@ struct Given {
 /// `POST /assets/{id}/annotations`.
 pub fn create(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     find(&flex.store(), id)?;
-    let given = take_apart(call.object()?)?;
+    let given = take_apart(call.object()?, &call.behaviour.bodies)?;
     let timed = TIMES.iter().any(|name| given.beside.contains_key(*name));
     match (flex.personality, timed) {
         (Personality::Seed, true) => {
@@ -39,11 +39,23 @@ pub fn create(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     }
 }
 
-/// Three bodies are known: `{"metadata": {…}}`, the same inside `{"metadataAnnotation": …}`, and the bare instance.
-fn take_apart(mut body: Map<String, Value>) -> Result<Given, Answer> {
-    if body.len() == 1
-        && let Some(Value::Object(inner)) = body.get_mut("metadataAnnotation")
-    {
+/// Three bodies are known: A `{"metadata": {…}}`, B the same inside `{"metadataAnnotation": …}`, C the bare instance.
+/// `accepted` holds the letters of those that are taken.
+fn take_apart(mut body: Map<String, Value>, accepted: &str) -> Result<Given, Answer> {
+    let wrapped = body.len() == 1 && body.get("metadataAnnotation").is_some_and(Value::is_object);
+    let shape = if wrapped {
+        'B'
+    } else if body.get("metadata").is_some_and(Value::is_object) {
+        'A'
+    } else {
+        'C'
+    };
+    if !accepted.contains(shape) {
+        let key = body.keys().next().map_or("", String::as_str);
+        let text = format!("Unrecognized field \"{key}\" (Class MetadataAnnotation), not marked as ignorable");
+        return Err(Answer::bad(text));
+    }
+    if wrapped && let Some(Value::Object(inner)) = body.get_mut("metadataAnnotation") {
         body = std::mem::take(inner);
     }
     if !body.get("metadata").is_some_and(Value::is_object) {
@@ -65,14 +77,10 @@ fn take_apart(mut body: Map<String, Value>) -> Result<Given, Answer> {
 
 /// Merges attributes into the asset's instance: what is given replaces, `null` removes, the rest stays.
 fn set_attributes(flex: &Flex, call: &Call<'_>, id: &str, metadata: Map<String, Value>) -> Handled {
-    let (asset, checked) = checked(flex, id, metadata)?;
+    let (asset, checked) = checked(flex, call, id, metadata)?;
     let mut store = flex.store();
     all_exist(&store, &checked)?;
-    let mut merged: Map<String, Value> = serde_json::from_str(&find(&store, id)?.instance).unwrap_or_default();
-    for name in &checked.removed {
-        merged.shift_remove(name);
-    }
-    merged.extend(checked.instance);
+    let merged = merged(find(&store, id)?, checked);
     complete(flex, &store, asset, &merged)?;
     commit(&mut store, asset, merged)?;
     let instance = &find(&store, id)?.instance;
@@ -114,7 +122,7 @@ pub fn list(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
 
 /// `PUT /assets/{id}/annotations/{annotation}`: the row's instance is replaced.
 pub fn update(flex: &Flex, call: &Call<'_>, id: &str, annotation: &str) -> Handled {
-    let given = take_apart(call.object()?)?;
+    let given = take_apart(call.object()?, "ABC")?;
     let mut store = flex.store();
     let asset = find(&store, id)?.asset.id;
     let row = annotation.parse().ok().and_then(|id| store.annotation(id)).filter(|row| row.asset == asset);

@@ -84,6 +84,27 @@ impl Answer {
         self
     }
 
+    /// The same with another status.
+    pub fn with(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same, with the container's page for a body where it is an error.
+    pub fn errors_as_pages(mut self) -> Self {
+        if matches!(self.content, Content::Error(_)) {
+            self.content = Content::Html;
+        }
+        self
+    }
+
+    /// The same, with the envelope for a body where it is an error.
+    pub fn errors_as_envelopes(mut self) -> Self {
+        if matches!(self.content, Content::Html) {
+            self.content = Content::Error(self.status.canonical_reason().unwrap_or("Error").to_owned());
+        }
+        self
+    }
+
     /// The HTTP response. `request` becomes `flex.request.id` in error envelopes.
     pub fn into_response(self, request: u64) -> Response<Body> {
         let (content_type, body) = match self.content {

@@ -7,11 +7,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::answer::Answer;
+use super::behaviour::{LOOK_UPS, Switch};
 use super::call::{Call, Page};
 use super::store::{Store, Stored};
-
-/// Where paging by offset ends for filters on metadata (contract 0.1).
-const RESULT_WINDOW: usize = 10_000;
 
 /// What a list asks for.
 #[derive(Debug)]
@@ -30,6 +28,8 @@ pub struct Selection<'a> {
     metadata: Option<(&'a str, &'a str)>,
     order: Order,
     descending: bool,
+    /// Whether the server finds nothing by what is asked for.
+    nothing: bool,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl<'a> Selection<'a> {
     /// # Errors
     /// A 400 for a number, date, boolean or order that is none, and for a page beyond the result window.
     pub fn read(call: &'a Call<'_>) -> Result<Self, Answer> {
-        let page = call.page()?;
+        let mut page = call.page()?;
         let exact = call.flag("exactNameMatch")?;
         let name =
             call.text("name").map(|name| if exact { Name::Exact(name) } else { Name::Contains(name.to_lowercase()) });
@@ -65,10 +65,8 @@ impl<'a> Selection<'a> {
             given.split_once(':').ok_or_else(wrong)
         });
         let metadata = metadata.transpose()?;
-        if metadata.is_some() && page.offset.saturating_add(page.limit) > RESULT_WINDOW {
-            return Err(Answer::bad(format!(
-                "Result window is too large: offset + limit must not exceed {RESULT_WINDOW}"
-            )));
+        if metadata.is_some() {
+            page = call.within_window(page)?;
         }
         let order = match call.text("sortBy").unwrap_or("id") {
             "id" => Order::Id,
@@ -96,12 +94,17 @@ impl<'a> Selection<'a> {
             metadata,
             order,
             descending,
+            nothing: call.behaviour.has(Switch::NothingFound) && LOOK_UPS.iter().any(|name| call.text(name).is_some()),
         })
     }
 
     /// The rows of the page and the number of all that match.
     pub fn page<'s>(&self, store: &'s Store) -> (Vec<&'s Stored>, usize) {
-        let Page { offset, limit } = self.page;
+        if self.nothing {
+            return (Vec::new(), 0);
+        }
+        let Page { offset, limit, early } = self.page;
+        let offset = offset.saturating_sub(early);
         let candidates = self.candidates(store);
         if let (Candidates::Window(window), true) = (&candidates, self.takes_all(store)) {
             let rows = page_of(window.iter(), self.descending, offset, limit);

@@ -67,7 +67,7 @@ pub fn list(flex: &Flex, call: &Call<'_>) -> Handled {
     let (rows, total) = selection.page(&store);
     let items: Vec<_> = rows.into_iter().map(|stored| item(flex, &store, stored, with_metadata)).collect();
     drop(store);
-    Ok(envelope("assets", &items, total, selection.page.offset, selection.page.limit))
+    Ok(envelope("assets", &items, total + flex.faults.wobble(), selection.page.offset, selection.page.limit))
 }
 
 /// `GET /assets/{id}`.
@@ -97,7 +97,15 @@ pub fn create(flex: &Flex, call: &Call<'_>) -> Handled {
     let uuid = given_uuid(&body)?.unwrap_or_else(random_uuid);
     let external_ids = given_external_ids(&body)?;
     let mut store = flex.store();
-    free_uuid(&store, &uuid, None)?;
+    if let Some(taken) = store.asset_by_uuid(&uuid).filter(|_| flex.faults.has(Switch::ExistingUuid)) {
+        return Ok(Answer::value(&summary(call.base_url, &taken.asset)));
+    }
+    let bad = flex.faults.has(Switch::BadUuid);
+    free_uuid(&store, &uuid, None)
+        .map_err(|refusal| if bad { refusal.with(StatusCode::BAD_REQUEST) } else { refusal })?;
+    if flex.faults.has(Switch::UniqueExternalIds) {
+        free_external_ids(&store, &external_ids)?;
+    }
     let (variant, definition) = given_definition(&store, &body, &kind)?;
     let (id, at) = (store.next_asset(), store.now());
     let asset = Asset {
@@ -162,6 +170,15 @@ fn free_uuid(store: &Store, uuid: &str, own: Option<u64>) -> Result<(), Answer> 
         }
         _ => Ok(()),
     }
+}
+
+fn free_external_ids(store: &Store, given: &[ExternalId]) -> Result<(), Answer> {
+    let taken =
+        |id: &ExternalId| store.assets_by_external_id(&id.value).any(|other| other.asset.external_ids.contains(id));
+    given.iter().find(|id| taken(id)).map_or(Ok(()), |id| {
+        let text = format!("An asset with the external id {}:{} exists already", id.key, id.value);
+        Err(Answer::refuse(StatusCode::CONFLICT, text))
+    })
 }
 
 fn given_external_ids(body: &Map<String, Value>) -> Result<Vec<ExternalId>, Answer> {

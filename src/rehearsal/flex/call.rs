@@ -4,12 +4,14 @@ use axum::body::Bytes;
 use serde_json::{Map, Value};
 
 use super::answer::{Answer, parse_flex_time};
+use super::behaviour::{Behaviour, Beyond, Switch};
+use super::lossy::Loss;
 use super::matrix::MatrixPath;
 
 /// The number of rows of a page where none is asked for.
 const DEFAULT_LIMIT: usize = 100;
-/// The greatest number of rows of a page; more asked for is cut to it.
-const MAX_LIMIT: usize = 1_000;
+/// A property of creations, and how the first description of the API spells it.
+const DEFINITION_ID: (&str, &str) = ("metadataDefinitionId", "metadatadefinitionId");
 
 /// A request whose credentials are checked and whose body is read.
 #[derive(Debug)]
@@ -20,6 +22,10 @@ pub struct Call<'a> {
     pub body: Bytes,
     /// The base URL for `href`s, ending in `/api`.
     pub base_url: &'a str,
+    /// How the server behaves.
+    pub behaviour: &'a Behaviour,
+    /// What is lost of what the request stores.
+    pub losses: &'a [Loss],
 }
 
 /// A page of a list.
@@ -29,12 +35,14 @@ pub struct Page {
     pub offset: usize,
     /// The greatest number of its rows.
     pub limit: usize,
+    /// How many rows too early a page of assets begins, where the server is told to repeat rows.
+    pub early: usize,
 }
 
 impl Call<'_> {
     /// The parameter `name` as text, if it is there and not empty.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.path.param(name).filter(|value| !value.is_empty())
+        self.path.param(name).filter(|value| !value.is_empty() && !self.behaviour.ignores(name))
     }
 
     /// The parameter `name` as a whole number.
@@ -60,12 +68,40 @@ impl Call<'_> {
         parse_flex_time(text).map(Some).ok_or_else(wrong)
     }
 
-    /// `limit` with `offset`, or else with `page` (from 1).
+    /// `limit` with `offset`, or else with `page` (from 1), as the server's caps and windows allow.
     pub fn page(&self) -> Result<Page, Answer> {
         let small = |number: Option<u64>| number.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
-        let limit = small(self.number("limit")?).unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+        let limit = small(self.number("limit")?).unwrap_or(DEFAULT_LIMIT);
+        if let Some(most) = self.behaviour.max_page.filter(|most| limit > *most) {
+            return Err(Answer::bad(format!("Parameter limit: {limit} is more than {most}")));
+        }
+        let limit = limit.min(self.behaviour.page_cap);
         let page = small(self.number("page")?).map_or(0, |page| page.saturating_sub(1).saturating_mul(limit));
-        Ok(Page { offset: small(self.number("offset")?).unwrap_or(page), limit })
+        let offset = small(self.number("offset")?).unwrap_or(page);
+        let unsorted = self.behaviour.has(Switch::Unsorted) && self.path.param("sortBy").is_none();
+        let every = self.behaviour.repeat_every.or(unsorted.then_some(2));
+        let number = offset / limit.max(1) + 1;
+        let early = usize::from(offset > 0 && every.is_some_and(|every| number.is_multiple_of(every)));
+        let page = Page { offset, limit, early };
+        if self.behaviour.window_for_all { self.within_window(page) } else { Ok(page) }
+    }
+
+    /// The page that is answered in the place of one beyond the result window.
+    ///
+    /// # Errors
+    /// A 400, where that is how the server answers.
+    pub fn within_window(&self, page: Page) -> Result<Page, Answer> {
+        let window = self.behaviour.window;
+        if page.offset.saturating_add(page.limit) <= window {
+            return Ok(page);
+        }
+        match self.behaviour.beyond {
+            Beyond::Refuse => {
+                Err(Answer::bad(format!("Result window is too large: offset + limit must not exceed {window}")))
+            }
+            Beyond::Empty => Ok(Page { limit: window.saturating_sub(page.offset), ..page }),
+            Beyond::Last => Ok(Page { offset: window.saturating_sub(page.limit), ..page }),
+        }
     }
 
     /// The body as a JSON object.
@@ -76,7 +112,17 @@ impl Call<'_> {
 
     /// The body as a JSON object that holds no other properties than `allowed`; `class` is the name in the refusal.
     pub fn strict_object(&self, class: &str, allowed: &[&str]) -> Result<Map<String, Value>, Answer> {
-        let object = self.object()?;
+        let mut object = self.object()?;
+        let (known, spelled) = DEFINITION_ID;
+        if self.behaviour.has(Switch::LenientCase)
+            && allowed.contains(&known)
+            && let Some(id) = object.shift_remove(spelled)
+        {
+            object.insert(known.to_owned(), id);
+        }
+        if self.behaviour.has(Switch::IgnoreUnknown) {
+            object.retain(|key, _| allowed.contains(&key.as_str()));
+        }
         match object.keys().find(|key| !allowed.contains(&key.as_str())) {
             Some(key) => {
                 Err(Answer::bad(format!("Unrecognized field \"{key}\" (Class {class}), not marked as ignorable")))

@@ -58,7 +58,7 @@ impl Definition {
 }
 
 /// The fields of a definition or of a complex field, by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Fields(HashMap<String, Field>);
 
 impl Fields {
@@ -79,6 +79,27 @@ impl Fields {
         self.0.get(name)
     }
 
+    /// The same fields with open lists of options.
+    pub fn opened(&self) -> Self {
+        let open = |field: &Field| Field { options: None, children: field.children.opened(), ..field.clone() };
+        Self(self.0.iter().map(|(name, field)| (name.clone(), open(field))).collect())
+    }
+
+    /// Takes from `given` what has no field.
+    pub fn prune(&self, given: &mut Map<String, Value>) {
+        given.retain(|name, _| self.0.contains_key(name));
+        for (name, value) in given {
+            let Some(field) = self.0.get(name).filter(|field| field.kind == Kind::Complex) else { continue };
+            match value {
+                Value::Object(inner) => field.children.prune(inner),
+                Value::Array(values) => {
+                    values.iter_mut().filter_map(Value::as_object_mut).for_each(|inner| field.children.prune(inner));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// All fields, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Field> {
         self.0.values()
@@ -86,7 +107,7 @@ impl Fields {
 }
 
 /// One field.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Field {
     /// The key in an instance.
     pub name: String,

@@ -1,106 +1,65 @@
-//! Faults on demand: `ACTION[:ROUTE][:KEY=VALUE]…`, counted, so that every run of a test meets the same ones.
+//! Faults on demand, counted, so that every run of a test meets the same ones. This file reads their grammar.
 //!
-//! | action | what the client sees |
-//! |---|---|
-//! | `status=503` | that status with the error envelope, and nothing is stored; `status=200` is a success that holds `errors` |
-//! | `delay-ms=20` | the answer comes so much later |
-//! | `reset` | the connection is reset before the request is handled |
-//! | `drop-after-commit` | the request is handled and stored, the reply is lost in a reset |
-//!
-//! Switches, without route or keys, make another server of it: `enforce-required` (an instance that lacks a required
-//! field is refused), `refuse-html` (text that looks like a tag is refused), `no-external-ids` (a server before
-//! 2023.6: `externalIds` is an unknown property).
-//!
-//! ROUTE is `*` (the default) or a method and a path below `/api`, `*` standing for one segment or any method:
-//! `POST /assets`, `POST /assets/*/annotations`, `* /assets`. Keys: `every=N` (each N-th matching request),
-//! `first=N` (the first N), `after=N` (not the first N; counted before the other two); for `status` also
-//! `retry-after=TEXT` and `body=html` (the container's page instead of the envelope); for `status` and `delay-ms`
-//! `commit=true` (the request is handled and stored before the status takes the answer's place or the wait begins).
+#![doc = include_str!("faults.md")]
 
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use super::answer::Answer;
+pub use super::behaviour::Switch;
+use super::behaviour::{Behaviour, words};
+use super::latency::{Latency, time};
+use super::lossy::{Loss, LossKind};
+use super::rate::{Rate, RetryAfter};
+use super::strike::{Harm, Strike};
 use crate::{Error, Result};
 
+/// The grammar of faults, as people read it.
+pub const GRAMMAR: &str = include_str!("faults.md");
+/// How long lies between two bytes that drip where nothing is said.
+const DRIP: Duration = Duration::from_millis(10);
+/// The actions that are no switches, for messages.
+const ACTIONS: &str = "status=NNN, errors-200, html, garbage, truncate, drip, hang, reset, drop-after-commit, \
+    latency=TIME, delay-ms=N, slow-spell=FROM..TO, capacity=N, rate=R, lossy=WHAT";
+
 /// One fault as asked for on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    action: Action,
+    pub(super) action: Action,
+    pub(super) when: When,
+}
+
+/// Which requests a fault is for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct When {
     route: Option<Route>,
     every: Option<u64>,
     first: Option<u64>,
     after: u64,
+    /// The share of the requests that are otherwise meant.
+    pub(super) share: Option<f64>,
+    from: f64,
+    to: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Action {
-    Delay { time: Duration, commit: bool },
+/// What a fault does.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Action {
+    /// The request waits, or where it is committed first, the answer.
+    Wait { latency: Latency, commit: bool },
+    /// All waits are so many times as long.
+    Slow(f64),
+    /// So many requests are served at once, each for so long.
+    Capacity { places: usize, service: Latency },
+    /// What comes faster is refused.
+    Rate(Rate),
+    /// The answer is not the proper one.
     Strike(Strike),
-    Switch(Switch),
-}
-
-/// A way in which servers differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switch {
-    /// Instances must hold what is required.
-    EnforceRequired,
-    /// Text that looks like a tag is refused.
-    RefuseHtml,
-    /// `externalIds` is an unknown property.
-    NoExternalIds,
-}
-
-/// What replaces or follows the handling of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Strike {
-    /// Reset before anything is done.
-    Reset,
-    /// Handle, store, then lose the reply.
-    DropAfterCommit,
-    /// Answer with this status.
-    Status {
-        /// The status to answer with.
-        status: StatusCode,
-        /// The `Retry-After` header, as given.
-        retry_after: Option<String>,
-        /// The HTML page instead of the JSON envelope.
-        html: bool,
-        /// Handle and store first.
-        commit: bool,
-    },
-}
-
-impl Strike {
-    /// The name that stands in the request log.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Reset => "reset",
-            Self::DropAfterCommit => "drop-after-commit",
-            Self::Status { .. } => "status",
-        }
-    }
-
-    /// Whether the request is handled (and stored) although its answer is lost or replaced.
-    pub fn commits(&self) -> bool {
-        matches!(self, Self::DropAfterCommit | Self::Status { commit: true, .. })
-    }
-
-    /// The answer that the client gets; of a cut connection it is never sent.
-    pub fn answer(&self) -> Answer {
-        match self {
-            Self::Reset | Self::DropAfterCommit => Answer::page(StatusCode::BAD_GATEWAY),
-            Self::Status { status, html: true, retry_after, .. } => {
-                Answer::page(*status).retry_after(retry_after.clone())
-            }
-            Self::Status { status, retry_after, .. } => {
-                Answer::refuse(*status, "fault injected by the local Flex").retry_after(retry_after.clone())
-            }
-        }
-    }
+    /// Something of what is stored is lost.
+    Loss(Loss),
+    /// The server behaves in another way: a word of [`Behaviour`] with its keys.
+    Behave { word: String, keys: Vec<(String, String)> },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,12 +68,38 @@ struct Route {
     segments: Vec<String>,
 }
 
-impl Route {
-    fn matches(&self, method: &str, segments: &[&str]) -> bool {
+impl When {
+    /// Whether the fault is for requests of this method and path.
+    pub(super) fn matches(&self, method: &str, segments: &[&str]) -> bool {
         let same = |pattern: &str, given: &str| pattern == "*" || pattern == given;
-        same(&self.method, method)
-            && self.segments.len() == segments.len()
-            && self.segments.iter().zip(segments).all(|(pattern, given)| same(pattern, given))
+        self.route.as_ref().is_none_or(|route| {
+            same(&route.method, method)
+                && route.segments.len() == segments.len()
+                && route.segments.iter().zip(segments).all(|(pattern, given)| same(pattern, given))
+        })
+    }
+
+    /// Whether the fault fires on the `count`-th (from 1) request that matches, `age` seconds after it came into
+    /// force. The share is drawn elsewhere.
+    pub(super) fn fires(&self, count: u64, age: f64) -> bool {
+        let Some(count) = count.checked_sub(self.after).filter(|count| *count > 0) else { return false };
+        age >= self.from
+            && self.to.is_none_or(|to| age < to)
+            && self.first.is_none_or(|first| count <= first)
+            && self.every.is_none_or(|every| count.is_multiple_of(every))
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        match key {
+            "every" => self.every = Some(number(value)?.max(1)),
+            "first" => self.first = Some(number(value)?),
+            "after" => self.after = number(value)?,
+            "p" => self.share = Some(decimal(value).and_then(|share| in_share(share, value))?),
+            "from" => self.from = decimal(value)?,
+            "to" => self.to = Some(decimal(value)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -127,19 +112,25 @@ impl FromStr for Fault {
     /// [`Error::Config`] naming the part that is not understood and what it should be.
     fn from_str(spec: &str) -> Result<Self> {
         let wrong = |what: String| Error::config(format!("--fault {spec}: {what}"));
-        let mut parts = spec.split(':');
-        let action = parts.next().unwrap_or_default();
-        let mut fault =
-            Self { action: Action::parse(action).map_err(wrong)?, route: None, every: None, first: None, after: 0 };
-        for (place, part) in parts.enumerate() {
+        let mut parts = spec.split(':').peekable();
+        let first = parts.next().unwrap_or_default();
+        let mut fault = match first.strip_prefix("slow-spell=") {
+            Some(span) => slow_spell(span, parts.next()),
+            None => Action::parse(first).map(|action| Self { action, when: When::default() }),
+        }
+        .map_err(wrong)?;
+        if let Some(route) = parts.next_if(|part| !part.contains('=')) {
+            fault.when.route = parse_route(route).map_err(wrong)?;
+        }
+        for part in parts {
             match part.split_once('=') {
                 Some((key, value)) => fault.set(key, value).map_err(wrong)?,
-                None if place == 0 => fault.route = parse_route(part).map_err(wrong)?,
                 // The colons of a date: `retry-after=Wed, 21 Oct 2015 07:28:00 GMT`.
                 None if fault.continue_retry_after(part) => {}
                 None => return Err(wrong(format!("\"{part}\" should be KEY=VALUE"))),
             }
         }
+        fault.check().map_err(wrong)?;
         Ok(fault)
     }
 }
@@ -148,27 +139,91 @@ impl Action {
     fn parse(text: &str) -> Result<Self, String> {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         match name {
-            "status" => {
-                let status = value.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
-                let status = status.ok_or(format!("\"{value}\" is not an HTTP status"))?;
-                Ok(Self::Strike(Strike::Status { status, retry_after: None, html: false, commit: false }))
+            "latency" => Ok(Self::Wait { latency: Latency::parse(value)?, commit: false }),
+            "delay-ms" => {
+                number(value)?;
+                Ok(Self::Wait { latency: Latency::Fixed(time(value)?), commit: false })
             }
-            "delay-ms" => Ok(Self::Delay { time: Duration::from_millis(number(value)?), commit: false }),
-            "reset" => Ok(Self::Strike(Strike::Reset)),
-            "drop-after-commit" => Ok(Self::Strike(Strike::DropAfterCommit)),
-            "enforce-required" => Ok(Self::Switch(Switch::EnforceRequired)),
-            "refuse-html" => Ok(Self::Switch(Switch::RefuseHtml)),
-            "no-external-ids" => Ok(Self::Switch(Switch::NoExternalIds)),
-            _ => Err(format!(
-                "\"{name}\" is not one of status=NNN, delay-ms=N, reset, drop-after-commit, \
-                 enforce-required, refuse-html, no-external-ids"
-            )),
+            "capacity" => {
+                let places = value.parse().ok().filter(|places| (1..1 << 20).contains(places));
+                let places = places.ok_or_else(|| format!("\"{value}\" is not a whole number above 0"))?;
+                Ok(Self::Capacity { places, service: Latency::Fixed(0.0) })
+            }
+            "rate" => {
+                let per_second = decimal(value)?;
+                if per_second <= 0.0 {
+                    return Err(format!("\"{value}\" is not a number above 0"));
+                }
+                let (status, retry_after) = (StatusCode::TOO_MANY_REQUESTS, RetryAfter::Seconds);
+                Ok(Self::Rate(Rate { per_second, burst: None, status, retry_after }))
+            }
+            "lossy" => Loss::parse(value).map(Self::Loss),
+            _ => match strike(name, value)? {
+                Some(strike) => Ok(Self::Strike(strike)),
+                None => {
+                    let keys = Vec::new();
+                    let known = Behaviour::default().set(text).map(|()| Self::Behave { word: text.to_owned(), keys });
+                    known.map_err(|problem| {
+                        let words: Vec<_> = words().collect();
+                        format!("{problem}; there are {ACTIONS}, and the switches {}", words.join(", "))
+                    })
+                }
+            },
         }
     }
 }
 
+fn strike(name: &str, value: &str) -> Result<Option<Strike>, String> {
+    let status = |status| Harm::Status { status, retry_after: None, html: false };
+    let (name, harm, commit) = match (name, value) {
+        ("status", _) => {
+            let code = value.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
+            // 1xx and bodiless statuses are no final answers with a body; hyper would not send them.
+            let code = code.filter(|code| code.as_u16() >= 200 && code.as_u16() != 204 && code.as_u16() != 304);
+            ("status", status(code.ok_or_else(|| format!("\"{value}\" is not an HTTP status"))?), false)
+        }
+        ("errors-200", "") => ("errors-200", status(StatusCode::OK), false),
+        ("html", "") => ("html", Harm::Status { status: StatusCode::OK, retry_after: None, html: true }, false),
+        ("garbage", "") => ("garbage", Harm::Garbage, false),
+        ("truncate", "") => ("truncate", Harm::Truncate { early: false }, true),
+        ("truncate", "connection") => ("truncate", Harm::Truncate { early: true }, true),
+        ("drip", "") => ("drip", Harm::Drip(DRIP), true),
+        ("drip", _) => ("drip", Harm::Drip(Duration::from_secs_f64(time(value)?)), true),
+        ("hang", "") => ("hang", Harm::Hang, false),
+        ("reset", "") => ("reset", Harm::Reset, false),
+        ("drop-after-commit", "") => ("drop-after-commit", Harm::Reset, true),
+        _ => return Ok(None),
+    };
+    Ok(Some(Strike { name, harm, commit }))
+}
+
+/// `2..4` and then `x10` or a time.
+fn slow_spell(span: &str, effect: Option<&str>) -> Result<Fault, String> {
+    let wrong = || format!("\"{span}\" should be FROM..TO in seconds, then :xN or :TIME");
+    let (from, to) = span.split_once("..").ok_or_else(wrong)?;
+    let effect = effect.ok_or_else(wrong)?;
+    let action = match effect.strip_prefix('x') {
+        Some(factor) => Action::Slow(decimal(factor)?),
+        None => Action::Wait { latency: Latency::parse(effect)?, commit: false },
+    };
+    Ok(Fault { action, when: When { from: decimal(from)?, to: Some(decimal(to)?), ..When::default() } })
+}
+
 fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("\"{text}\" is not a whole number"))
+}
+
+fn decimal(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| format!("\"{text}\" is not a number of 0 or more"))
+}
+
+fn in_share(share: f64, text: &str) -> Result<f64, String> {
+    if share <= 1.0 { Ok(share) } else { Err(format!("\"{text}\" is not a share from 0 to 1")) }
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("\"{text}\" is not true or false"))
 }
 
 fn parse_route(text: &str) -> Result<Option<Route>, String> {
@@ -183,113 +238,81 @@ fn parse_route(text: &str) -> Result<Option<Route>, String> {
 
 impl Fault {
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if let Action::Behave { word, keys } = &mut self.action {
+            Behaviour::default().set_key(word, key, value)?;
+            keys.push((key.to_owned(), value.to_owned()));
+            return Ok(());
+        }
+        if self.when.set(key, value)? {
+            return Ok(());
+        }
         match (key, &mut self.action) {
-            ("every", _) => self.every = Some(number(value)?.max(1)),
-            ("first", _) => self.first = Some(number(value)?),
-            ("after", _) => self.after = number(value)?,
-            ("retry-after", Action::Strike(Strike::Status { retry_after, .. })) => {
-                *retry_after = Some(value.to_owned())
+            ("retry-after", Action::Strike(Strike { harm: Harm::Status { retry_after, .. }, .. })) => {
+                *retry_after = Some(value.to_owned());
             }
-            ("body", Action::Strike(Strike::Status { html, .. })) => *html = value == "html",
-            ("commit", Action::Delay { commit, .. }) => *commit = value == "true",
-            ("commit", Action::Strike(Strike::Status { commit, .. })) => *commit = value == "true",
+            ("body", Action::Strike(Strike { harm: Harm::Status { html, .. }, .. })) => *html = value == "html",
+            ("commit", Action::Wait { commit, .. } | Action::Strike(Strike { commit, .. })) => *commit = truth(value)?,
+            ("service", Action::Capacity { service, .. }) => *service = Latency::parse(value)?,
+            ("burst", Action::Rate(rate)) => rate.burst = Some(decimal(value)?.max(1.0)),
+            ("answer", Action::Rate(rate)) if ["429", "503"].contains(&value) => {
+                rate.status =
+                    if value == "429" { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::SERVICE_UNAVAILABLE };
+            }
+            ("answer", Action::Rate(_)) => return Err(format!("\"{value}\" is not 429 or 503")),
+            ("retry-after", Action::Rate(rate)) => rate.retry_after = RetryAfter::parse(value),
+            ("field", Action::Loss(loss)) if !matches!(loss.kind, LossKind::Drop | LossKind::Lower) => {
+                loss.field = Some(value.to_owned());
+            }
             _ => return Err(format!("\"{key}\" is not a key of this fault")),
         }
         Ok(())
     }
 
     fn continue_retry_after(&mut self, part: &str) -> bool {
-        let Action::Strike(Strike::Status { retry_after: Some(text), .. }) = &mut self.action else { return false };
+        let text = match &mut self.action {
+            Action::Strike(Strike { harm: Harm::Status { retry_after: Some(text), .. }, .. }) => text,
+            Action::Rate(Rate { retry_after: RetryAfter::Text(text), .. }) => text,
+            _ => return false,
+        };
         text.push(':');
         text.push_str(part);
         true
     }
 
-    /// Whether the fault fires on the `count`-th (from 1) request that matches its route.
-    fn fires(&self, count: u64) -> bool {
-        let Some(count) = count.checked_sub(self.after).filter(|count| *count > 0) else { return false };
-        self.first.is_none_or(|first| count <= first) && self.every.is_none_or(|every| count.is_multiple_of(every))
-    }
-}
-
-/// What the faults do to one request.
-#[derive(Debug, Default)]
-pub struct Verdict {
-    /// How long the request waits before it is handled.
-    pub before: Duration,
-    /// How long the answer waits once the request is handled and stored.
-    pub after: Duration,
-    /// What happens to it, if anything.
-    pub strike: Option<Strike>,
-}
-
-/// The faults of one server with their counters.
-#[derive(Debug)]
-pub struct Faults(Vec<(Fault, AtomicU64)>);
-
-impl Faults {
-    /// Faults with their counters at zero.
-    pub fn new(faults: Vec<Fault>) -> Self {
-        Self(faults.into_iter().map(|fault| (fault, AtomicU64::new(0))).collect())
-    }
-
-    /// Whether the server was told to behave in this way.
-    pub fn has(&self, switch: Switch) -> bool {
-        self.0.iter().any(|(fault, _)| fault.action == Action::Switch(switch))
-    }
-
-    /// Counts the request in every fault whose route matches; delays add up, of strikes the first that fires wins.
-    pub fn judge(&self, method: &str, segments: &[&str]) -> Verdict {
-        let mut verdict = Verdict::default();
-        for (fault, counter) in &self.0 {
-            if fault.route.as_ref().is_some_and(|route| !route.matches(method, segments)) {
-                continue;
+    fn check(&self) -> Result<(), String> {
+        match self.when.to {
+            Some(to) if to <= self.when.from => Err(format!("to={to} is not after from={}", self.when.from)),
+            _ if self.when.route.is_some() && matches!(self.action, Action::Behave { .. }) => {
+                Err("a switch has no route".to_owned())
             }
-            let count = counter.fetch_add(1, Ordering::Relaxed) + 1;
-            match &fault.action {
-                _ if !fault.fires(count) => {}
-                Action::Delay { time, commit: true } => verdict.after += *time,
-                Action::Delay { time, commit: false } => verdict.before += *time,
-                Action::Switch(_) => {}
-                Action::Strike(strike) => verdict.strike = verdict.strike.or_else(|| Some(strike.clone())),
-            }
+            _ => Ok(()),
         }
-        verdict
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Fault, Faults, Strike};
-
-    fn struck(spec: &str, requests: u64) -> Vec<u64> {
-        let faults = Faults::new(vec![spec.parse().unwrap()]);
-        (1..=requests).filter(|_| faults.judge("POST", &["assets"]).strike.is_some()).collect()
-    }
-
-    #[test]
-    fn every_first_and_after_count_matching_requests() {
-        assert_eq!(struck("drop-after-commit:POST /assets:every=3", 10), [3, 6, 9]);
-        assert_eq!(struck("status=503:POST /assets:first=2:retry-after=1", 10), [1, 2]);
-        assert_eq!(struck("reset:* /assets:after=4:first=2", 10), [5, 6]);
-        assert!(struck("reset:GET /assets", 10).is_empty());
-        assert!(struck("reset:POST /assets/*/annotations", 10).is_empty());
-    }
-
-    #[test]
-    fn delays_add_up_and_the_first_strike_wins() {
-        let specs = ["delay-ms=20:*", "delay-ms=5", "delay-ms=7:*:commit=true", "status=429", "reset"];
-        let faults = Faults::new(specs.iter().map(|spec| spec.parse().unwrap()).collect());
-        let verdict = faults.judge("GET", &["assets", "7"]);
-        assert_eq!((verdict.before.as_millis(), verdict.after.as_millis()), (25, 7));
-        assert!(matches!(verdict.strike, Some(Strike::Status { status, .. }) if status == 429));
-    }
+    use super::{Action, Fault, Harm, Strike};
 
     #[test]
     fn a_retry_after_may_be_a_date() {
-        let fault: Fault = "status=429:*:retry-after=Wed, 21 Oct 2015 07:28:00 GMT:every=2".parse().unwrap();
-        let Action::Strike(Strike::Status { retry_after, .. }) = fault.action else { panic!("a status") };
-        assert_eq!((retry_after.as_deref(), fault.every), (Some("Wed, 21 Oct 2015 07:28:00 GMT"), Some(2)));
+        for action in ["status=429", "rate=5"] {
+            let spec = format!("{action}:*:retry-after=Wed, 21 Oct 2015 07:28:00 GMT:every=2");
+            let fault: Fault = spec.parse().unwrap();
+            let text = format!("{fault:?}");
+            assert!(text.contains("\"Wed, 21 Oct 2015 07:28:00 GMT\"") && text.contains("every: Some(2)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reset_that_commits_is_a_lost_reply() {
+        let given = |spec: &str| match spec.parse::<Fault>().unwrap().action {
+            Action::Strike(Strike { harm, commit, .. }) => (harm, commit),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(given("reset:*:commit=true"), given("drop-after-commit"));
+        assert_eq!(given("hang:commit=true"), (Harm::Hang, true));
+        assert_eq!(given("truncate:commit=false"), (Harm::Truncate { early: false }, false));
     }
 
     #[test]
@@ -297,12 +320,63 @@ mod tests {
         for (spec, part) in [
             ("explode", "explode"),
             ("status=9", "9"),
+            ("status=204", "204"),
             ("reset:POST", "POST"),
+            ("reset=now", "reset"),
             ("reset:*:every=x", "x"),
             ("reset:*:body=html", "body"),
+            ("reset:*:p=1.5", "1.5"),
+            ("reset:*:from=5:to=5", "to=5"),
+            ("reset:*:commit=yes", "yes"),
+            ("status=503:*:also", "also"),
+            ("latency=soon", "soon"),
+            ("latency=beta(1ms,2ms)", "beta"),
+            ("delay-ms=1.5", "1.5"),
+            ("slow-spell=5:x3", "FROM..TO"),
+            ("slow-spell=1..2:fast", "fast"),
+            ("slow-spell=1..2", "FROM..TO"),
+            ("capacity=0", "0"),
+            ("capacity=2:*:service=x", "x"),
+            ("rate=0", "0"),
+            ("rate=5:*:answer=500", "500"),
+            ("drip=never", "never"),
+            ("lossy=all", "all"),
+            ("lossy=drop", "drop=FIELD"),
+            ("lossy=truncate=x", "x"),
+            ("lossy=drop=title:*:field=x", "field"),
+            ("duplicate-uuid=500", "existing"),
+            ("strict=maybe", "strict=ignore"),
+            ("window=0", "0"),
+            ("window=5:answer=503", "answer=503"),
+            ("unsorted:GET /assets", "route"),
+            ("put=merge:every=2", "every"),
+            ("annotations-body=D", "D"),
+            ("page-cap=x", "x"),
+            ("ignore-limit=5", "ignore-limit"),
+            ("ignore-parameters", "ignore-parameters"),
         ] {
             let error = spec.parse::<Fault>().unwrap_err().to_string();
-            assert!(error.contains(spec) && error.contains(part), "{error}");
+            assert!(error.contains(spec) && error.contains(part), "{spec}: {error}");
         }
+    }
+
+    #[test]
+    fn everything_in_the_grammar_is_understood() {
+        let quoted = super::GRAMMAR.lines().filter(|line| line.starts_with("| `"));
+        let mut understood = 0;
+        for text in quoted.flat_map(|line| line.split(" | ").next().unwrap_or_default().split('`').skip(1).step_by(2)) {
+            let (name, choices) = text.split_once('=').unwrap_or((text, ""));
+            for choice in choices.split("\\|") {
+                let spec = match (name, choice) {
+                    ("every" | "first" | "after" | "p" | "from" | "to" | "all" | "answer", _) => continue,
+                    (name, "") => name.to_owned(),
+                    (name, "N") => format!("{name}=7"),
+                    (name, choice) => format!("{name}={choice}"),
+                };
+                spec.parse::<Fault>().unwrap_or_else(|error| panic!("{error}"));
+                understood += 1;
+            }
+        }
+        assert!(understood > 40, "{understood}");
     }
 }

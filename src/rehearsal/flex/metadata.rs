@@ -23,11 +23,13 @@ pub fn get(flex: &Flex, id: &str) -> Handled {
 
 /// `PUT /assets/{id}/metadata`: the body is the whole new instance; fields left out disappear.
 pub fn replace(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
-    let (asset, checked) = checked(flex, id, call.object()?)?;
+    let (asset, checked) = checked(flex, call, id, call.object()?)?;
     let mut store = flex.store();
     all_exist(&store, &checked)?;
-    complete(flex, &store, asset, &checked.instance)?;
-    commit(&mut store, asset, checked.instance)?;
+    let instance =
+        if flex.faults.has(Switch::MergePut) { merged(find(&store, id)?, checked) } else { checked.instance };
+    complete(flex, &store, asset, &instance)?;
+    commit(&mut store, asset, instance)?;
     let stored = find(&store, id)?;
     Ok(shown(&store, stored))
 }
@@ -36,7 +38,12 @@ pub fn replace(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
 ///
 /// # Errors
 /// A 404 for an unknown asset, a 400 for what does not fit.
-pub fn checked(flex: &Flex, id: &str, given: Map<String, Value>) -> Result<(u64, Checked), Answer> {
+pub fn checked(
+    flex: &Flex,
+    call: &Call<'_>,
+    id: &str,
+    mut given: Map<String, Value>,
+) -> Result<(u64, Checked), Answer> {
     let (asset, definition) = {
         let store = flex.store();
         let stored = find(&store, id)?;
@@ -44,13 +51,28 @@ pub fn checked(flex: &Flex, id: &str, given: Map<String, Value>) -> Result<(u64,
     };
     let none = Fields::default();
     let fields = definition.as_ref().map_or(&none, |definition| &definition.fields);
-    let checked = check(fields, given).map_err(Answer::bad)?;
+    if call.behaviour.has(Switch::IgnoreUnknown) {
+        fields.prune(&mut given);
+    }
+    let opened = call.behaviour.has(Switch::AnyOption).then(|| fields.opened());
+    let mut checked = check(opened.as_ref().unwrap_or(fields), given).map_err(Answer::bad)?;
     if flex.faults.has(Switch::RefuseHtml)
         && let Some((name, _)) = checked.instance.iter().find(|(_, value)| holds_tag(value))
     {
         return Err(Answer::bad(format!("Field \"{name}\": a potential security threat was detected in the text")));
     }
+    call.losses.iter().for_each(|loss| loss.apply(&mut checked.instance));
     Ok((asset, checked))
+}
+
+/// What the asset holds with what `checked` changes: what is given replaces, `null` removes, the rest stays.
+pub fn merged(stored: &Stored, checked: Checked) -> Map<String, Value> {
+    let mut merged: Map<String, Value> = serde_json::from_str(&stored.instance).unwrap_or_default();
+    for name in &checked.removed {
+        merged.shift_remove(name);
+    }
+    merged.extend(checked.instance);
+    merged
 }
 
 /// Whether some text in `value` has a `<` before a letter, a slash or an exclamation mark.

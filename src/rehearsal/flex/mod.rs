@@ -13,6 +13,7 @@ mod annotations;
 mod answer;
 mod asset_list;
 mod assets;
+mod behaviour;
 mod builtin;
 mod call;
 mod catalog;
@@ -22,12 +23,17 @@ mod definitions;
 mod fault;
 mod instance;
 mod journal;
+mod latency;
+mod lossy;
 mod matrix;
 mod metadata;
+mod playing;
+mod rate;
 mod requests;
 mod service;
 mod standin;
 mod store;
+mod strike;
 
 use std::future::IntoFuture;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -45,8 +51,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::builtin::fields as builtin_fields;
 use self::connection::{Connection, Door};
-pub use self::fault::Fault;
-use self::fault::Faults;
+pub use self::fault::{Fault, GRAMMAR};
+use self::playing::Faults;
+use self::requests::RequestLog;
 use self::service::Flex;
 use self::store::Store;
 use crate::{Error, Result};
@@ -96,6 +103,10 @@ pub struct Options {
     pub password: SecretString,
     /// Faults, in the order in which they are judged.
     pub faults: Vec<Fault>,
+    /// What decides the draws of faults that are drawn.
+    pub fault_seed: u64,
+    /// A file to which every request is appended as a JSON line.
+    pub log: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -108,6 +119,8 @@ impl Default for Options {
             username: DEFAULT_CREDENTIAL.into(),
             password: DEFAULT_CREDENTIAL.into(),
             faults: Vec::new(),
+            fault_seed: 0,
+            log: None,
         }
     }
 }
@@ -116,6 +129,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct LocalFlex {
     base_url: String,
+    flex: Arc<Flex>,
     stop: DropGuard,
     task: JoinHandle<std::io::Result<()>>,
 }
@@ -146,19 +160,26 @@ impl LocalFlex {
         let address = listener.local_addr().map_err(|cause| failed("cannot tell the address", cause))?;
         let base_url = format!("http://{address}/api");
         let store = Store::open(options.data.as_deref())?;
-        let faults = Faults::new(options.faults);
-        let flex =
-            Flex::new(store, faults, options.personality, base_url.clone(), &options.username, &options.password);
-        let app = Router::new().fallback(service::serve).with_state(Arc::new(flex));
+        let log = RequestLog::open(options.log.as_deref())?;
+        let faults = Faults::new(options.faults, options.fault_seed);
         let stop = CancellationToken::new();
+        let (user, password) = (&options.username, &options.password);
+        let flex = Flex::new(store, (log, stop.clone()), faults, options.personality, base_url.clone(), user, password);
+        let flex = Arc::new(flex);
+        let app = Router::new().fallback(service::serve).with_state(Arc::clone(&flex));
         let server = axum::serve(Door(listener), app.into_make_service_with_connect_info::<Connection>())
             .with_graceful_shutdown(stop.clone().cancelled_owned());
-        Ok(Self { base_url, stop: stop.drop_guard(), task: runtime.spawn(server.into_future()) })
+        Ok(Self { base_url, flex, stop: stop.drop_guard(), task: runtime.spawn(server.into_future()) })
     }
 
     /// The base URL, ending in `/api`. The oracle is at `/__standin` beside it.
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// Puts these faults in the place of those in force, from the next request on; counters and spells begin anew.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        self.flex.faults.set(faults);
     }
 
     /// Stops accepting, lets answers finish for up to five seconds, and frees port and data folder.
@@ -168,5 +189,6 @@ impl LocalFlex {
         if tokio::time::timeout(GRACE, self.task).await.is_err() {
             abort.abort();
         }
+        self.flex.log().flush();
     }
 }

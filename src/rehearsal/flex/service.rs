@@ -1,23 +1,27 @@
 //! From an HTTP request to an answer: credentials, faults, body, route, log. Handlers are plain functions.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Handled};
+use super::behaviour::{Behaviour, Switch};
 use super::call::Call;
 use super::connection::Connection;
-use super::fault::{Faults, Strike, Verdict};
 use super::matrix::MatrixPath;
-use super::requests::{Request as Logged, RequestLog};
+use super::playing::{Faults, Verdict};
+use super::requests::{Request as Logged, RequestLog, hash};
 use super::store::Store;
+use super::strike::{Harm, Strike};
 use super::{Personality, annotations, assets, catalog, definitions, metadata, standin};
 
 /// Bodies above this are answered with 413.
@@ -32,6 +36,9 @@ const MEDIA_TYPES: [&str; 2] = ["application/vnd.nativ.mio.v1+json", "applicatio
 pub struct Flex {
     store: Mutex<Store>,
     log: Mutex<RequestLog>,
+    started: Instant,
+    /// Cancelled when the server ends; answers that never come wait for it.
+    stop: CancellationToken,
     /// The faults and switches in force.
     pub faults: Faults,
     authorization: SecretString,
@@ -46,6 +53,7 @@ impl Flex {
     /// A service over `store`.
     pub fn new(
         store: Store,
+        (log, stop): (RequestLog, CancellationToken),
         faults: Faults,
         personality: Personality,
         base_url: String,
@@ -56,7 +64,9 @@ impl Flex {
         let session = format!("JSESSIONID={:032x}; Path=/api; Secure", fastrand::u128(..));
         Self {
             store: Mutex::new(store),
-            log: Mutex::default(),
+            log: Mutex::new(log),
+            started: Instant::now(),
+            stop,
             faults,
             authorization: SecretString::from(token),
             session: HeaderValue::from_str(&session).unwrap_or(HeaderValue::from_static("JSESSIONID=0; Path=/api")),
@@ -100,43 +110,76 @@ pub async fn serve(
         Ok(path) => (path, None),
         Err(problem) => (MatrixPath::default(), Some(Answer::bad(problem))),
     };
+    let (parts, body) = request.into_parts();
+    let body = read(body).await;
     if local {
-        return oracle(&flex, &connection, &path, request).await.into_response(0);
+        return oracle(&flex, &connection, &path, &parts, body).into_response(0);
     }
-    let method = request.method().to_string();
-    let new_session = !request.headers().contains_key(header::COOKIE);
+    let (hash, length) = body.as_ref().map_or((None, 0), |body| (Some(hash(&parts.method, below, body)), body.len()));
     let (answer, strike) = match malformed {
         Some(refusal) => (refusal, None),
-        None => exchange(&flex, &path, request).await,
+        None => exchange(&flex, &path, &parts, body).await,
     };
-    let lost = matches!(strike, Some(Strike::Reset | Strike::DropAfterCommit));
-    let status = (!lost).then(|| answer.status.as_u16());
-    let logged = Logged { n: 0, method, path: below.to_owned(), status, fault: strike.as_ref().map(Strike::name) };
+    let lost = strike.as_ref().is_some_and(Strike::loses_reply);
+    let behaviour = &flex.faults.playing().behaviour;
+    let answer = match (behaviour.has(Switch::HtmlErrors), behaviour.has(Switch::JsonErrors)) {
+        (true, _) => answer.errors_as_pages(),
+        (_, true) => answer.errors_as_envelopes(),
+        _ => answer,
+    };
+    let logged = Logged {
+        n: 0,
+        status: (!lost).then(|| answer.status.as_u16()),
+        fault: strike.as_ref().map(|strike| strike.name),
+        path: below.to_owned(),
+        blake3: hash,
+        length,
+        ms: u64::try_from(flex.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        method: parts.method,
+    };
     let number = flex.log().add(logged, &path.segments());
+    if strike.as_ref().is_some_and(|strike| strike.harm == Harm::Hang) {
+        flex.stop.cancelled().await;
+    }
     if lost {
         connection.cut();
     }
     let mut response = answer.into_response(number);
-    if new_session {
+    if !parts.headers.contains_key(header::COOKIE) && !behaviour.has(Switch::NoSession) {
         response.headers_mut().insert(header::SET_COOKIE, flex.session.clone());
     }
-    response
+    match strike {
+        Some(strike) => strike.damage(response).await,
+        None => response,
+    }
 }
 
 /// The answer to an API request, and the fault that struck it.
-async fn exchange(flex: &Flex, path: &MatrixPath, request: Request) -> (Answer, Option<Strike>) {
-    if !flex.authorized(request.headers()) {
+async fn exchange(
+    flex: &Flex,
+    path: &MatrixPath,
+    parts: &Parts,
+    body: Result<Bytes, Answer>,
+) -> (Answer, Option<Strike>) {
+    if !flex.authorized(&parts.headers) {
         return (Answer::page(StatusCode::UNAUTHORIZED), None);
     }
-    let Verdict { before, after, strike } = flex.faults.judge(request.method().as_str(), &path.segments());
+    let playing = flex.faults.playing();
+    let Verdict { queues, before, after, strike, losses } = playing.judge(parts.method.as_str(), &path.segments());
+    let mut places = Vec::with_capacity(queues.len());
+    for (queue, service) in queues {
+        places.extend(queue.acquire_owned().await);
+        wait(service).await;
+    }
     wait(before).await;
-    let handled = match &strike {
-        Some(strike) if !strike.commits() => Ok(strike.answer()),
-        _ => handle(flex, path, request).await,
-    };
+    if let Some(strike) = strike.as_ref().filter(|strike| !strike.commit) {
+        return (strike.answer(None), Some(strike.clone()));
+    }
+    let call = |body| Call { path, body, base_url: &flex.base_url, behaviour: &playing.behaviour, losses: &losses };
+    let handled = body.and_then(|body| handle(flex, parts, &call(body)));
     wait(after).await;
-    match (handled, &strike) {
-        (Ok(_), Some(strike)) => (strike.answer(), Some(strike.clone())),
+    match (handled, strike) {
+        (Ok(answer), Some(strike)) => (strike.answer(Some(answer)), Some(strike)),
         // A request that is refused for its own sake stores nothing, so there is no commit to lose the reply of.
         (Err(refusal), _) => (refusal, None),
         (Ok(answer), None) => (answer, None),
@@ -149,28 +192,31 @@ async fn wait(time: Duration) {
     }
 }
 
-async fn handle(flex: &Flex, path: &MatrixPath, request: Request) -> Handled {
-    let (parts, body) = request.into_parts();
-    let body = read(body).await?;
-    if !body.is_empty() {
+fn handle(flex: &Flex, parts: &Parts, call: &Call<'_>) -> Handled {
+    if !call.body.is_empty() {
         let given = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if !MEDIA_TYPES.contains(&essence.as_str()) {
+        let essence = given.split(';').next().unwrap_or_default().trim();
+        if !MEDIA_TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
             let text = format!("Content type '{given}' is not supported; send {}", MEDIA_TYPES[0]);
             return Err(Answer::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
         }
     }
-    route(flex, &parts.method, &Call { path, body, base_url: &flex.base_url })
+    route(flex, &parts.method, call)
 }
 
 async fn read(body: Body) -> Result<Bytes, Answer> {
     let mut stream = body.into_data_stream();
-    let (mut whole, mut size) = (Vec::new(), 0_usize);
+    let (mut first, mut more, mut size) = (Bytes::new(), Vec::new(), 0_usize);
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| Answer::bad(format!("The body could not be read: {error}")))?;
         size = size.saturating_add(chunk.len());
-        if size <= BODY_LIMIT {
-            whole.extend_from_slice(&chunk);
+        if first.is_empty() {
+            first = chunk;
+        } else if size <= BODY_LIMIT {
+            if more.is_empty() {
+                more.extend_from_slice(&first);
+            }
+            more.extend_from_slice(&chunk);
         } else if size > DRAIN_LIMIT {
             break;
         }
@@ -181,7 +227,7 @@ async fn read(body: Body) -> Result<Bytes, Answer> {
             format!("The body is larger than {BODY_LIMIT} bytes"),
         ));
     }
-    Ok(whole.into())
+    Ok(if more.is_empty() { first } else { more.into() })
 }
 
 /// Which handler answers which method and path. The order matters: `/assets/annotations/{id}` before `/assets/{id}/…`.
@@ -232,20 +278,26 @@ fn unrouted(segments: &[&str]) -> Answer {
 }
 
 /// The test oracle, for this machine only and not for pages in its browsers (which send their origin).
-async fn oracle(flex: &Arc<Flex>, connection: &Connection, path: &MatrixPath, request: Request) -> Answer {
-    if !connection.is_local() || request.headers().contains_key(header::ORIGIN) {
+fn oracle(
+    flex: &Arc<Flex>,
+    connection: &Connection,
+    path: &MatrixPath,
+    parts: &Parts,
+    body: Result<Bytes, Answer>,
+) -> Answer {
+    if !connection.is_local() || parts.headers.contains_key(header::ORIGIN) {
         return Answer::page(StatusCode::FORBIDDEN);
     }
-    let method = request.method().clone();
-    let body = match read(request.into_body()).await {
+    let body = match body {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
-    let call = Call { path, body, base_url: &flex.base_url };
-    match (method.as_str(), path.segments().as_slice()) {
+    let call = Call { path, body, base_url: &flex.base_url, behaviour: &Behaviour::default(), losses: &[] };
+    match (parts.method.as_str(), path.segments().as_slice()) {
         ("GET", ["dump"]) => standin::dump(flex),
         ("GET", ["totals"]) => Answer::value(&flex.log().totals()),
         ("POST", ["tamper"]) => standin::tamper(flex, &call).unwrap_or_else(|refusal| refusal),
+        ("POST", ["faults"]) => standin::set_faults(flex, &call).unwrap_or_else(|refusal| refusal),
         _ => Answer::page(StatusCode::NOT_FOUND),
     }
 }

@@ -1,4 +1,5 @@
-//! The test oracle beside the API: `GET /__standin/dump`, `GET /__standin/totals`, `POST /__standin/tamper`.
+//! The test oracle beside the API: `GET /__standin/dump`, `GET /__standin/totals`, `POST /__standin/tamper`,
+//! `POST /__standin/faults`.
 //!
 //! The dump is NDJSON, one object a line, told apart by `kind`: every `asset` with its stored instance, every
 //! `annotation`, the last 100,000 `request`s, and a `total` for each route and status. It is made while it is read,
@@ -6,6 +7,8 @@
 //!
 //! Tampering writes past every check: `{"asset": 1001, "field": "title", "value": "x"}` sets a field of the stored
 //! instance (`null` removes it), `{"asset": 1001, "deleted": true}` marks the asset as deleted.
+//!
+//! `["reset:POST /assets", …]` posted to `faults` puts these faults in the place of those in force.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, Handled};
 use super::call::{Call, optional_text};
 use super::definitions::unstored;
+use super::fault::Fault;
 use super::metadata::commit;
 use super::service::Flex;
 use super::store::{Event, FIRST_ASSET, Store, Stored};
@@ -62,7 +66,7 @@ fn chunk(flex: &Flex, cursor: Cursor) -> (String, Cursor) {
         Cursor::Requests(after) => {
             let requests = flex.log().after(after, CHUNK);
             let next = requests.last().map_or(Cursor::Totals, |last| Cursor::Requests(last.n));
-            (requests.iter().map(|request| line("request", request)).collect(), next)
+            (requests.iter().map(|request| line("request", &**request)).collect(), next)
         }
         Cursor::Totals | Cursor::Done => {
             (flex.log().totals().iter().map(|total| line("total", total)).collect(), Cursor::Done)
@@ -119,4 +123,16 @@ pub fn tamper(flex: &Flex, call: &Call<'_>) -> Handled {
         return Err(Answer::bad("Give \"field\" and \"value\", or \"deleted\""));
     }
     Ok(Answer::value(&json!({"tampered": id})))
+}
+
+/// `POST /__standin/faults`: the body is an array of faults, as on the command line.
+///
+/// # Errors
+/// A 400 that names what is not understood; the faults in force stay.
+pub fn set_faults(flex: &Flex, call: &Call<'_>) -> Handled {
+    let specs: Vec<String> = serde_json::from_slice(&call.body)
+        .map_err(|error| Answer::bad(format!("The body is not an array of faults: {error}")))?;
+    let faults: Result<Vec<Fault>, _> = specs.iter().map(|spec| spec.parse()).collect();
+    flex.faults.set(faults.map_err(|error| Answer::bad(error.to_string()))?);
+    Ok(Answer::value(&json!({"faults": specs.len()})))
 }
