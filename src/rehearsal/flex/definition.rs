@@ -20,6 +20,9 @@ pub struct DefinitionRecord {
     pub description: Option<String>,
     /// Whether assets may be created with it.
     pub enabled: bool,
+    /// Whether lists leave it out.
+    #[serde(default)]
+    pub deleted: bool,
     /// Seconds since 1970.
     pub created: i64,
     /// Seconds since 1970.

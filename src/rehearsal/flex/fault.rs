@@ -9,7 +9,8 @@
 //!
 //! Switches, without route or keys, make another server of it: `enforce-required` (an instance that lacks a required
 //! field is refused), `refuse-html` (text that looks like a tag is refused), `no-external-ids` (a server before
-//! 2023.6: `externalIds` is an unknown property).
+//! 2023.6: `externalIds` is an unknown property), `keep-uuids` (the uuid of a deleted asset stays taken),
+//! `fail-workflows` (workflows and jobs end as failed).
 //!
 //! ROUTE is `*` (the default) or a method and a path below `/api`, `*` standing for one segment or any method:
 //! `POST /assets`, `POST /assets/*/annotations`, `* /assets`. Keys: `every=N` (each N-th matching request),
@@ -52,6 +53,10 @@ pub enum Switch {
     RefuseHtml,
     /// `externalIds` is an unknown property.
     NoExternalIds,
+    /// The uuid of a deleted asset stays taken.
+    KeepUuids,
+    /// Workflows and jobs end as failed.
+    FailWorkflows,
 }
 
 /// What replaces or follows the handling of a request.
@@ -159,9 +164,11 @@ impl Action {
             "enforce-required" => Ok(Self::Switch(Switch::EnforceRequired)),
             "refuse-html" => Ok(Self::Switch(Switch::RefuseHtml)),
             "no-external-ids" => Ok(Self::Switch(Switch::NoExternalIds)),
+            "keep-uuids" => Ok(Self::Switch(Switch::KeepUuids)),
+            "fail-workflows" => Ok(Self::Switch(Switch::FailWorkflows)),
             _ => Err(format!(
                 "\"{name}\" is not one of status=NNN, delay-ms=N, reset, drop-after-commit, \
-                 enforce-required, refuse-html, no-external-ids"
+                 enforce-required, refuse-html, no-external-ids, keep-uuids, fail-workflows"
             )),
         }
     }

@@ -5,29 +5,40 @@
 //! HTML page, a second call for metadata, instances replaced as a whole, `required` not enforced.
 //!
 //! What flows where: `connection` (sockets that a fault can cut) → `service` (credentials, faults, body, route,
-//! log) → a handler (`catalog`, `definitions`, `assets`, `metadata`, `annotations`; each takes a `call`
-//! and gives an `answer`) → `instance` checks values against a `definition` → `store` keeps them and writes the
+//! log) → a handler (`catalog`, `definitions`, `assets`, `metadata`, `annotations` and the others; each
+//! takes a `call` and gives an `answer`) → `instance` checks values against a `definition` → `store` keeps them and writes the
 //! `journal`. Outside `/api`, for this machine only, `standin` shows and falsifies what is stored.
 
+mod account;
 mod annotations;
 mod answer;
+mod asset_actions;
 mod asset_list;
+mod asset_parts;
 mod assets;
 mod builtin;
 mod call;
 mod catalog;
+mod collections;
 mod connection;
 mod definition;
+
 mod definitions;
 mod fault;
+mod fql;
 mod instance;
 mod journal;
 mod matrix;
 mod metadata;
+mod records;
 mod requests;
+mod routes;
 mod service;
 mod standin;
 mod store;
+mod taxonomies;
+mod version;
+mod workflows;
 
 use std::future::IntoFuture;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -49,6 +60,7 @@ pub use self::fault::Fault;
 use self::fault::Faults;
 use self::service::Flex;
 use self::store::Store;
+pub use self::version::Version;
 use crate::{Error, Result};
 
 /// The user name and the password where none are given; good for loopback only.
@@ -90,6 +102,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// What annotations mean.
     pub personality: Personality,
+    /// The release it behaves as.
+    pub version: Version,
     /// The only user.
     pub username: SecretString,
     /// The user's password.
@@ -105,6 +119,7 @@ impl Default for Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             data: None,
             personality: Personality::Both,
+            version: Version::default(),
             username: DEFAULT_CREDENTIAL.into(),
             password: DEFAULT_CREDENTIAL.into(),
             faults: Vec::new(),
@@ -147,8 +162,14 @@ impl LocalFlex {
         let base_url = format!("http://{address}/api");
         let store = Store::open(options.data.as_deref())?;
         let faults = Faults::new(options.faults);
-        let flex =
-            Flex::new(store, faults, options.personality, base_url.clone(), &options.username, &options.password);
+        let flex = Flex::new(
+            store,
+            faults,
+            (options.personality, options.version),
+            base_url.clone(),
+            &options.username,
+            &options.password,
+        );
         let app = Router::new().fallback(service::serve).with_state(Arc::new(flex));
         let stop = CancellationToken::new();
         let server = axum::serve(Door(listener), app.into_make_service_with_connect_info::<Connection>())

@@ -14,11 +14,12 @@ use secrecy::{ExposeSecret, SecretString};
 use super::answer::{Answer, Handled};
 use super::call::Call;
 use super::connection::Connection;
-use super::fault::{Faults, Strike, Verdict};
+use super::fault::{Faults, Strike, Switch, Verdict};
 use super::matrix::MatrixPath;
 use super::requests::{Request as Logged, RequestLog};
 use super::store::Store;
-use super::{Personality, annotations, assets, catalog, definitions, metadata, standin};
+use super::version::Version;
+use super::{Personality, annotations, assets, catalog, definitions, metadata, routes, standin};
 
 /// Bodies above this are answered with 413.
 const BODY_LIMIT: usize = 16 << 20;
@@ -26,6 +27,8 @@ const BODY_LIMIT: usize = 16 << 20;
 const DRAIN_LIMIT: usize = 4 * BODY_LIMIT;
 /// The media type of every known client, and the plain one.
 const MEDIA_TYPES: [&str; 2] = ["application/vnd.nativ.mio.v1+json", "application/json"];
+/// Its XML twin, which only definitions are put as.
+const XML_TYPE: &str = "application/vnd.nativ.mio.v1+xml";
 
 /// All that the handlers share.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub struct Flex {
     session: HeaderValue,
     /// What `POST /assets/{id}/annotations` means.
     pub personality: Personality,
+    /// The release it behaves as.
+    pub version: Version,
     /// Ends in `/api`.
     pub base_url: String,
 }
@@ -47,7 +52,7 @@ impl Flex {
     pub fn new(
         store: Store,
         faults: Faults,
-        personality: Personality,
+        (personality, version): (Personality, Version),
         base_url: String,
         user: &SecretString,
         password: &SecretString,
@@ -61,6 +66,7 @@ impl Flex {
             authorization: SecretString::from(token),
             session: HeaderValue::from_str(&session).unwrap_or(HeaderValue::from_static("JSESSIONID=0; Path=/api")),
             personality,
+            version,
             base_url,
         }
     }
@@ -73,6 +79,11 @@ impl Flex {
     /// The request log.
     pub fn log(&self) -> MutexGuard<'_, RequestLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it knows `externalIds`: since 2023.6, and not where it was told to know them not.
+    pub fn has_external_ids(&self) -> bool {
+        self.version >= Version::V2023_6 && !self.faults.has(Switch::NoExternalIds)
     }
 
     fn authorized(&self, headers: &HeaderMap) -> bool {
@@ -116,7 +127,7 @@ pub async fn serve(
     if lost {
         connection.cut();
     }
-    let mut response = answer.into_response(number);
+    let mut response = answer.into_response(if flex.version < Version::V2023_6 { 0 } else { number });
     if new_session {
         response.headers_mut().insert(header::SET_COOKIE, flex.session.clone());
     }
@@ -155,12 +166,17 @@ async fn handle(flex: &Flex, path: &MatrixPath, request: Request) -> Handled {
     if !body.is_empty() {
         let given = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if !MEDIA_TYPES.contains(&essence.as_str()) {
+        let xml = essence == XML_TYPE && matches!(path.segments().as_slice(), ["metadataDefinitions", _, "definition"]);
+        if !xml && !MEDIA_TYPES.contains(&essence.as_str()) {
             let text = format!("Content type '{given}' is not supported; send {}", MEDIA_TYPES[0]);
             return Err(Answer::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
         }
     }
-    route(flex, &parts.method, &Call { path, body, base_url: &flex.base_url })
+    route(
+        flex,
+        &parts.method,
+        &Call { path, query: parts.uri.query().unwrap_or_default(), body, base_url: &flex.base_url },
+    )
 }
 
 async fn read(body: Body) -> Result<Bytes, Answer> {
@@ -211,23 +227,7 @@ fn route(flex: &Flex, method: &Method, call: &Call<'_>) -> Handled {
         ("POST", ["assets", id, "annotations"]) => annotations::create(flex, call, id),
         ("DELETE", ["assets", id, "annotations"]) => annotations::remove_by_originator(flex, call, id),
         ("PUT", ["assets", id, "annotations", annotation]) => annotations::update(flex, call, id, annotation),
-        (_, segments) => Err(unrouted(segments)),
-    }
-}
-
-/// The refusal of what no handler answers.
-fn unrouted(segments: &[&str]) -> Answer {
-    match segments {
-        ["accounts" | "resources" | "variants"]
-        | ["objectTypes" | "metadataDefinitions" | "assets"]
-        | ["objectTypes" | "metadataDefinitions" | "assets", _]
-        | ["metadataDefinitions", _, "definition" | "actions"]
-        | ["assets", _, "metadata" | "annotations"]
-        | ["assets", _, "annotations", _] => Answer::page(StatusCode::METHOD_NOT_ALLOWED),
-        [] | ["accounts" | "resources" | "variants" | "objectTypes" | "metadataDefinitions" | "assets", ..] => {
-            Answer::page(StatusCode::NOT_FOUND)
-        }
-        [word, ..] => Answer::refuse(StatusCode::NOT_FOUND, format!("No object type found for plural name: {word}")),
+        (_, segments) => routes::route(flex, method, call, segments),
     }
 }
 
@@ -241,7 +241,7 @@ async fn oracle(flex: &Arc<Flex>, connection: &Connection, path: &MatrixPath, re
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
-    let call = Call { path, body, base_url: &flex.base_url };
+    let call = Call { path, query: "", body, base_url: &flex.base_url };
     match (method.as_str(), path.segments().as_slice()) {
         ("GET", ["dump"]) => standin::dump(flex),
         ("GET", ["totals"]) => Answer::value(&flex.log().totals()),
