@@ -12,6 +12,7 @@
 //! - `faults`: extraction while sessions, servers and networks fail, and while others write (`proxy` and `cluster` are
 //!   what these share)
 //! - `flex_server`: the local Flex over real HTTP
+//! - `flex_surface`: the rest of its API: deletion, releases, lists, queries, what other clients use; every type of field
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
@@ -51,6 +52,7 @@ mod extract;
 mod faults;
 mod flex_client;
 mod flex_server;
+mod flex_surface;
 mod kills;
 mod library;
 mod load;

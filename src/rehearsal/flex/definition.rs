@@ -136,7 +136,7 @@ pub enum Kind {
     Color,
     /// `{"id": N}` of an asset.
     Asset,
-    /// `{"id": N}` of something this stand-in does not keep.
+    /// `{"id": N}` of something else; whether it exists is not checked.
     Object,
     /// An object of fields.
     Complex,
@@ -145,15 +145,16 @@ pub enum Kind {
 impl Kind {
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
-            "string" | "text" | "script" | "password" => Self::Text,
+            "string" | "text" | "script" | "password" | "vfs-location" => Self::Text,
+            "city" | "country" | "region" => Self::Text,
             "url" => Self::Url,
             "email" => Self::Email,
             "integer" => Self::Integer,
             "long" => Self::Long,
             "double" | "float" => Self::Double,
             "boolean" => Self::Boolean,
-            "single-option" => Self::Option,
-            "multi-option" => Self::Options,
+            "single-option" | "option" => Self::Option,
+            "multi-option" | "multiple-option" | "tags" => Self::Options,
             "date" => Self::Date,
             "time" | "date-time" => Self::Time,
             "color" => Self::Color,
@@ -173,6 +174,10 @@ impl Field {
         let options = json["options"].as_array().filter(|_| matches!(kind, Kind::Option | Kind::Options));
         let children = match json["children"].as_array() {
             Some(children) if kind == Kind::Complex => Fields::read(children)?,
+            // A file or an image without children of its own has these (contract, "Instance encoding").
+            None if matches!(json["type"].as_str(), Some("image" | "file")) => {
+                Fields::read(&["file-name", "file-path"].map(|name| json!({"name": name, "type": "string"})))?
+            }
             _ => Fields::default(),
         };
         Ok(Self {

@@ -9,6 +9,7 @@ use super::answer::{Answer, Handled, flex_time};
 use super::call::{Call, optional_text, required_text};
 use super::catalog::{listed, object_type_of};
 use super::definition::{Definition, DefinitionRecord};
+use super::definition_xml;
 use super::service::Flex;
 use super::store::{Event, now, random_uuid};
 
@@ -62,12 +63,19 @@ pub fn create(flex: &Flex, call: &Call<'_>) -> Handled {
     Ok(Answer::value(&item(call.base_url, &record)).created(href(call.base_url, id)))
 }
 
-/// `PUT /metadataDefinitions/{id}/definition` with what its GET answers. (The XML twin is not served: 415.)
+/// `PUT /metadataDefinitions/{id}/definition` with what its GET answers, or with the fields as XML.
 pub fn put_fields(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     let definition = find(flex, id)?;
-    let mut body = call.strict_object("MetadataDefinitionData", &["definitionId", "name", "definition", "rules"])?;
-    let Some(Value::Array(fields)) = body.remove("definition") else {
-        return Err(Answer::bad("Property \"definition\" is required and is an array of fields"));
+    let fields = if call.body.trim_ascii_start().starts_with(b"<") {
+        let text = std::str::from_utf8(&call.body).map_err(|_| Answer::bad("The XML is not UTF-8"))?;
+        definition_xml::fields(text).map_err(Answer::bad)?
+    } else {
+        let mut body =
+            call.strict_object("MetadataDefinitionData", &["definitionId", "name", "definition", "rules"])?;
+        let Some(Value::Array(fields)) = body.remove("definition") else {
+            return Err(Answer::bad("Property \"definition\" is required and is an array of fields"));
+        };
+        fields
     };
     let changed = DefinitionRecord { fields, ..definition.record.clone() };
     // Built once to be checked, so that a journal never holds a definition that cannot be read again.

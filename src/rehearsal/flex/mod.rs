@@ -22,6 +22,7 @@ mod catalog;
 mod collections;
 mod connection;
 mod definition;
+mod definition_xml;
 
 mod definitions;
 mod fault;
