@@ -171,7 +171,9 @@ impl Field {
         let name = json["name"].as_str().ok_or("a field without a name")?.to_owned();
         let kind = json["type"].as_str().unwrap_or_default();
         let kind = Kind::parse(kind).ok_or_else(|| format!("field \"{name}\" is of an unknown type \"{kind}\""))?;
-        let options = json["options"].as_array().filter(|_| matches!(kind, Kind::Option | Kind::Options));
+        let options = json["options"]
+            .as_array()
+            .filter(|_| matches!(kind, Kind::Option | Kind::Options) && json["type"] != "tags");
         let children = match json["children"].as_array() {
             Some(children) if kind == Kind::Complex => Fields::read(children)?,
             // A file or an image without children of its own has these (contract, "Instance encoding").
