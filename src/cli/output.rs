@@ -11,7 +11,7 @@ use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::extract::ExtractReport;
 use crate::flex::Pulled;
-use crate::load::{LoadReport, PlanReport};
+use crate::load::{LoadReport, PlanCounts, PlanReport};
 use crate::reconcile::ReconcileReport;
 use crate::rehearsal::library::{LoadSummary, answers::Comparison, answers::Written};
 use crate::report::{Align, RunReport, SCHEMA_VERSION, Table, mebibytes, thousands, visible};
@@ -385,23 +385,29 @@ impl Printed for TransformOutlook {
 
 impl Printed for PlanReport {
     fn to_text(&self) -> String {
-        let mut table = Table::new(&["query", "create", "update", "unchanged", "held", "invalid"]);
+        let mut table =
+            Table::new(&["query", "create", "update", "(references only)", "unchanged", "held", "invalid"]);
         let all = ("all".to_owned(), &self.counts);
-        for (query, counts) in self.queries.iter().map(|(query, counts)| (query.clone(), counts)).chain([all]) {
-            let numbers = [counts.create, counts.update, counts.unchanged, counts.held, counts.invalid];
+        for (query, counts) in self.queries.iter().map(|(query, plan)| (query.clone(), &plan.counts)).chain([all]) {
+            let PlanCounts { create, update, relink, unchanged, held, invalid, .. } = *counts;
+            let numbers = [create, update, relink, unchanged, held, invalid];
             table.row(std::iter::once(query).chain(numbers.map(thousands)));
         }
-        let gone: Vec<&str> = self.gone_keys.iter().take(SHOWN).map(String::as_str).collect();
-        let gone = if self.gone == 0 {
-            String::new()
-        } else {
-            format!(
-                "{} assets are in the target and no longer in the run: {} …\n",
-                thousands(self.gone),
-                gone.join(", ")
-            )
-        };
-        format!("{table}\n{gone}target {}", self.target)
+        let mut text = table.to_string();
+        for (query, plan) in self.queries.iter().filter(|(_, plan)| !plan.fields.is_empty()) {
+            let mut fields: Vec<(&String, &u64)> = plan.fields.iter().collect();
+            fields.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            let shown: Vec<String> =
+                fields.iter().take(SHOWN).map(|(field, count)| format!("{field} {}", thousands(**count))).collect();
+            let more = if fields.len() > SHOWN { ", …" } else { "" };
+            text.push_str(&format!("\nchanged in {query}: {}{more}", shown.join(", ")));
+        }
+        if self.gone > 0 {
+            let gone: Vec<&str> = self.gone_keys.iter().take(SHOWN).map(String::as_str).collect();
+            let (count, gone) = (thousands(self.gone), gone.join(", "));
+            text.push_str(&format!("\n{count} assets are in the target and no longer in the run: {gone} …"));
+        }
+        format!("{text}\ntarget {} ({})", self.target, self.url)
     }
 }
 

@@ -414,6 +414,7 @@ fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConf
         external_id_key: shared.external_id_key.clone(),
         external_id_column: shared.external_id_column.clone(),
         max_failures: None,
+        ..LoadConfig::new()
     };
     Some(TargetConfig { flex, load, production: production? })
 }

@@ -137,7 +137,40 @@ impl Field {
     }
 }
 
+impl Field {
+    /// Whether both ask the same of values; what a setting of ours opened does not count.
+    fn asks_the_same(&self, other: &Self) -> bool {
+        let options = |field: &Self| field.option_values().map(str::to_owned).collect::<Vec<_>>();
+        let same_children = self.fields().len() == other.fields().len()
+            && self.fields().iter().zip(other.fields()).all(|(one, other)| one.asks_the_same(other));
+        (&self.name, &self.kind, self.is_multiple(), self.is_required(), self.longest())
+            == (&other.name, &other.kind, other.is_multiple(), other.is_required(), other.longest())
+            && self.options.is_some() == other.options.is_some()
+            && options(self) == options(other)
+            && same_children
+    }
+}
+
 impl Definition {
+    /// How a later state differs in what it asks of values, a few words a field.
+    pub fn changes(&self, later: &Self) -> Vec<String> {
+        let find = |fields: &[Field], name: &str| fields.iter().position(|field| field.name == name);
+        let mut changes = Vec::new();
+        for field in &self.fields {
+            match find(&later.fields, &field.name).map(|at| &later.fields[at]) {
+                None => changes.push(format!("field {} is gone", field.name)),
+                Some(other) if !field.asks_the_same(other) => changes.push(format!("field {} differs", field.name)),
+                Some(_) => {}
+            }
+        }
+        let new = later.fields.iter().filter(|field| find(&self.fields, &field.name).is_none());
+        changes.extend(new.map(|field| format!("field {} is new", field.name)));
+        if self.enabled && !later.enabled {
+            changes.push("it is no longer enabled".to_owned());
+        }
+        changes
+    }
+
     /// Lets values beyond the options through in these fields (`parts.kind` is one of a complex field). Gives the names
     /// that are none of its fields.
     pub fn open<'a>(&mut self, paths: &'a [String]) -> Vec<&'a str> {

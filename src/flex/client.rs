@@ -6,13 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::FlexConfig;
 use super::definition::{Definition, Field};
 use super::exchange::{Exchange, Reply, Transport};
 use super::matrix::Address;
-use super::model::{Asset, CreateFields, Finding, Instance, NewAsset, Outcome, Refusal};
+use super::model::{Asset, CreateFields, Finding, Instance, NewAsset, Outcome, Refusal, Written};
 use super::pager::Pager;
 use super::retry::Retry;
 use crate::error::{Error, Result};
@@ -192,59 +192,26 @@ impl FlexClient {
         Ok(items)
     }
 
-    /// Creates an asset and gives its id. A request that may have been carried out is not repeated here: the caller
-    /// looks the asset up first.
+    /// One request that changes something, its body as it is to be sent. One that may have been carried out is repeated only
+    /// where that does no harm (`idempotent`); else the caller finds out first what became of it.
     ///
     /// # Errors
     /// When the server is away or refuses the credentials.
-    pub async fn create_asset(&self, asset: &NewAsset) -> Result<Outcome<i64>> {
-        let body = Bytes::from(asset.body(&self.0.fields).to_string());
-        let outcome = self.call(&Method::POST, "/assets", Some(body), Repeat::UnlessUnclear).await?;
-        Ok(match outcome {
-            Outcome::Done(reply) => match reply.id {
-                Some(id) => Outcome::Done(id),
-                None => Outcome::Unclear("the server said done, but gave no id".to_owned()),
-            },
-            Outcome::Refused(refusal) => Outcome::Refused(refusal),
-            Outcome::Unclear(message) => Outcome::Unclear(message),
-        })
+    pub async fn write(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Bytes,
+        idempotent: bool,
+    ) -> Result<Outcome<Written>> {
+        let repeat = if idempotent { Repeat::Always } else { Repeat::UnlessUnclear };
+        let outcome = self.call(method, path, Some(body), repeat).await?;
+        Ok(outcome.map(|reply| Written { status: reply.status, id: reply.id }))
     }
 
-    /// The body that [`FlexClient::create_asset`] sends.
+    /// The body of the request that creates an asset.
     pub fn create_body(&self, asset: &NewAsset) -> Value {
         asset.body(&self.0.fields)
-    }
-
-    /// Changes an asset's name. May be repeated.
-    ///
-    /// # Errors
-    /// When the server is away or refuses the credentials.
-    pub async fn rename_asset(&self, id: i64, name: &str) -> Result<Outcome<()>> {
-        let body = json!({ "name": name }).to_string();
-        let path = Address::of("assets").item(id);
-        Ok(self.call(&Method::PUT, path.as_str(), Some(body.into()), Repeat::Always).await?.map(drop))
-    }
-
-    /// Replaces an asset's whole instance; `instance` is its JSON. May be repeated.
-    ///
-    /// # Errors
-    /// When the server is away or refuses the credentials.
-    pub async fn put_metadata(&self, id: i64, instance: Bytes) -> Result<Outcome<()>> {
-        let path = Address::of("assets").item(id).part("metadata");
-        Ok(self.call(&Method::PUT, path.as_str(), Some(instance), Repeat::Always).await?.map(drop))
-    }
-
-    /// Merges field values into an asset's instance; `instance` is its JSON. Not repeated when unclear.
-    ///
-    /// # Errors
-    /// When the server is away or refuses the credentials.
-    pub async fn post_annotations(&self, id: i64, instance: Bytes) -> Result<Outcome<()>> {
-        let mut body = Vec::with_capacity(instance.len() + 13);
-        body.extend_from_slice(br#"{"metadata":"#);
-        body.extend_from_slice(&instance);
-        body.push(b'}');
-        let path = Address::of("assets").item(id).part("annotations");
-        Ok(self.call(&Method::POST, path.as_str(), Some(body.into()), Repeat::UnlessUnclear).await?.map(drop))
     }
 
     /// The asset of this id; `None` if there is none.
@@ -408,8 +375,7 @@ impl FlexClient {
     fn failed<T>(&self, method: &str, path: &str, outcome: Outcome<T>) -> Error {
         match outcome {
             Outcome::Refused(refusal) => {
-                let message = format!("HTTP {}: {}", refusal.status, refusal.message);
-                self.error(method, path, Some(refusal.status), message, false)
+                self.error(method, path, Some(refusal.status), refusal.to_string(), false)
             }
             Outcome::Unclear(message) => self.error(method, path, None, message, true),
             Outcome::Done(_) => self.error(method, path, None, "an answer of another kind was expected".into(), false),

@@ -47,6 +47,8 @@ pub(super) enum Exchange {
 /// The answer to a request that was carried out. Its body is JSON or empty.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
+    /// The status, of the 2xx.
+    pub(super) status: u16,
     /// The `id` at the top, if there is one.
     pub(super) id: Option<i64>,
     body: Bytes,
@@ -127,7 +129,7 @@ impl Transport {
     pub(super) async fn send(&self, method: &Method, path: &str, body: Option<Bytes>) -> Exchange {
         if self.refused.load(Ordering::Acquire) {
             let message = "not sent: the credentials were refused before".to_owned();
-            return Exchange::Unauthorised(Refusal { status: 401, message });
+            return Exchange::Unauthorised(Refusal { status: 401, message, request_id: None });
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let mut request = self.http.request(method.clone(), self.url(path));
@@ -210,8 +212,8 @@ async fn read(response: Response) -> Exchange {
         };
     }
     // What is left of a broken error page is good enough for a message.
-    let message = message(&body.unwrap_or_else(|message| message.into()));
-    let refusal = || Refusal { status: status.as_u16(), message: message.clone() };
+    let (message, request_id) = words(&body.unwrap_or_else(|message| message.into()));
+    let refusal = || Refusal { status: status.as_u16(), message: message.clone(), request_id: request_id.clone() };
     match status.as_u16() {
         401 | 403 => Exchange::Unauthorised(refusal()),
         429 | 503 => Exchange::Throttled { status: status.as_u16(), message, after },
@@ -220,7 +222,7 @@ async fn read(response: Response) -> Exchange {
         }
         300..=399 => {
             let to = location.unwrap_or_default();
-            Exchange::Refused(Refusal { status: status.as_u16(), message: format!("redirect to {to:?}, not followed") })
+            Exchange::Refused(Refusal { message: format!("redirect to {to:?}, not followed"), ..refusal() })
         }
         _ => Exchange::Refused(refusal()),
     }
@@ -248,36 +250,36 @@ async fn body(mut response: Response) -> Result<Bytes, String> {
 /// A 2xx counts when it can be read and has no `errors`.
 fn success(status: StatusCode, body: Bytes) -> Exchange {
     let head = match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        None => return Exchange::Done(Reply::default()),
+        None => return Exchange::Done(Reply { status: status.as_u16(), ..Reply::default() }),
         Some(b'{') => serde_json::from_slice::<Head>(&body),
         Some(_) => serde_json::from_slice::<IgnoredAny>(&body).map(|_| Head { errors: None, id: None }),
     };
     match head {
         Ok(Head { errors: Some(_), .. }) => {
-            Exchange::Refused(Refusal { status: status.as_u16(), message: message(&body) })
+            let (message, request_id) = words(&body);
+            Exchange::Refused(Refusal { status: status.as_u16(), message, request_id })
         }
-        Ok(head) => Exchange::Done(Reply { id: head.id.and_then(|id| id.as_i64()), body }),
+        Ok(head) => {
+            Exchange::Done(Reply { status: status.as_u16(), id: head.id.and_then(|id| id.as_i64()), body })
+        }
         Err(cause) => Exchange::Unclear {
-            message: format!("HTTP {} with an unreadable body ({cause}): {}", status.as_u16(), message(&body)),
+            message: format!("HTTP {} with an unreadable body ({cause}): {}", status.as_u16(), words(&body).0),
             gateway: false,
         },
     }
 }
 
-/// The server's words: from the JSON envelope (with `flex.request.id`), or the text of an HTML page.
-fn message(body: &[u8]) -> String {
+/// The server's words: from the JSON envelope, with its `flex.request.id`, or the text of an HTML page.
+fn words(body: &[u8]) -> (String, Option<String>) {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        return cut(&without_tags(&String::from_utf8_lossy(&body[..body.len().min(8 * LONGEST_MESSAGE)])));
+        return (cut(&without_tags(&String::from_utf8_lossy(&body[..body.len().min(8 * LONGEST_MESSAGE)]))), None);
     };
     let text = match value.pointer("/errors/error").or_else(|| value.get("errors")) {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
         None => value.to_string(),
     };
-    match value.get("flex.request.id").and_then(Value::as_str) {
-        Some(id) => format!("{} (flex.request.id {})", cut(&text), cut(id)),
-        None => cut(&text),
-    }
+    (cut(&text), value.get("flex.request.id").and_then(Value::as_str).map(cut))
 }
 
 /// One line of bounded length.
@@ -356,10 +358,10 @@ mod tests {
     #[test]
     fn words_are_found_in_json_and_html() {
         let json = br#"{"errors":{"error":"Asset: 7 not found."},"flex.request.id":"ab-1"}"#;
-        assert_eq!(message(json), "Asset: 7 not found. (flex.request.id ab-1)");
-        assert_eq!(message(b"<html><h1>JBoss</h1>\n<p>no  such page"), "JBoss no such page");
-        assert_eq!(message(&vec![b'x'; 100_000]).len(), LONGEST_MESSAGE);
-        assert_eq!(message(b""), "");
+        assert_eq!(words(json), ("Asset: 7 not found.".to_owned(), Some("ab-1".to_owned())));
+        assert_eq!(words(b"<html><h1>JBoss</h1>\n<p>no  such page").0, "JBoss no such page");
+        assert_eq!(words(&vec![b'x'; 100_000]).0.len(), LONGEST_MESSAGE);
+        assert_eq!(words(b""), (String::new(), None));
     }
 
     #[test]

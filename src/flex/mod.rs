@@ -23,7 +23,7 @@ pub use self::client::{FlexClient, Traffic};
 pub use self::definition::{Definition, Family, Field};
 pub use self::instance::Difference;
 pub use self::model::{
-    Asset, CreateFields, Expected, ExternalId, Finding, Instance, Metadata, NewAsset, Outcome, Refusal,
+    Asset, CreateFields, Expected, ExternalId, Finding, Instance, Metadata, NewAsset, Outcome, Refusal, Written,
 };
 pub use self::pager::Pager;
 pub use self::pulled::Pulled;

@@ -1,5 +1,7 @@
 //! What travels to and from the API: assets, pages, outcomes.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -148,8 +150,29 @@ impl<T> Outcome<T> {
 pub struct Refusal {
     /// The HTTP status (2xx when the body carried `errors`).
     pub status: u16,
-    /// The server's words, cut short; with its request id where it gave one.
+    /// The server's words, cut short.
     pub message: String,
+    /// The server's own id of the request (`flex.request.id`), where it gave one.
+    pub request_id: Option<String>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP {}: {}", self.status, self.message)?;
+        match &self.request_id {
+            Some(id) => write!(f, " (flex.request.id {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The answer to a write that was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The status, of the 2xx.
+    pub status: u16,
+    /// The id at the top of the answer, if there is one.
+    pub id: Option<i64>,
 }
 
 /// What a search for one asset found.

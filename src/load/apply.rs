@@ -1,75 +1,68 @@
 //! Sending the plan: two passes over the mapped datasets, each a bounded number of rows at a time.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::asset::Way;
-use super::ledger::{Entry, State};
-use super::pace::Pace;
+use super::decide::{Need, is_linked};
+use super::ledger::{Entry, Intent, Reason, State};
+use super::reference::Resolved;
 use super::report::{LoadReport, Tally};
 use super::row::Row;
-use super::{Attributes, Bound, Load, preflight};
+use super::work::{Pass, Work};
+use super::{Bound, Load, preflight, reference};
 use crate::dataflow::{Progress, SendableRecordBatchStream, Sink, WriteSummary};
 use crate::error::{Error, Result};
 
-/// Where the ledger's copy lies below the staging area's `ledger/{target}/`.
-const LEDGER_COPY: &str = "ledger.sqlite";
-/// The ledger's key for how field values are set.
-const ATTRIBUTES: &str = "attributes";
-
-/// What the workers of a load share.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) load: Load,
-    pub(super) tally: Tally,
-    /// How field values are set, once that is known.
-    pub(super) way: OnceCell<Way>,
-    pace: Pace,
-    progress: Progress,
-    cancel: CancellationToken,
-    remaining: AtomicU64,
-    error: Mutex<Option<Error>>,
-}
-
-/// Which of the two passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// Assets and their field values.
-    Assets,
-    /// References.
-    References,
-}
+/// Rows whose intents are committed together. Those of a killed load are looked up before they are sent again, so not many.
+const PORTION: usize = 128;
+/// The reason of a row that the definition forbids.
+const INVALID: &str = "INVALID";
 
 /// The loader as a sink: takes the rows of one mapped dataset and writes those to be loaded to the target.
 #[derive(Debug, Clone)]
 pub struct FlexSink {
-    work: Arc<Work>,
-    bound: Arc<Bound>,
-    pass: Pass,
+    pub(super) work: Arc<Work>,
+    pub(super) bound: Arc<Bound>,
+    pub(super) pass: Pass,
+}
+
+/// A row that needs work.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) row: Row,
+    pub(super) entry: Option<Entry>,
+    /// The references with ids: all that are known in the second pass, those known before the load in the first.
+    pub(super) resolved: Resolved,
 }
 
 impl Load {
-    /// Sends what the target lacks and copies the ledger to the staging area. Rows that fail are recorded with their
-    /// reason and do not stop the others. When `cancel` fires, no further row is begun, those begun are finished, and
-    /// the report says `interrupted`.
+    /// Sends what the target lacks. Rows that fail are recorded with their reason and do not stop the others. When `cancel`
+    /// fires, no further row is begun, those begun are finished within the configured time, and the report says
+    /// `interrupted`. Copies of the ledger are put into the staging area from time to time and at the end, however it ends.
     ///
     /// # Errors
-    /// [`Error::Preflight`] when the transform of the run did not end clean or the datasets are not those it wrote: nothing
-    /// is sent. When the target stays away or refuses the credentials, when more rows fail than the settings allow, or when the
-    /// ledger or the staging area fails. Everything done until then is in the ledger.
+    /// [`Error::Preflight`] when the transform of the run did not end clean, the datasets are not those it wrote, or the
+    /// ledger is blank over a target that holds our assets: nothing is sent. When the target stays away or refuses the
+    /// credentials, when the canaries differ from what was sent, when more rows fail than the settings allow, when a
+    /// definition changes meanwhile, or when the ledger or the staging area fails. Everything done until then is in the
+    /// ledger.
     pub async fn apply(&self, progress: &Progress, cancel: &CancellationToken) -> Result<LoadReport> {
         preflight::require_clean(&self.bound, &self.run).await?;
+        self.require_known().await?;
         let work = Arc::new(Work::new(self, progress, cancel).await?);
-        let sent = self.send(&work).await;
+        let sent = {
+            let _watch = self.watch_definitions(&work);
+            let _copies = self.copy_from_time_to_time();
+            self.send(&work).await
+        };
         // Whatever happened: what was done is to be found in the staging area too.
-        let copied = self.copy_ledger().await;
+        let copied = self.checkpoint().await;
         sent?;
         copied?;
         let attributes = work.way.get().map(|way| way.word().to_owned());
@@ -86,18 +79,6 @@ impl Load {
         }
         Ok(())
     }
-
-    async fn copy_ledger(&self) -> Result<()> {
-        let mut copy = self.ledger.path().as_os_str().to_owned();
-        copy.push(".copy");
-        let copy = std::path::PathBuf::from(copy);
-        // One that an interrupted load left behind.
-        let _ = tokio::fs::remove_file(&copy).await;
-        self.ledger.copy_to(&copy).await?;
-        let put = self.run.area().put_ledger_copy(&self.config.target, LEDGER_COPY, &copy).await;
-        let _ = tokio::fs::remove_file(&copy).await;
-        put
-    }
 }
 
 impl FlexSink {
@@ -106,67 +87,154 @@ impl FlexSink {
     }
 
     /// Begins work on each row of the batches that needs some; returns how many.
-    async fn begin_all(&self, mut batches: SendableRecordBatchStream, tasks: &mut JoinSet<()>) -> Result<u64> {
-        let work = &self.work;
-        let mut begun = 0;
+    async fn begin_all(&self, mut batches: SendableRecordBatchStream, workers: &mut JoinSet<()>) -> Result<u64> {
+        let (mut begun, mut canaries) = (0, self.canaries());
         while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
-            let rows = self.bound.shape.rows(&batch)?;
-            let keys = rows.iter().map(|row| row.source_key.clone()).collect();
-            let mut entries = work.load.ledger.entries(keys).await?;
-            let ids = match self.pass {
-                Pass::Assets => HashMap::new(),
-                Pass::References => work.ids_of(&rows).await?,
-            };
-            let ids = Arc::new(ids);
-            for row in rows {
-                let entry = entries.remove(&row.source_key);
-                if !self.needs_work(&row, entry.as_ref()) {
-                    continue;
+            let mut faults = self.faults(&batch);
+            let mut rows = self.bound.shape.rows(&batch)?.into_iter().peekable();
+            while rows.peek().is_some() {
+                if self.work.is_over() {
+                    return Ok(begun);
                 }
-                let Some(leave) = work.leave(self.pass).await else { return Ok(begun) };
-                begun += 1;
-                let (sink, ids) = (self.clone(), Arc::clone(&ids));
-                tasks.spawn(async move {
-                    sink.one(row, entry, &ids).await;
-                    drop(leave);
-                });
-                while tasks.try_join_next().is_some() {}
+                let portion: Vec<(usize, Row)> = rows.by_ref().take(PORTION).collect();
+                let tasks = self.tasks(portion, &mut faults).await?;
+                begun += tasks.len() as u64;
+                let mut tasks = tasks.into_iter();
+                self.sing(&mut canaries, &mut tasks).await?;
+                for task in tasks {
+                    let Some(leave) = self.work.leave().await else { return Ok(begun) };
+                    let sink = self.clone();
+                    workers.spawn(async move {
+                        sink.one(task).await;
+                        drop(leave);
+                    });
+                    while workers.try_join_next().is_some() {}
+                }
             }
             if self.pass == Pass::Assets {
-                work.progress.advance(batch.num_rows() as u64, 0);
+                self.work.progress.advance(batch.num_rows() as u64, 0);
             }
         }
         Ok(begun)
     }
 
-    fn needs_work(&self, row: &Row, entry: Option<&Entry>) -> bool {
-        let state = entry.map(|entry| (entry.state, entry.payload == row.payload, entry.unresolved));
-        match (self.pass, state) {
-            (Pass::Assets, Some((State::Complete, true, _))) => {
+    fn faults(&self, batch: &RecordBatch) -> BTreeMap<usize, Vec<String>> {
+        match self.pass {
+            Pass::Assets => self.bound.rules.faults(batch),
+            Pass::References => BTreeMap::new(),
+        }
+    }
+
+    /// Those of the rows that need work. What the definition forbids is refused here; the intents of all others are durable
+    /// when this returns.
+    async fn tasks(
+        &self,
+        rows: Vec<(usize, Row)>,
+        faults: &mut BTreeMap<usize, Vec<String>>,
+    ) -> Result<Vec<Task>> {
+        let load = &self.work.load;
+        let mut entries = load.ledger.entries(rows.iter().map(|(_, row)| row.source_key.clone()).collect()).await?;
+        let before = (self.pass == Pass::Assets).then_some(self.work.began);
+        let ids = load.ids_of(rows.iter().map(|(_, row)| row), before).await?;
+        let mut tasks = Vec::new();
+        for (index, row) in rows {
+            let entry = entries.remove(&row.source_key);
+            let resolved = Resolved::of(&row.links, &|key| ids.get(key).copied().map(reference::to));
+            if !self.needs_work(&row, entry.as_ref(), &resolved) {
+                continue;
+            }
+            match faults.remove(&index) {
+                None => tasks.push(Task { row, entry, resolved }),
+                Some(lines) => self.refuse(&row, entry.as_ref(), lines.join("; ")).await?,
+            }
+        }
+        if self.pass == Pass::Assets {
+            tasks.truncate(self.work.allowed(tasks.len()));
+            let new = tasks.iter().filter(|task| task.entry.as_ref().is_none_or(|entry| entry.flex_id.is_none()));
+            load.ledger.intend(new.map(|task| self.intent(&task.row, task.entry.as_ref(), true)).collect()).await?;
+        }
+        Ok(tasks)
+    }
+
+    fn needs_work(&self, row: &Row, entry: Option<&Entry>, resolved: &Resolved) -> bool {
+        let is_reject = entry.is_some_and(|entry| matches!(entry.state, State::Failed | State::Unknown));
+        if self.work.load.config.only_rejects && self.pass == Pass::Assets && !is_reject {
+            return false;
+        }
+        let need = Need::of(row, entry);
+        match (self.pass, need, entry) {
+            (Pass::Assets, Need::Nothing, _) => {
                 Tally::add(&self.work.tally.unchanged);
                 false
             }
             // Only its references are missing.
-            (Pass::Assets, Some((State::Described, true, _))) => false,
-            (Pass::Assets, _) => true,
-            (Pass::References, Some((State::Described, true, _))) => true,
-            (Pass::References, Some((State::Complete, true, unresolved))) => unresolved > 0,
-            (Pass::References, _) => false,
+            (Pass::Assets, Need::Link, _) => false,
+            (Pass::Assets, ..) => true,
+            (Pass::References, Need::Link, Some(_)) => true,
+            (Pass::References, Need::Nothing, Some(entry)) => {
+                !is_linked(entry, resolved) || entry.unresolved != resolved.unresolved
+            }
+            (Pass::References, ..) => false,
         }
     }
 
-    async fn one(&self, row: Row, entry: Option<Entry>, ids: &HashMap<String, i64>) {
+    async fn refuse(&self, row: &Row, entry: Option<&Entry>, message: String) -> Result<()> {
+        let reason = Reason { class: INVALID.to_owned(), message, request_id: None };
+        self.work.load.ledger.refuse(self.intent(row, entry, false), reason).await?;
+        self.work.count_failure(INVALID)
+    }
+
+    fn intent(&self, row: &Row, entry: Option<&Entry>, to_be_sent: bool) -> Intent {
+        let load = &self.work.load;
+        Intent {
+            source_key: row.source_key.clone(),
+            query: self.bound.binding.query.clone(),
+            uuid: row.uuid(),
+            name: row.name.clone(),
+            payload: row.payload,
+            run: load.run.id().to_owned(),
+            request: to_be_sent.then(|| load.create_request(&self.bound, row).hash()),
+            fresh: entry.is_none(),
+        }
+    }
+
+    /// Brings one row on its way to the end; an error stops the load.
+    pub(super) async fn one(&self, task: Task) {
         let work = &self.work;
         work.progress.begin();
-        let done = match (self.pass, entry) {
-            (Pass::Assets, entry) => work.write_asset(&self.bound, &row, entry).await,
-            (Pass::References, Some(entry)) => work.link(&row, &entry, ids).await,
+        let done = match (self.pass, &task.entry) {
+            (Pass::Assets, _) => work.write_asset(&self.bound, &task).await,
+            (Pass::References, Some(entry)) => work.link(&self.bound, &task, entry).await,
             (Pass::References, None) => Ok(()),
         };
         work.progress.end();
-        work.pace.observe(work.load.client.traffic().throttled);
         if let Err(error) = done {
             work.stop(error);
+        }
+    }
+
+    /// Waits for the rows under way; once asked to stop, for so long only as the settings say.
+    async fn drain(&self, mut workers: JoinSet<()>) -> Option<tokio::task::JoinError> {
+        let mut broken = None;
+        let late = async {
+            self.work.cancel.cancelled().await;
+            tokio::time::sleep(self.work.load.config.drain).await;
+        };
+        tokio::pin!(late);
+        loop {
+            tokio::select! {
+                biased;
+                joined = workers.join_next() => match joined {
+                    None => return broken,
+                    Some(joined) => broken = joined.err().or(broken),
+                },
+                () = &mut late => {
+                    tracing::warn!(rows = workers.len(), "rows under way did not end in time; the next load looks them up");
+                    workers.abort_all();
+                    while workers.join_next().await.is_some() {}
+                    return broken;
+                }
+            }
         }
     }
 }
@@ -174,99 +242,16 @@ impl FlexSink {
 #[async_trait]
 impl Sink for FlexSink {
     async fn write_all(&self, batches: SendableRecordBatchStream) -> Result<WriteSummary> {
-        let mut tasks = JoinSet::new();
-        let begun = self.begin_all(batches, &mut tasks).await;
-        let mut broken = None;
-        while let Some(joined) = tasks.join_next().await {
-            broken = joined.err().or(broken);
-        }
+        let mut workers = JoinSet::new();
+        let begun = self.begin_all(batches, &mut workers).await;
+        let broken = self.drain(workers).await;
         if let Some(error) = self.work.taken_error() {
             return Err(error);
         }
+        let begun = begun?;
         if let Some(cause) = broken {
             return Err(Error::query(&self.bound.binding.query, "a worker of the load broke off", cause));
         }
-        Ok(WriteSummary { rows: begun?, ..WriteSummary::default() })
-    }
-}
-
-impl Work {
-    async fn new(load: &Load, progress: &Progress, cancel: &CancellationToken) -> Result<Self> {
-        let way = match load.config.attributes {
-            Attributes::Annotations => Some(Way::Annotations),
-            Attributes::Metadata => Some(Way::Metadata),
-            Attributes::Auto => load.ledger.recall(ATTRIBUTES).await?.as_deref().and_then(Way::parse),
-        };
-        Ok(Self {
-            tally: Tally::new(load.client.traffic()),
-            way: OnceCell::new_with(way),
-            pace: Pace::new(load.config.max_in_flight),
-            progress: progress.clone(),
-            cancel: cancel.clone(),
-            remaining: AtomicU64::new(load.config.limit.unwrap_or(u64::MAX)),
-            error: Mutex::new(None),
-            load: load.clone(),
-        })
-    }
-
-    /// Leave to begin a row; `None` when no further row is to be begun.
-    async fn leave(&self, pass: Pass) -> Option<super::pace::Leave> {
-        let leave = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return None,
-            leave = self.pace.enter() => leave,
-        };
-        if self.error.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            return None;
-        }
-        let allowed = pass == Pass::References
-            || self.remaining.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-        allowed.then_some(leave)
-    }
-
-    /// The first error stops the load; rows under way come to their own end.
-    fn stop(&self, error: Error) {
-        let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert(error);
-    }
-
-    fn taken_error(&self) -> Option<Error> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// The ids of everything these rows refer to.
-    pub(super) async fn ids_of(&self, rows: &[Row]) -> Result<HashMap<String, i64>> {
-        self.load.ids_of(rows).await
-    }
-
-    /// Remembers how field values are set, for the loads that follow.
-    pub(super) async fn remember_way(&self, way: Way) -> Result<()> {
-        self.load.ledger.remember(ATTRIBUTES, way.word()).await
-    }
-
-    /// Counts a failed row; too many of them are an error.
-    pub(super) fn count_failure(&self, reason: &str) -> Result<()> {
-        self.tally.failed(reason);
-        self.progress.reject(1);
-        let failures = self.tally.failures();
-        match self.load.config.max_failures {
-            Some(most) if failures > most => Err(Error::Mismatch {
-                what: format!("load into {}", self.load.config.target),
-                message: format!(
-                    "{failures} rows failed and {most} are allowed; the run's failed.json lists them with reasons"
-                ),
-            }),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Load {
-    /// The ids of everything these rows refer to.
-    pub(super) async fn ids_of(&self, rows: &[Row]) -> Result<HashMap<String, i64>> {
-        let mut keys: Vec<String> = rows.iter().flat_map(|row| row.references.iter().cloned()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        if keys.is_empty() { Ok(HashMap::new()) } else { self.ledger.ids(keys).await }
+        Ok(WriteSummary { rows: begun, ..WriteSummary::default() })
     }
 }

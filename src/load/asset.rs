@@ -1,42 +1,22 @@
 //! The way of one row into the target: intent, POST, id, field values. Each step is durable before the next relies on it.
 
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Bound;
-use super::apply::Work;
-use super::ledger::{Entry, Intent, State};
+use super::apply::Task;
+use super::ledger::{Entry, Reason, Sent, State};
+use super::reference::Resolved;
 use super::report::Tally;
+use super::request::{Request, Step, Way};
 use super::row::Row;
+use super::work::Work;
 use crate::error::Result;
-use crate::flex::{Asset, ExternalId, Finding, Instance, NewAsset, Outcome, instance};
+use crate::flex::{Asset, ExternalId, Finding, Instance, NewAsset, Outcome, Refusal, Written, instance};
 
-/// The reason of a row that the definition forbids.
-const INVALID: &str = "INVALID";
 /// The reason of a row of which the target never said that it is done.
 const UNCLEAR: &str = "UNCLEAR";
 /// How much the target's clock may lag behind ours in the search by name.
 const CLOCK_MARGIN: TimeDelta = TimeDelta::hours(24);
-
-/// By which request field values are set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    Annotations,
-    Metadata,
-}
-
-impl Way {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Annotations => "annotations",
-            Self::Metadata => "metadata",
-        }
-    }
-
-    pub(super) fn parse(word: &str) -> Option<Self> {
-        [Self::Annotations, Self::Metadata].into_iter().find(|way| way.word() == word)
-    }
-}
 
 /// What looking for an asset of ours showed.
 enum LookUp {
@@ -47,69 +27,58 @@ enum LookUp {
 }
 
 impl Work {
-    /// Brings one row into the target, all but its references.
-    pub(super) async fn write_asset(&self, bound: &Bound, row: &Row, entry: Option<Entry>) -> Result<()> {
-        let faults = bound.definition.faults(&row.instance);
-        if !faults.is_empty() {
-            let message = faults.join("; ");
-            let intent = self.intent(bound, row, entry.as_ref());
-            self.load.ledger.refuse(intent, INVALID, &message).await?;
-            return self.count_failure(INVALID);
-        }
-        match entry {
-            Some(Entry { flex_id: Some(id), .. }) => self.rewrite(row, &entry, id).await,
-            _ => match self.create(bound, row, entry.as_ref()).await? {
-                Some(id) => self.describe(row, id).await,
+    /// Brings one row into the target, all but the references of the second pass. The intent of a new asset is durable.
+    pub(super) async fn write_asset(&self, bound: &Bound, task: &Task) -> Result<()> {
+        match &task.entry {
+            Some(entry @ Entry { flex_id: Some(id), .. }) => self.rewrite(bound, task, entry, *id).await,
+            entry => match self.create(bound, &task.row, entry.as_ref()).await? {
+                Some(id) => self.describe(bound, &task.row, id).await,
                 None => Ok(()),
             },
         }
     }
 
-    fn intent(&self, bound: &Bound, row: &Row, entry: Option<&Entry>) -> Intent {
-        Intent {
-            source_key: row.source_key.clone(),
-            query: bound.binding.query.clone(),
-            uuid: row.uuid(),
-            name: row.name.clone(),
-            payload: row.payload,
-            fresh: entry.is_none(),
-        }
-    }
-
     /// Creates the asset and gives its id; `None` when the row has failed or is held.
     async fn create(&self, bound: &Bound, row: &Row, entry: Option<&Entry>) -> Result<Option<i64>> {
-        self.load.ledger.intend(self.intent(bound, row, entry)).await?;
         let asset = self.load.config.new_asset(bound, row);
+        let request = self.load.create_request(bound, row);
         let since = entry.map_or_else(Utc::now, |entry| entry.intended_at);
         // An earlier load may have sent the request and not lived to see its answer.
-        let mut unclear = entry.is_some();
+        let mut unclear = entry.is_some_and(|entry| entry.state != State::Removed);
         for repeat in 1.. {
             if unclear {
                 match self.look_up(&asset, since).await? {
                     LookUp::Found(found) => return self.adopt(row, &found).await.map(Some),
-                    LookUp::Unproven => return self.hold(row, "no answer came to the POST").await,
+                    LookUp::Unproven => return self.hold(row, "no answer came to the POST", &request).await,
                     LookUp::Absent => {}
                 }
             }
-            match self.load.client.create_asset(&asset).await? {
-                Outcome::Done(id) => {
-                    self.load.ledger.created(&row.source_key, id).await?;
+            match self.load.client.write(&request.method, &request.path, request.body.clone(), false).await? {
+                Outcome::Done(Written { status, id: Some(id) }) => {
+                    let sent = Sent::answered(&request, status);
+                    self.load.ledger.created(&row.source_key, id, Some(sent)).await?;
                     return Ok(Some(id));
                 }
-                // The uuid is taken: by our own asset, if the ledger was lost or an earlier request was slow.
+                // The uuid is taken: by our own asset, if an earlier request was slow.
                 Outcome::Refused(refusal) if refusal.status == 409 && !unclear => unclear = true,
-                Outcome::Refused(refusal) if refusal.status == 409 => return self.hold(row, &refusal.message).await,
+                Outcome::Refused(refusal) if refusal.status == 409 => {
+                    return self.hold(row, &refusal.to_string(), &request).await;
+                }
                 Outcome::Refused(refusal) => {
-                    return self.fail(row, &format!("HTTP {}", refusal.status), &refusal.message).await.map(|()| None);
+                    self.fail(row, &request, refusal).await?;
+                    return Ok(None);
+                }
+                Outcome::Done(Written { id: None, .. }) => {
+                    unclear = true;
+                    let message = "the server said done, but gave no id";
+                    if let Some(done) = self.find_or_wait(row, &request, &asset, since, repeat, message).await? {
+                        return Ok(done);
+                    }
                 }
                 Outcome::Unclear(message) => {
-                    tracing::debug!(source_key = row.source_key, message, "unclear: looking the asset up");
                     unclear = true;
-                    if let LookUp::Found(found) = self.look_up_soon(&asset, since).await? {
-                        return self.adopt(row, &found).await.map(Some);
-                    }
-                    if !self.load.client.again(repeat).await {
-                        return self.hold(row, &message).await;
+                    if let Some(done) = self.find_or_wait(row, &request, &asset, since, repeat, &message).await? {
+                        return Ok(done);
                     }
                 }
             }
@@ -117,14 +86,26 @@ impl Work {
         Ok(None)
     }
 
-    /// Looks now, and once more after the time in which a slow request may still be carried out.
-    async fn look_up_soon(&self, asset: &NewAsset, since: DateTime<Utc>) -> Result<LookUp> {
+    /// After a POST of unclear outcome: the asset, if it is there; else, when the time in which a slow request may still
+    /// be carried out is over, leave to look once more and repeat (`None`).
+    async fn find_or_wait(
+        &self,
+        row: &Row,
+        request: &Request,
+        asset: &NewAsset,
+        since: DateTime<Utc>,
+        repeat: u32,
+        message: &str,
+    ) -> Result<Option<Option<i64>>> {
+        tracing::debug!(source_key = row.source_key, message, "unclear: looking the asset up");
         if let LookUp::Found(found) = self.look_up(asset, since).await? {
-            return Ok(LookUp::Found(found));
+            return self.adopt(row, &found).await.map(|id| Some(Some(id)));
         }
         self.load.client.settle().await;
-        // The next search comes before the request is repeated.
-        Ok(LookUp::Unproven)
+        if self.load.client.again(repeat).await {
+            return Ok(None);
+        }
+        self.hold(row, message, request).await.map(Some)
     }
 
     /// By uuid, by external id, by name within the window: found by any, absent when two prove it.
@@ -159,66 +140,84 @@ impl Work {
 
     /// An asset with our uuid is ours, whoever's answer was lost.
     async fn adopt(&self, row: &Row, found: &Asset) -> Result<i64> {
-        self.load.ledger.created(&row.source_key, found.id).await?;
-        if found.name.as_deref().is_some_and(|name| name != row.name)
-            && let Outcome::Done(()) = self.load.client.rename_asset(found.id, &row.name).await?
-        {
-            self.load.ledger.renamed(&row.source_key, &row.name).await?;
+        self.load.ledger.created(&row.source_key, found.id, None).await?;
+        Tally::add(&self.tally.adopted);
+        if found.name.as_deref().is_some_and(|name| name != row.name) {
+            let request = Request::rename(found.id, &row.name);
+            if let Outcome::Done(written) = self.write(&request).await? {
+                let sent = Sent::answered(&request, written.status);
+                self.load.ledger.renamed(&row.source_key, &row.name, sent).await?;
+            }
         }
         Ok(found.id)
     }
 
-    async fn hold(&self, row: &Row, cause: &str) -> Result<Option<i64>> {
+    async fn hold(&self, row: &Row, cause: &str, request: &Request) -> Result<Option<i64>> {
         let message = format!(
             "{cause}; no search proves that the asset is there or not: look for its uuid in the target, then load again"
         );
-        self.load.ledger.unknown(&row.source_key, &message).await?;
+        self.load.ledger.unknown(&row.source_key, &message, Some(Sent::unanswered(request))).await?;
         Tally::add(&self.tally.held);
         Ok(None)
     }
 
-    pub(super) async fn fail(&self, row: &Row, reason: &str, message: &str) -> Result<()> {
-        self.load.ledger.failed(&row.source_key, reason, message).await?;
-        self.count_failure(reason)
+    /// The target refused a request for a row.
+    async fn fail(&self, row: &Row, request: &Request, refusal: Refusal) -> Result<()> {
+        let class = format!("HTTP {}", refusal.status);
+        let sent = Sent { request_id: refusal.request_id.clone(), ..Sent::answered(request, refusal.status) };
+        let reason = Reason { class: class.clone(), message: refusal.message, request_id: refusal.request_id };
+        let links = request.step == Step::References;
+        self.load.ledger.failed(&row.source_key, reason, links, Some(sent)).await?;
+        self.count_failure(&class)
     }
 
-    /// Records what became of a write; true when it is done.
-    pub(super) async fn settle(&self, row: &Row, outcome: Outcome<()>) -> Result<bool> {
+    /// Records what became of a write that did not succeed; gives the answer of one that did.
+    pub(super) async fn settle(&self, row: &Row, request: &Request, outcome: Outcome<Written>) -> Result<Option<Sent>> {
         match outcome {
-            Outcome::Done(()) => return Ok(true),
-            Outcome::Refused(refusal) => self.fail(row, &format!("HTTP {}", refusal.status), &refusal.message).await?,
-            Outcome::Unclear(message) => self.fail(row, UNCLEAR, &message).await?,
+            Outcome::Done(written) => return Ok(Some(Sent::answered(request, written.status))),
+            Outcome::Refused(refusal) => self.fail(row, request, refusal).await?,
+            Outcome::Unclear(message) => {
+                let reason = Reason { class: UNCLEAR.to_owned(), message, request_id: None };
+                let links = request.step == Step::References;
+                let sent = Some(Sent::unanswered(request));
+                self.load.ledger.failed(&row.source_key, reason, links, sent).await?;
+                self.count_failure(UNCLEAR)?;
+            }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Sets the field values of a new asset.
-    async fn describe(&self, row: &Row, id: i64) -> Result<()> {
-        let fields = row.without_references();
-        if !fields.is_empty() {
-            let way = *self.way.get_or_try_init(|| self.canary(id, &fields)).await?;
-            let written = self.write_fields(way, id, &fields).await?;
-            if !self.settle(row, written).await? {
+    async fn describe(&self, bound: &Bound, row: &Row, id: i64) -> Result<()> {
+        let mut sent = None;
+        if &row.values[..] != b"{}" {
+            let way = *self.way.get_or_try_init(|| self.find_way(row, id)).await?;
+            let request = Request::write(Step::Attributes, way, Some(id), row.values.clone());
+            let outcome = self.write_fields(&request, id).await?;
+            sent = self.settle(row, &request, outcome).await?;
+            if sent.is_none() {
                 return Ok(());
             }
         }
-        if row.references.is_empty() {
-            self.load.ledger.linked(&row.source_key, 0).await?;
-            self.tally.complete(0);
-            return Ok(());
+        if bound.shape.has_references() && !row.references.is_empty() {
+            return self.load.ledger.described(&row.source_key, row.fields.clone(), sent).await;
         }
-        self.load.ledger.attributes_done(&row.source_key).await
+        self.load.ledger.complete(&row.source_key, row.fields.clone(), sent).await?;
+        self.tally.complete(0);
+        Ok(())
     }
 
-    /// Tries whether annotations set the instance. What the canary leaves behind is overwritten by the write itself.
-    async fn canary(&self, id: i64, fields: &Instance) -> Result<Way> {
-        let way = match self.write_fields(Way::Annotations, id, fields).await? {
+    /// Tries whether annotations set the instance. What the trial leaves behind is overwritten by the write itself.
+    async fn find_way(&self, row: &Row, id: i64) -> Result<Way> {
+        let trial = Request::write(Step::Attributes, Way::Annotations, Some(id), row.values.clone());
+        let way = match self.write_fields(&trial, id).await? {
             // A fault on the way says nothing about what annotations are: good for this load, not to be remembered.
             Outcome::Unclear(_) => return Ok(Way::Metadata),
             Outcome::Refused(_) => Way::Metadata,
-            Outcome::Done(()) => {
+            Outcome::Done(_) => {
                 let found = self.load.client.metadata(id).await?.unwrap_or_default();
-                if instance::contains(&found, fields) { Way::Annotations } else { Way::Metadata }
+                let expected: Instance = serde_json::from_slice(&row.values).unwrap_or_default();
+                if instance::contains(&found, &expected) { Way::Annotations } else { Way::Metadata }
             }
         };
         tracing::info!(way = way.word(), "how field values are set was found out with the first asset");
@@ -226,63 +225,73 @@ impl Work {
         Ok(way)
     }
 
-    /// Writes field values; an unclear POST is read back before it is repeated.
-    pub(super) async fn write_fields(&self, way: Way, id: i64, fields: &Instance) -> Result<Outcome<()>> {
+    /// Sends a request that may be repeated without harm.
+    async fn write(&self, request: &Request) -> Result<Outcome<Written>> {
+        self.load.client.write(&request.method, &request.path, request.body.clone(), true).await
+    }
+
+    /// Writes field values. An unclear POST, which may have made a row on a timeline, is read back before it is repeated.
+    pub(super) async fn write_fields(&self, request: &Request, id: i64) -> Result<Outcome<Written>> {
         let client = &self.load.client;
-        let body = body(fields);
-        if way == Way::Metadata {
-            return client.put_metadata(id, body).await;
+        if request.method == reqwest::Method::PUT {
+            return self.write(request).await;
         }
         for repeat in 1.. {
-            let message = match client.post_annotations(id, body.clone()).await? {
-                Outcome::Unclear(message) => message,
-                outcome => return Ok(outcome),
-            };
-            if client.metadata(id).await?.is_some_and(|found| instance::contains(&found, fields)) {
-                return Ok(Outcome::Done(()));
+            let sent = client.write(&request.method, &request.path, request.body.clone(), false).await?;
+            let Outcome::Unclear(message) = sent else { return Ok(sent) };
+            let expected = request.instance();
+            if client.metadata(id).await?.is_some_and(|found| instance::contains(&found, &expected)) {
+                return Ok(Outcome::Done(Written { status: 0, id: None }));
             }
             if !client.again(repeat).await {
                 return Ok(Outcome::Unclear(message));
             }
         }
-        Ok(Outcome::Done(()))
+        Ok(Outcome::Unclear("never sent".to_owned()))
     }
 
     /// Brings an asset that exists up to date. The whole instance is replaced, because a merge would leave fields that
-    /// are gone; references that have ids already are set at once.
-    async fn rewrite(&self, row: &Row, entry: &Option<Entry>, id: i64) -> Result<()> {
-        let Some(entry) = entry else { return Ok(()) };
-        let ledger = &self.load.ledger;
+    /// are gone; references that had ids before the load are set at once.
+    async fn rewrite(&self, bound: &Bound, task: &Task, entry: &Entry, id: i64) -> Result<()> {
+        let (row, ledger) = (&task.row, &self.load.ledger);
         let resumed = entry.state == State::Created && entry.payload == row.payload;
         if !resumed {
-            ledger.revise(&row.source_key, row.payload).await?;
+            ledger.revise(&row.source_key, &bound.binding.query, row.payload).await?;
         }
         if entry.name != row.name {
-            let renamed = self.load.client.rename_asset(id, &row.name).await?;
-            if !self.settle(row, renamed).await? {
-                return Ok(());
-            }
-            ledger.renamed(&row.source_key, &row.name).await?;
+            let request = Request::rename(id, &row.name);
+            let outcome = self.write(&request).await?;
+            let Some(sent) = self.settle(row, &request, outcome).await? else { return Ok(()) };
+            ledger.renamed(&row.source_key, &row.name, sent).await?;
         }
-        if resumed && entry.completions == 0 {
-            return self.describe(row, id).await;
+        if entry.completions == 0 {
+            return self.describe(bound, row, id).await;
         }
-        let ids = self.ids_of(std::slice::from_ref(row)).await?;
-        let (fields, unresolved) = row.resolved(&ids);
-        let written = self.write_fields(Way::Metadata, id, &fields).await?;
-        if !self.settle(row, written).await? {
-            return Ok(());
+        let request = Request::replace(id, row, &task.resolved);
+        let outcome = self.write_fields(&request, id).await?;
+        let Some(sent) = self.settle(row, &request, outcome).await? else { return Ok(()) };
+        if task.resolved.unresolved > 0 {
+            return ledger.described(&row.source_key, row.fields.clone(), Some(sent)).await;
         }
-        if unresolved > 0 {
-            return ledger.attributes_done(&row.source_key).await;
-        }
-        ledger.linked(&row.source_key, 0).await?;
+        self.finish(bound, row, Some(row.fields.clone()), &task.resolved, Some(sent)).await?;
         self.tally.complete(entry.completions);
         Ok(())
     }
-}
 
-fn body(fields: &Instance) -> Bytes {
-    // A map of JSON values always has a JSON text.
-    Bytes::from(serde_json::to_vec(fields).unwrap_or_default())
+    /// The target holds all of a row.
+    pub(super) async fn finish(
+        &self,
+        bound: &Bound,
+        row: &Row,
+        fields: Option<super::FieldPrints>,
+        resolved: &Resolved,
+        sent: Option<Sent>,
+    ) -> Result<()> {
+        match fields {
+            Some(fields) if !bound.shape.has_references() => {
+                self.load.ledger.complete(&row.source_key, fields, sent).await
+            }
+            fields => self.load.ledger.linked(&row.source_key, fields, resolved, sent).await,
+        }
+    }
 }

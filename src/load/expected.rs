@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::ledger::Entry;
+use super::reference::{self, Resolved};
 use super::{Bound, Load, Row};
 use crate::error::{Error, Result};
 use crate::flex::Expected;
@@ -18,7 +19,7 @@ impl Load {
                 let batches = bound.batches().await?.map_err(Error::from_datafusion);
                 Ok::<_, Error>(batches.and_then(move |batch| {
                     let bound = bound.clone();
-                    async move { self.expected_of(&bound, bound.shape.rows(&batch)?).await }
+                    async move { self.expected_of(&bound, bound.shape.rows(&batch)?.into_iter().map(|(_, row)| row).collect()).await }
                 }))
             })
             .try_flatten()
@@ -30,10 +31,11 @@ impl Load {
     async fn expected_of(&self, bound: &Bound, rows: Vec<Row>) -> Result<Vec<Expected>> {
         let keys = rows.iter().map(|row| row.source_key.clone()).collect();
         let entries: HashMap<String, Entry> = self.ledger.entries(keys).await?;
-        let ids = self.ids_of(&rows).await?;
+        let ids = self.ids_of(&rows, None).await?;
         let expected = rows.into_iter().filter_map(|row| {
             let id = entries.get(&row.source_key)?.flex_id?;
-            let (instance, _) = row.resolved(&ids);
+            let resolved = Resolved::of(&row.links, &|key| ids.get(key).copied().map(reference::to));
+            let instance = serde_json::from_slice(&resolved.append(&row.values)).unwrap_or_default();
             let asset = self.config.new_asset(bound, &row);
             let (uuid, external_id, name) = (asset.uuid, asset.external_id, asset.name);
             Some(Expected { source_key: row.source_key, id, uuid, external_id, name, instance })

@@ -1,44 +1,70 @@
 //! The second pass: references, once everything they can point to has its id.
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
-use super::apply::Work;
-use super::asset::Way;
+use super::apply::Task;
+use super::decide::{is_linked, leaves_links};
 use super::ledger::{Entry, State};
+use super::reference::Resolved;
 use super::report::Tally;
+use super::request::{Request, Way};
 use super::row::Row;
+use super::work::Work;
+use super::{Attributes, Bound, Load};
 use crate::error::Result;
 
 impl Work {
-    /// Writes the whole instance with its references; `ids` holds those that have something to point to.
-    pub(super) async fn link(&self, row: &Row, entry: &Entry, ids: &HashMap<String, i64>) -> Result<()> {
-        let (Some(id), ledger) = (entry.flex_id, &self.load.ledger) else { return Ok(()) };
-        let (fields, unresolved) = row.resolved(ids);
-        let again = entry.state == State::Complete;
-        if again && unresolved == entry.unresolved {
-            return Ok(());
-        }
-        let resolvable = row.references.iter().any(|key| ids.contains_key(key));
-        if resolvable {
-            // A merge suffices for an asset that has only just been made; an older one may hold what is gone.
-            let way = match self.way.get() {
-                Some(way) if entry.completions == 0 => *way,
-                _ => Way::Metadata,
-            };
-            let written = self.write_fields(way, id, &fields).await?;
-            if !self.settle(row, written).await? {
+    /// Writes the references of a row; what they point to has its id, or is not loaded.
+    pub(super) async fn link(&self, bound: &Bound, task: &Task, entry: &Entry) -> Result<()> {
+        let (row, resolved) = (&task.row, &task.resolved);
+        let Some(id) = entry.flex_id else { return Ok(()) };
+        let mut sent = None;
+        if let Some(request) = self.load.link_request(bound, row, entry, resolved, self.way.get().copied()) {
+            let outcome = self.write_fields(&request, id).await?;
+            sent = self.settle(row, &request, outcome).await?;
+            if sent.is_none() {
                 return Ok(());
             }
             Tally::add(&self.tally.linked);
         }
-        ledger.linked(&row.source_key, unresolved).await?;
-        self.tally.unresolved.fetch_add(u64::from(unresolved), Ordering::Relaxed);
-        if again {
+        self.load.ledger.linked(&row.source_key, Some(row.fields.clone()), resolved, sent).await?;
+        self.tally.unresolved.fetch_add(u64::from(resolved.unresolved), Ordering::Relaxed);
+        if entry.state == State::Complete {
             // The first pass took it for unchanged.
             self.tally.unchanged.fetch_sub(1, Ordering::Relaxed);
         }
         self.tally.complete(entry.completions);
         Ok(())
+    }
+}
+
+impl Load {
+    /// The request that sets the references of a row whose field values the target holds; `None` where it holds these
+    /// references, too. `way` is how field values are set, where that is known.
+    pub(super) fn link_request(
+        &self,
+        bound: &Bound,
+        row: &Row,
+        entry: &Entry,
+        resolved: &Resolved,
+        way: Option<Way>,
+    ) -> Option<Request> {
+        if is_linked(entry, resolved) {
+            return None;
+        }
+        let id = entry.flex_id;
+        let links = bound.shape.link_numbers();
+        let held: Vec<u16> = resolved.fields.iter().filter_map(|(name, _)| bound.shape.number_of(name)).collect();
+        // Where one field is to go, only the whole instance anew makes it go.
+        let way = if leaves_links(entry, links, &held) { Way::Metadata } else { way.unwrap_or(self.usual_way()) };
+        Some(Request::references(way, id, row, resolved))
+    }
+
+    /// How field values are set, so far as the settings say it.
+    pub(super) fn usual_way(&self) -> Way {
+        match self.config.attributes {
+            Attributes::Metadata => Way::Metadata,
+            Attributes::Annotations | Attributes::Auto => Way::Annotations,
+        }
     }
 }

@@ -6,24 +6,35 @@
 
 mod apply;
 mod asset;
+mod canary;
+mod checkpoint;
+mod decide;
 mod expected;
+mod known;
 pub mod ledger;
 mod link;
-mod pace;
 mod plan;
 mod preflight;
+mod reference;
 mod report;
+mod request;
 mod row;
+mod seen;
+mod watch;
+mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::apply::FlexSink;
 pub use self::ledger::Ledger;
-pub use self::plan::{PlanCounts, PlanReport};
-pub use self::preflight::Bound;
+pub use self::plan::{PlanCounts, PlanReport, QueryPlan};
+pub use self::preflight::{Bound, DEFINITIONS_FILE};
+pub use self::reference::Resolved;
 pub use self::report::LoadReport;
-pub use self::row::{Row, Shape};
+pub use self::request::{Request, Step, UNKNOWN_ID};
+pub use self::row::{FieldPrints, Row, Shape, uuid_of};
 use crate::error::{Error, Result};
 use crate::flex::{Definition, ExternalId, FlexClient, NewAsset};
 use crate::staging::RunFolder;
@@ -84,7 +95,39 @@ pub struct LoadConfig {
     /// The column of the mapped rows that holds its value; rows without a value get no external id.
     pub external_id_column: String,
     /// Failed rows after which the load stops; `None` never stops.
-    pub max_failures: Option<u64>,
+    pub max_failures: Option<Threshold>,
+    /// Rows of each query that are written, read back and compared before the rest is sent; 0 for none.
+    pub canary: usize,
+    /// How often the definitions are looked at while rows are sent.
+    pub watch: Duration,
+    /// How often a copy of the ledger is put into the staging area while rows are sent.
+    pub checkpoint: Duration,
+    /// How long rows that are under way when the load is asked to stop may take to come to an end.
+    pub drain: Duration,
+    /// Only rows that failed or are held.
+    pub only_rejects: bool,
+}
+
+/// How many failed rows are too many.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Threshold {
+    /// More than so many.
+    Count(u64),
+    /// More than this share (0 to 1) of the rows that were sent, once a hundred were.
+    Share(f64),
+}
+
+impl Threshold {
+    /// Rows before which a share says little.
+    const FEW: u64 = 100;
+
+    /// Whether so many failures of so many rows are too many.
+    pub fn is_exceeded(self, failed: u64, rows: u64) -> bool {
+        match self {
+            Self::Count(most) => failed > most,
+            Self::Share(most) => rows >= Self::FEW && failed as f64 > most * rows as f64,
+        }
+    }
 }
 
 /// A load whose pre-flight has passed: the target answers, the definitions fit, the ledger is ours.
@@ -112,7 +155,25 @@ impl Load {
             message: "opening it was broken off".to_owned(),
             cause: Some(Box::new(cause)),
         })??;
-        Ok(Self { config: Arc::new(config), client, run, ledger, bound })
+        let names = bound.iter().flat_map(|bound| bound.shape.fields().cloned()).collect();
+        let numbers = ledger.number_fields(&names).await?;
+        let number = |name: &str| numbers.get(name).copied().unwrap_or(u16::MAX);
+        let numbered =
+            bound.into_iter().map(|mut bound| {
+            bound.shape.number(number);
+            Arc::new(bound)
+        });
+        Ok(Self { config: Arc::new(config), client, run, ledger, bound: numbered.collect() })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &LoadConfig {
+        &self.config
+    }
+
+    /// The run whose rows are loaded.
+    pub fn run(&self) -> &RunFolder {
+        &self.run
     }
 
     /// The target's name.
@@ -157,12 +218,17 @@ impl LoadConfig {
             external_id_key: "reach".to_owned(),
             external_id_column: String::new(),
             max_failures: None,
+            canary: 3,
+            watch: Duration::from_secs(60),
+            checkpoint: Duration::from_secs(300),
+            drain: Duration::from_secs(30),
+            only_rejects: false,
         }
     }
 
     fn external_id(&self, row: &Row) -> Option<ExternalId> {
-        let value = match row.instance.get(&self.external_id_column)? {
-            serde_json::Value::String(text) => text.clone(),
+        let value = match row.value(&self.external_id_column)? {
+            serde_json::Value::String(text) => text,
             serde_json::Value::Number(number) => number.to_string(),
             _ => return None,
         };

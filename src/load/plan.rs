@@ -1,37 +1,58 @@
 //! The difference between the mapped rows and the ledger: what a load would do. Sends nothing that changes the target.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::TryStreamExt;
-use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::decide::Need;
 use super::ledger::{Entry, State};
-use super::{Attributes, Bound, Load, Row};
+use super::reference::{self, Resolved};
+use super::request::{Request, Step};
+use super::seen::Seen;
+use super::{Bound, Load, Row};
 use crate::error::{Error, Result};
 
 /// Names of gone assets that a report lists.
 const MOST_GONE: usize = 100;
-/// Keys of the ledger read at a time.
+/// Entries of the ledger read at a time.
 const PORTION: usize = 10_000;
+/// How the asset's own name is called among its fields.
+const ASSET_NAME: &str = "asset name";
 
 /// What a load would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanReport {
     /// The target's name.
     pub target: String,
+    /// Where it is.
+    pub url: String,
     /// All queries together.
     #[serde(flatten)]
     pub counts: PlanCounts,
-    /// Assets of the ledger that no row of the run stands for. They are reported, never removed.
+    /// Assets of the ledger that no row of the run stands for. They are reported, never removed by a load.
     pub gone: u64,
     /// The first hundred of them, by source key.
     pub gone_keys: Vec<String>,
-    /// The counts by query.
-    pub queries: BTreeMap<String, PlanCounts>,
+    /// The same by query.
+    pub queries: BTreeMap<String, QueryPlan>,
+}
+
+/// What a load would do with the rows of one query.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryPlan {
+    /// The definition that the query feeds.
+    pub definition: String,
+    /// Its rows.
+    #[serde(flatten)]
+    pub counts: PlanCounts,
+    /// In how many of the rows to be updated each field differs from what the target holds.
+    pub fields: BTreeMap<String, u64>,
+    /// The content of the dataset that was planned.
+    pub content: String,
 }
 
 /// Rows by what a load would do with them.
@@ -41,87 +62,107 @@ pub struct PlanCounts {
     pub create: u64,
     /// In the target with other values.
     pub update: u64,
+    /// Those of `update` of which only references differ.
+    pub relink: u64,
     /// In the target as it should be.
     pub unchanged: u64,
     /// Unknown whether they are in the target.
     pub held: u64,
     /// Forbidden by the definition; they would fail without a request.
     pub invalid: u64,
+    /// Those of all above that failed before and are tried again.
+    pub retry: u64,
 }
 
-enum Action {
-    Create,
-    Update,
-    Unchanged,
-    Held,
+/// What is planned for one row.
+struct Planned {
+    requests: Vec<Request>,
+    /// The fields that differ from what the target holds.
+    fields: Vec<String>,
 }
 
-/// The source keys of the run, in a database of its own that disappears with it.
-struct Seen(Arc<Mutex<Connection>>);
+/// A plan in the making.
+struct Planner<'a> {
+    load: &'a Load,
+    bound: &'a Bound,
+    seen: &'a Seen,
+    /// Ids of what the rows at hand refer to.
+    ids: HashMap<String, i64>,
+}
 
 impl Load {
-    /// What a load would do. With `requests`, the exact requests are written there as NDJSON, one a line; ids that only
-    /// the target can give stand as `{id}` in paths and as `{"source_key": …}` in references.
+    /// What a load would do. With `requests`, the exact requests are written there as NDJSON, one a line in the order in
+    /// which they are sent for a row: `source_key`, `query`, `step`, `method`, `url`, `body` (the exact text), `blake3`
+    /// (over `METHOD SP PATH LF BODY`, PATH below the base URL), `fields` that differ (updates) and `references`. Ids that
+    /// only the target can give stand as `{id}` in URLs and as `{"id":"{SOURCE KEY}"}` in bodies; such a line has no
+    /// `blake3`.
     ///
     /// # Errors
-    /// When the datasets or the ledger cannot be read, two rows have the same key, or `requests` cannot be written.
+    /// [`Error::Preflight`] when the ledger is blank over a target that holds our assets. When the datasets or the ledger
+    /// cannot be read, two rows have the same key, or `requests` cannot be written.
     pub async fn plan(&self, mut requests: Option<&mut (dyn Write + Send)>) -> Result<PlanReport> {
-        let seen = Seen::new()?;
-        let mut report = PlanReport { target: self.config.target.clone(), ..PlanReport::default() };
+        self.require_known().await?;
+        let seen = self.see_all().await?;
+        let (target, url) = (self.config.target.clone(), self.client.base_url().to_owned());
+        let mut report = PlanReport { target, url, ..PlanReport::default() };
         for bound in &self.bound {
+            let mut plan = QueryPlan {
+                definition: bound.definition.name.clone(),
+                content: bound.content(),
+                ..QueryPlan::default()
+            };
             let mut batches = bound.batches().await?;
             while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
+                let faults = bound.rules.faults(&batch);
                 let rows = bound.shape.rows(&batch)?;
-                let keys: Vec<String> = rows.iter().map(|row| row.source_key.clone()).collect();
-                let entries = self.ledger.entries(keys.clone()).await?;
-                seen.add(keys)?;
-                let mut lines = Vec::new();
-                for row in &rows {
+                let entries = self.ledger.entries(rows.iter().map(|(_, row)| row.source_key.clone()).collect()).await?;
+                let ids = self.ids_of(rows.iter().map(|(_, row)| row), None).await?;
+                let planner = Planner { load: self, bound, seen: &seen, ids };
+                for (index, row) in &rows {
                     let entry = entries.get(&row.source_key);
-                    let counts = report.queries.entry(bound.binding.query.clone()).or_default();
-                    let action = self.count(bound, row, entry, counts);
-                    if requests.is_some() {
-                        self.requests_of(bound, row, entry, &action, &mut lines);
+                    let planned = planner.plan(row, entry, faults.contains_key(index), &mut plan)?;
+                    if let (Some(out), Some(planned)) = (&mut requests, planned) {
+                        self.write_lines(*out, bound, row, &planned)?;
                     }
                 }
-                if let Some(out) = &mut requests {
-                    write_lines(*out, &lines)?;
-                }
             }
-        }
-        for counts in report.queries.values() {
-            report.counts.add(counts);
+            report.counts.add(&plan.counts);
+            report.queries.insert(bound.binding.query.clone(), plan);
         }
         self.find_gone(&seen, &mut report).await?;
         Ok(report)
     }
 
-    fn count(&self, bound: &Bound, row: &Row, entry: Option<&Entry>, counts: &mut PlanCounts) -> Action {
-        let action = decide(row, entry);
-        let needs_work = matches!(action, Action::Create | Action::Update);
-        if needs_work && !bound.definition.faults(&row.instance).is_empty() {
-            counts.invalid += 1;
-            return Action::Unchanged;
+    /// All source keys to be loaded, with whether their assets will be there.
+    async fn see_all(&self) -> Result<Seen> {
+        let seen = Seen::new()?;
+        for bound in &self.bound {
+            let mut batches = bound.batches().await?;
+            while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
+                let faults = bound.rules.faults(&batch);
+                let keys = bound.shape.keys(&batch)?;
+                let entries = self.ledger.entries(keys.iter().map(|(_, key)| key.clone()).collect()).await?;
+                let there = |index: &usize, key: &String| match entries.get(key) {
+                    Some(entry) if entry.flex_id.is_some() => true,
+                    Some(entry) if entry.state == State::Unknown => false,
+                    _ => !faults.contains_key(index),
+                };
+                seen.add(keys.iter().map(|(index, key)| (key.clone(), there(index, key))))?;
+            }
         }
-        match action {
-            Action::Create => counts.create += 1,
-            Action::Update => counts.update += 1,
-            Action::Unchanged => counts.unchanged += 1,
-            Action::Held => counts.held += 1,
-        }
-        action
+        Ok(seen)
     }
 
     async fn find_gone(&self, seen: &Seen, report: &mut PlanReport) -> Result<()> {
         let mut after = String::new();
         loop {
-            let keys = self.ledger.source_keys_after(after, PORTION).await?;
-            let Some(last) = keys.last().cloned() else { return Ok(()) };
-            for key in keys {
-                if !seen.has(&key)? {
+            let assets = self.ledger.assets_after(after, PORTION).await?;
+            let Some(last) = assets.last().map(|asset| asset.source_key.clone()) else { return Ok(()) };
+            for asset in assets.into_iter().filter(|asset| asset.flex_id.is_some()) {
+                if seen.get(&asset.source_key)?.is_none() {
                     report.gone += 1;
                     if report.gone_keys.len() < MOST_GONE {
-                        report.gone_keys.push(key);
+                        report.gone_keys.push(asset.source_key);
                     }
                 }
             }
@@ -129,51 +170,144 @@ impl Load {
         }
     }
 
-    /// The requests for one row, in the order in which they would be sent.
-    fn requests_of(&self, bound: &Bound, row: &Row, entry: Option<&Entry>, action: &Action, lines: &mut Vec<Value>) {
-        let mut line = |pass: u8, method: &str, path: String, body: Value| {
-            lines.push(json!({
-                "source_key": row.source_key, "query": bound.binding.query, "pass": pass,
-                "method": method, "path": path, "body": body,
-            }));
-        };
-        let id = entry.and_then(|entry| entry.flex_id).map_or_else(|| "{id}".to_owned(), |id| id.to_string());
-        let attributes = match self.config.attributes {
-            Attributes::Metadata => ("PUT", "metadata"),
-            Attributes::Annotations | Attributes::Auto => ("POST", "annotations"),
-        };
-        let wrap = |(_, part): (&str, &str), fields: Value| {
-            if part == "metadata" { fields } else { json!({ "metadata": fields }) }
-        };
-        let path = |(_, part): (&str, &str)| format!("/assets/{id}/{part}");
-        match (action, entry.and_then(|entry| entry.flex_id)) {
-            (Action::Unchanged | Action::Held, _) => return,
-            (_, None) => {
-                let body = self.client.create_body(&self.config.new_asset(bound, row));
-                line(1, "POST", "/assets".to_owned(), body);
-                let fields = row.without_references();
-                if !fields.is_empty() {
-                    line(1, attributes.0, path(attributes), wrap(attributes, Value::Object(fields)));
+    fn write_lines(&self, out: &mut (dyn Write + Send), bound: &Bound, row: &Row, planned: &Planned) -> Result<()> {
+        for request in &planned.requests {
+            let mut line = json!({
+                "source_key": row.source_key,
+                "query": bound.binding.query,
+                "step": request.step.word(),
+                "method": request.method.as_str(),
+                "url": format!("{}{}", self.client.base_url(), request.path),
+                "body": String::from_utf8_lossy(&request.body),
+            });
+            if !request.has_unknown_ids() {
+                line["blake3"] = json!(blake3::Hash::from_bytes(request.hash()).to_hex().as_str());
+            }
+            if !planned.fields.is_empty() {
+                line["fields"] = json!(planned.fields);
+            }
+            if request.step == Step::References {
+                line["references"] = json!(row.references);
+            }
+            writeln!(out, "{line}").map_err(|cause| Error::Preflight {
+                message: "the requests cannot be written".to_owned(),
+                cause: Some(Box::new(cause)),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Planner<'_> {
+    /// Counts the row and gives what would be sent for it.
+    fn plan(&self, row: &Row, entry: Option<&Entry>, invalid: bool, plan: &mut QueryPlan) -> Result<Option<Planned>> {
+        let need = Need::of(row, entry);
+        let counts = &mut plan.counts;
+        if need == Need::Held {
+            counts.held += 1;
+            return Ok(None);
+        }
+        if invalid && matches!(need, Need::Create | Need::Update) {
+            counts.invalid += 1;
+            return Ok(None);
+        }
+        counts.retry += u64::from(entry.is_some_and(|entry| entry.state == State::Failed));
+        let resolved = self.resolved(row, true)?;
+        let mut requests = Vec::new();
+        let mut fields = Vec::new();
+        match (need, entry) {
+            (Need::Create | Need::Held, _) | (_, None) => {
+                counts.create += 1;
+                self.create(row, entry, &resolved, &mut requests);
+            }
+            (Need::Link, Some(entry)) => {
+                counts.create += u64::from(entry.completions == 0);
+                counts.update += u64::from(entry.completions > 0);
+                requests.extend(self.load.link_request(self.bound, row, entry, &resolved, None));
+            }
+            (Need::Update, Some(entry)) => {
+                counts.update += 1;
+                fields = self.changed(row, entry);
+                self.update(row, entry, &resolved, &mut requests)?;
+            }
+            (Need::Nothing, Some(entry)) => match self.load.link_request(self.bound, row, entry, &resolved, None) {
+                Some(request) => {
+                    counts.update += 1;
+                    counts.relink += 1;
+                    fields = self.changed(row, entry);
+                    requests.push(request);
+                }
+                None => counts.unchanged += 1,
+            },
+        }
+        for field in &fields {
+            *plan.fields.entry(field.clone()).or_default() += 1;
+        }
+        Ok(Some(Planned { requests, fields }))
+    }
+
+    /// The references with ids; with `all`, those to assets that the load is to make stand there by their source keys.
+    fn resolved(&self, row: &Row, all: bool) -> Result<Resolved> {
+        let failed = Cell::new(None);
+        let resolved = Resolved::of(&row.links, &|key| {
+            if let Some(id) = self.ids.get(key) {
+                return Some(reference::to(*id));
+            }
+            match self.seen.get(key) {
+                Ok(Some(true)) if all => Some(reference::to_coming(key)),
+                Ok(_) => None,
+                Err(error) => {
+                    failed.set(Some(error));
+                    None
                 }
             }
-            (_, Some(_)) => {
-                if entry.is_some_and(|entry| entry.name != row.name) {
-                    line(1, "PUT", format!("/assets/{id}"), json!({ "name": row.name }));
-                }
-                line(1, "PUT", path(("PUT", "metadata")), Value::Object(row.instance.clone()));
-                return;
-            }
+        });
+        failed.into_inner().map_or(Ok(resolved), Err)
+    }
+
+    fn create(&self, row: &Row, entry: Option<&Entry>, resolved: &Resolved, requests: &mut Vec<Request>) {
+        let (load, way) = (self.load, self.load.usual_way());
+        let id = entry.and_then(|entry| entry.flex_id);
+        match (entry, id) {
+            (Some(entry), Some(id)) if entry.name != row.name => requests.push(Request::rename(id, &row.name)),
+            (_, Some(_)) => {}
+            (_, None) => requests.push(load.create_request(self.bound, row)),
         }
-        if !row.references.is_empty() {
-            line(2, attributes.0, path(attributes), wrap(attributes, Value::Object(row.instance.clone())));
+        if &row.values[..] != b"{}" {
+            requests.push(Request::write(Step::Attributes, way, id, row.values.clone()));
         }
+        if !resolved.fields.is_empty() {
+            requests.push(Request::references(way, id, row, resolved));
+        }
+    }
+
+    fn update(&self, row: &Row, entry: &Entry, resolved: &Resolved, requests: &mut Vec<Request>) -> Result<()> {
+        let Some(id) = entry.flex_id else { return Ok(()) };
+        if entry.name != row.name {
+            requests.push(Request::rename(id, &row.name));
+        }
+        let known = self.resolved(row, false)?;
+        requests.push(Request::replace(id, row, &known));
+        if known != *resolved {
+            requests.push(Request::references(self.load.usual_way(), Some(id), row, resolved));
+        }
+        Ok(())
+    }
+
+    /// The names of the fields that differ from what the target holds.
+    fn changed(&self, row: &Row, entry: &Entry) -> Vec<String> {
+        let name = (entry.name != row.name).then(|| ASSET_NAME.to_owned());
+        let numbers = entry.fields.changed(&row.fields).into_iter();
+        let unknown = |number: u16| format!("a field that the query no longer gives (number {number})");
+        let fields = numbers.map(|number| self.bound.shape.name_of(number).map_or_else(|| unknown(number), str::to_owned));
+        name.into_iter().chain(fields).collect()
     }
 }
 
 impl PlanReport {
     /// Rows to be loaded.
     pub fn total(&self) -> u64 {
-        let PlanCounts { create, update, unchanged, held, invalid } = self.counts;
+        let PlanCounts { create, update, unchanged, held, invalid, .. } = self.counts;
         create + update + unchanged + held + invalid
     }
 
@@ -187,72 +321,10 @@ impl PlanCounts {
     fn add(&mut self, other: &Self) {
         self.create += other.create;
         self.update += other.update;
+        self.relink += other.relink;
         self.unchanged += other.unchanged;
         self.held += other.held;
         self.invalid += other.invalid;
-    }
-}
-
-fn decide(row: &Row, entry: Option<&Entry>) -> Action {
-    match entry {
-        None => Action::Create,
-        Some(entry) => match entry.state {
-            State::Unknown => Action::Held,
-            State::Complete if entry.payload == row.payload => Action::Unchanged,
-            _ if entry.completions == 0 => Action::Create,
-            _ => Action::Update,
-        },
-    }
-}
-
-fn write_lines(out: &mut (dyn Write + Send), lines: &[Value]) -> Result<()> {
-    for line in lines {
-        writeln!(out, "{line}").map_err(|cause| Error::Preflight {
-            message: "the requests cannot be written".to_owned(),
-            cause: Some(Box::new(cause)),
-        })?;
-    }
-    Ok(())
-}
-
-impl Seen {
-    fn new() -> Result<Self> {
-        // An empty name is a temporary file that SQLite removes, with a bounded cache in memory.
-        let connection = Connection::open("").map_err(unusable)?;
-        connection
-            .execute_batch("create table seen (source_key text primary key) strict, without rowid;")
-            .map_err(unusable)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
-    }
-
-    fn add(&self, keys: Vec<String>) -> Result<()> {
-        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection.transaction().map_err(unusable)?;
-        {
-            let mut insert = transaction.prepare_cached("insert or ignore into seen values (?1)").map_err(unusable)?;
-            for key in keys {
-                if insert.execute([&key]).map_err(unusable)? == 0 {
-                    return Err(Error::Mismatch {
-                        what: "plan".to_owned(),
-                        message: format!("two rows to be loaded have the source key {key}; settle it in 3_normalise"),
-                    });
-                }
-            }
-        }
-        transaction.commit().map_err(unusable)
-    }
-
-    fn has(&self, key: &str) -> Result<bool> {
-        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut find = connection.prepare_cached("select 1 from seen where source_key = ?1").map_err(unusable)?;
-        Ok(find.query_row([key], |_| Ok(())).optional().map_err(unusable)?.is_some())
-    }
-}
-
-fn unusable(cause: rusqlite::Error) -> Error {
-    Error::Ledger {
-        path: "temporary database of the plan".to_owned(),
-        message: "cannot be written; is there room in TMPDIR?".to_owned(),
-        cause: Some(Box::new(cause)),
+        self.retry += other.retry;
     }
 }

@@ -13,8 +13,10 @@ use crate::dataflow::SendableRecordBatchStream;
 use crate::error::{Error, Result};
 use crate::flex::{Definition, FlexClient};
 use crate::staging::{Dataset, Manifest, RunFolder};
-use crate::transform::definition::mismatches;
+use crate::transform::definition::{RowRules, mismatches};
 
+/// The definitions that the run's rows were checked against.
+pub const DEFINITIONS_FILE: &str = "definitions.json";
 /// The report that the transform leaves in the run's folder.
 const TRANSFORM_REPORT: &str = "transform.json";
 
@@ -27,6 +29,7 @@ pub struct Bound {
     pub definition: Definition,
     /// What the dataset's columns are.
     pub shape: Shape,
+    pub(super) rules: RowRules,
     dataset: Dataset,
     manifest: Manifest,
 }
@@ -35,6 +38,11 @@ impl Bound {
     /// Rows in the dataset, whatever their disposition.
     pub fn rows(&self) -> u64 {
         self.manifest.rows
+    }
+
+    /// The checksum of the dataset's content.
+    pub fn content(&self) -> String {
+        self.manifest.content()
     }
 
     /// All rows of the dataset, part after part, each part checked against the manifest before its first batch.
@@ -107,11 +115,12 @@ pub(super) async fn require_clean(bound: &[Arc<Bound>], run: &RunFolder) -> Resu
 ///
 /// # Errors
 /// [`Error::Preflight`] with every problem, or what kept the target or the staging area from answering.
-pub(super) async fn check(config: &LoadConfig, client: &FlexClient, run: &RunFolder) -> Result<Vec<Arc<Bound>>> {
+pub(super) async fn check(config: &LoadConfig, client: &FlexClient, run: &RunFolder) -> Result<Vec<Bound>> {
     client.ping().await.map_err(|cause| Error::Preflight {
         message: format!("target {}: no Flex answers at {}", config.target, client.base_url()),
         cause: Some(Box::new(cause)),
     })?;
+    let checked: Vec<Definition> = run.get_json(DEFINITIONS_FILE).await?.unwrap_or_default();
     let mut problems = Vec::new();
     let mut bound = Vec::new();
     for binding in &config.bindings {
@@ -136,12 +145,27 @@ pub(super) async fn check(config: &LoadConfig, client: &FlexClient, run: &RunFol
         problems.extend(binding.open(&mut definition));
         let found = mismatches(&schema, &definition);
         problems.extend(found.into_iter().map(|mismatch| format!("query {}: {mismatch}", binding.query)));
-        bound.push(Arc::new(Bound { binding: binding.clone(), definition, shape, dataset, manifest }));
+        problems.extend(changed_since(&checked, &definition));
+        let rules = RowRules::of(&definition);
+        bound.push(Bound { binding: binding.clone(), definition, shape, rules, dataset, manifest });
     }
     if problems.is_empty() {
         return Ok(bound);
     }
     Err(Error::preflight(format!("the mapped rows do not fit the target:\n  {}", problems.join("\n  "))))
+}
+
+/// How a definition differs from the one of its name that the rows were checked against; nothing where there is none.
+fn changed_since(checked: &[Definition], live: &Definition) -> Option<String> {
+    let before = checked.iter().find(|definition| definition.name == live.name)?;
+    let changes = before.changes(live);
+    (!changes.is_empty()).then(|| {
+        format!(
+            "definition {}: changed since the queries were checked against it: {}; run `telecine transform` with this target",
+            live.name,
+            changes.join(", ")
+        )
+    })
 }
 
 async fn schema(dataset: &Dataset, manifest: &Manifest) -> Result<Arc<Schema>> {

@@ -25,6 +25,9 @@ pub struct LoadReport {
     pub failed: u64,
     /// Rows of which nobody can tell whether their asset exists.
     pub held: u64,
+    /// Assets that were found in the target after a request of unclear outcome (part of created).
+    #[serde(default)]
+    pub adopted: u64,
     /// Rows whose references were set in the second pass (part of created or updated).
     pub linked: u64,
     /// References left out because what they point to is not loaded.
@@ -58,6 +61,7 @@ pub(super) struct Tally {
     pub(super) updated: AtomicU64,
     pub(super) unchanged: AtomicU64,
     pub(super) held: AtomicU64,
+    pub(super) adopted: AtomicU64,
     pub(super) linked: AtomicU64,
     pub(super) unresolved: AtomicU64,
     failures: Mutex<BTreeMap<String, u64>>,
@@ -72,6 +76,7 @@ impl Tally {
             updated: AtomicU64::new(0),
             unchanged: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            adopted: AtomicU64::new(0),
             linked: AtomicU64::new(0),
             unresolved: AtomicU64::new(0),
             failures: Mutex::new(BTreeMap::new()),
@@ -91,6 +96,12 @@ impl Tally {
     pub(super) fn failed(&self, reason: &str) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         *failures.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// Rows that came to an end in this load, whatever it was.
+    pub(super) fn sent(&self) -> u64 {
+        let ended = [&self.created, &self.updated, &self.held];
+        ended.iter().map(|counter| counter.load(Ordering::Relaxed)).sum::<u64>() + self.failures()
     }
 
     pub(super) fn failures(&self) -> u64 {
@@ -114,6 +125,7 @@ impl Tally {
             unchanged: read(&self.unchanged),
             failed: self.failures(),
             held: read(&self.held),
+            adopted: read(&self.adopted),
             linked: read(&self.linked),
             unresolved: read(&self.unresolved),
             bytes: now.bytes - self.before.bytes,

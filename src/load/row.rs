@@ -1,24 +1,30 @@
-//! A mapped row as the loader sees it: key, name, instance, and the references that are filled in once every asset has
-//! its id.
+//! A mapped row as the loader sees it: key, name, the field values as the bytes to be sent, and the references that are
+//! filled in once what they point to has its id.
 
-use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
-use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Fields, Schema};
-use serde_json::{Value, json};
+use arrow::datatypes::{DataType, Schema};
+use bytes::Bytes;
+use serde_json::Value;
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::reference;
 use crate::error::{Error, Result};
-use crate::flex::Instance;
 use crate::staging::json as json_rule;
 
 /// Columns before the instance, in the order every query of `4_map` gives them.
-const KEY: &str = "source_key";
+pub(super) const KEY: &str = "source_key";
 const DISPOSITION: &str = "disposition";
 const NAME: &str = "name";
 /// The disposition of rows that are loaded.
 const LOAD: &str = "load";
+/// Bytes of a field's number and of its value's fingerprint. Fingerprints say which fields of a changed row differ; that it
+/// has changed is said by the whole hash, so a collision (1 in 2^48) only leaves a name out.
+const NUMBER: usize = 2;
+const PRINT: usize = 6;
 
 /// What the columns of a mapped dataset are to the loader.
 #[derive(Debug, Clone)]
@@ -27,8 +33,18 @@ pub struct Shape {
     key: usize,
     disposition: usize,
     name: usize,
-    instance: Vec<usize>,
-    references: HashSet<String>,
+    values: Columns,
+    links: Columns,
+    /// The columns of `values` by name.
+    sorted: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Columns {
+    names: Vec<String>,
+    places: Vec<usize>,
+    /// The numbers of the fields in the ledger.
+    numbers: Vec<u16>,
 }
 
 /// A row to be loaded.
@@ -38,14 +54,58 @@ pub struct Row {
     pub source_key: String,
     /// The asset's name.
     pub name: String,
-    /// The field values by the JSON rule; references stand as `{"source_key": …}`.
-    pub instance: Instance,
+    /// The field values without references, a JSON object by the JSON rule: the bytes that are sent.
+    pub values: Bytes,
+    /// The fields that hold references, in order; a reference stands as `{"source_key": …}`.
+    pub links: Vec<(String, Value)>,
     /// The source keys that references point to, in order, with repeats.
     pub references: Vec<String>,
-    /// BLAKE3 of the canonical JSON of name and instance: keys sorted, no spaces.
+    /// BLAKE3 of the name and of the field values in the order of their names, references apart.
     pub payload: [u8; 32],
-    /// Which fields of the instance hold references.
-    linked: Vec<String>,
+    /// The number and the fingerprint of each field that has a value, references by their source keys.
+    pub fields: FieldPrints,
+}
+
+/// Numbers and fingerprints of fields, as the ledger keeps them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldPrints(Vec<u8>);
+
+impl FieldPrints {
+    /// As they lie in the ledger.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// From the ledger.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    fn push(&mut self, number: u16, text: &[u8]) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+        self.0.extend_from_slice(&xxh3_64(text).to_le_bytes()[..PRINT]);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> {
+        self.0.chunks_exact(NUMBER + PRINT).map(|one| (u16::from_le_bytes([one[0], one[1]]), &one[NUMBER..]))
+    }
+
+    /// The numbers of the fields that have a value.
+    pub fn numbers(&self) -> impl Iterator<Item = u16> + '_ {
+        self.iter().map(|(number, _)| number)
+    }
+
+    /// The numbers of the fields whose values differ, or that only one side has; ordered.
+    pub fn changed(&self, other: &Self) -> Vec<u16> {
+        let lacks = |one: &Self, (number, print): (u16, &[u8])| {
+            (!one.iter().any(|(other, same)| other == number && same == print)).then_some(number)
+        };
+        let mut changed: Vec<u16> = self.iter().filter_map(|field| lacks(other, field)).collect();
+        changed.extend(other.iter().filter_map(|field| lacks(self, field)));
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
 }
 
 impl Shape {
@@ -58,46 +118,148 @@ impl Shape {
             })
         };
         let name = position(NAME)?;
-        let instance: Vec<usize> = (name + 1..schema.fields().len()).collect();
-        let references = schema.fields()[name + 1..]
-            .iter()
-            .filter(|field| holds_reference(field.data_type()))
-            .map(|field| field.name().clone())
-            .collect();
+        let (mut values, mut links) = (Columns::default(), Columns::default());
+        for (place, field) in schema.fields().iter().enumerate().skip(name + 1) {
+            let columns = if reference::is_held_by(field.data_type()) { &mut links } else { &mut values };
+            columns.names.push(field.name().clone());
+            columns.places.push(place);
+        }
+        let mut sorted: Vec<usize> = (0..values.names.len()).collect();
+        sorted.sort_by_key(|&column| &values.names[column]);
         let (key, disposition) = (position(KEY)?, position(DISPOSITION)?);
-        Ok(Self { query: query.to_owned(), key, disposition, name, instance, references })
+        Ok(Self { query: query.to_owned(), key, disposition, name, values, links, sorted })
+    }
+
+    /// The names of all fields of the instance.
+    pub fn fields(&self) -> impl Iterator<Item = &String> {
+        self.values.names.iter().chain(&self.links.names)
+    }
+
+    /// The names of the fields that hold references.
+    pub fn links(&self) -> &[String] {
+        &self.links.names
+    }
+
+    /// The ledger's numbers of the fields that hold references.
+    pub(super) fn link_numbers(&self) -> &[u16] {
+        &self.links.numbers
+    }
+
+    /// The ledger's number of a field.
+    pub(super) fn number_of(&self, field: &str) -> Option<u16> {
+        let all = [&self.values, &self.links].into_iter();
+        all.flat_map(|columns| columns.names.iter().zip(&columns.numbers))
+            .find(|(name, _)| *name == field)
+            .map(|(_, number)| *number)
+    }
+
+    /// The name of the field of this number of the ledger.
+    pub(super) fn name_of(&self, number: u16) -> Option<&str> {
+        let all = [&self.values, &self.links].into_iter();
+        all.flat_map(|columns| columns.names.iter().zip(&columns.numbers))
+            .find(|(_, known)| **known == number)
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Takes the numbers that the ledger gives to fields.
+    pub fn number(&mut self, number: impl Fn(&str) -> u16) {
+        for columns in [&mut self.values, &mut self.links] {
+            columns.numbers = columns.names.iter().map(|name| number(name)).collect();
+        }
     }
 
     /// Whether any row can have a reference.
     pub fn has_references(&self) -> bool {
-        !self.references.is_empty()
+        !self.links.names.is_empty()
     }
 
-    /// The rows of a batch that are to be loaded.
+    /// The source keys of the rows of a batch that are to be loaded.
+    ///
+    /// # Errors
+    /// When a key or disposition is missing.
+    pub fn keys(&self, batch: &RecordBatch) -> Result<Vec<(usize, String)>> {
+        let keys = self.texts(batch, self.key)?;
+        let dispositions = self.texts(batch, self.disposition)?;
+        let to_load = (0..batch.num_rows()).filter(|&index| dispositions.value(index) == LOAD);
+        to_load.map(|index| Ok((index, self.text(&keys, index, KEY)?))).collect()
+    }
+
+    /// The rows of a batch that are to be loaded, with their position in it.
     ///
     /// # Errors
     /// When a value has no JSON form, or a key, disposition or name is missing.
-    pub fn rows(&self, batch: &RecordBatch) -> Result<Vec<Row>> {
+    pub fn rows(&self, batch: &RecordBatch) -> Result<Vec<(usize, Row)>> {
         let failed = |cause| Error::query(&self.query, "its dataset cannot be read", cause);
-        let keys = self.texts(batch, self.key)?;
-        let dispositions = self.texts(batch, self.disposition)?;
         let names = self.texts(batch, self.name)?;
-        let instances = batch.project(&self.instance).map_err(failed)?;
-        let text = |column: &StringArray, index: usize, what: &str| {
-            let value = (!arrow::array::Array::is_null(column, index)).then(|| column.value(index).to_owned());
-            value.ok_or_else(|| Error::Query {
-                name: self.query.clone(),
-                message: format!("a row to be loaded has no {what}: its query must reject it with a reason"),
-                cause: None,
-            })
-        };
+        let values = batch.project(&self.values.places).map_err(failed)?;
+        let texts = json_rule::Rows::new(&values, &[]);
         let mut rows = Vec::new();
-        for index in (0..batch.num_rows()).filter(|&index| dispositions.value(index) == LOAD) {
-            let source_key = text(&keys, index, KEY)?;
-            let name = text(&names, index, NAME)?;
-            rows.push(Row::new(source_key, name, json_rule::row(&instances, index)?, &self.references));
+        let (mut text, mut marks) = (Vec::new(), vec![None; self.values.names.len()]);
+        for (index, source_key) in self.keys(batch)? {
+            text.clear();
+            marks.fill(None);
+            texts.write_marked(index, &mut text, |column, range| marks[column] = Some(range))?;
+            let name = self.text(&names, index, NAME)?;
+            let payload = self.payload(&name, &text, &marks);
+            let mut fields = FieldPrints::default();
+            for (range, number) in marks.iter().zip(&self.values.numbers) {
+                if let Some(range) = range {
+                    fields.push(*number, &text[range.clone()]);
+                }
+            }
+            let links = self.links_of(batch, index, &mut fields)?;
+            let mut references = Vec::new();
+            links.iter().for_each(|(_, value)| reference::collect(value, &mut references));
+            rows.push((
+                index,
+                Row { source_key, name, values: Bytes::copy_from_slice(&text), links, references, payload, fields },
+            ));
         }
         Ok(rows)
+    }
+
+    /// The hash does not depend on the order of columns.
+    fn payload(&self, name: &str, text: &[u8], marks: &[Option<Range<usize>>]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        let mut part = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        part(name.as_bytes());
+        for &column in &self.sorted {
+            if let Some(range) = &marks[column] {
+                part(self.values.names[column].as_bytes());
+                part(&text[range.clone()]);
+            }
+        }
+        *hasher.finalize().as_bytes()
+    }
+
+    fn links_of(&self, batch: &RecordBatch, index: usize, fields: &mut FieldPrints) -> Result<Vec<(String, Value)>> {
+        let mut links = Vec::new();
+        for (position, place) in self.links.places.iter().enumerate() {
+            let name = &self.links.names[position];
+            let value = json_rule::value(batch.column(*place).as_ref(), index).map_err(|reason| Error::Query {
+                name: self.query.clone(),
+                message: format!("column {name}: row {index} of a batch has no JSON form: {reason}"),
+                cause: None,
+            })?;
+            let Some(value) = value else { continue };
+            if let Some(number) = self.links.numbers.get(position) {
+                fields.push(*number, value.to_string().as_bytes());
+            }
+            links.push((name.clone(), value));
+        }
+        Ok(links)
+    }
+
+    fn text(&self, column: &StringArray, index: usize, what: &str) -> Result<String> {
+        let value = column.is_valid(index).then(|| column.value(index).to_owned());
+        value.ok_or_else(|| Error::Query {
+            name: self.query.clone(),
+            message: format!("a row to be loaded has no {what}: its query must reject it with a reason"),
+            cause: None,
+        })
     }
 
     fn texts(&self, batch: &RecordBatch, column: usize) -> Result<StringArray> {
@@ -108,236 +270,22 @@ impl Shape {
 }
 
 impl Row {
-    fn new(source_key: String, name: String, instance: Instance, reference_fields: &HashSet<String>) -> Self {
-        let mut references = Vec::new();
-        let mut linked = Vec::new();
-        for (field, value) in instance.iter().filter(|(field, _)| reference_fields.contains(*field)) {
-            linked.push(field.clone());
-            collect(value, &mut references);
-        }
-        let mut canonical = Vec::new();
-        write_canonical(&json!(name), &mut canonical);
-        write_object(&instance, &mut canonical);
-        let payload = *blake3::hash(&canonical).as_bytes();
-        Self { source_key, name, instance, references, payload, linked }
-    }
-
     /// The uuid by which the target knows the asset: the same for the same source key, always.
     pub fn uuid(&self) -> String {
-        let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"https://telecine/source-key");
-        Uuid::new_v5(&namespace, self.source_key.as_bytes()).to_string()
+        uuid_of(&self.source_key)
     }
 
-    /// The instance without the fields that hold references.
-    pub fn without_references(&self) -> Instance {
-        let keep = |(field, _): &(&String, &Value)| !self.linked.contains(*field);
-        self.instance.iter().filter(keep).map(|(field, value)| (field.clone(), value.clone())).collect()
-    }
-
-    /// The instance with `{"id":N}` in place of each reference, and how many references have no id in `ids`. Such a
-    /// reference goes together with the list item (or, outside a list, the field) that holds it.
-    pub fn resolved(&self, ids: &HashMap<String, i64>) -> (Instance, u32) {
-        let mut instance = self.instance.clone();
-        for field in &self.linked {
-            let Some(value) = instance.get_mut(field) else { continue };
-            match resolve(value.take(), ids) {
-                Resolved::Value(resolved) => *value = resolved,
-                Resolved::Emptied | Resolved::Lost => drop(instance.shift_remove(field)),
-            }
-        }
-        let missing = self.references.iter().filter(|key| !ids.contains_key(*key)).count();
-        (instance, u32::try_from(missing).unwrap_or(u32::MAX))
+    /// A field value without references, as JSON.
+    pub fn value(&self, field: &str) -> Option<Value> {
+        serde_json::from_slice::<serde_json::Map<String, Value>>(&self.values).ok()?.shift_remove(field)
     }
 }
 
-/// Whether a struct whose only field is the source key is this type or within it.
-fn holds_reference(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::List(item) | DataType::LargeList(item) => holds_reference(item.data_type()),
-        DataType::Struct(fields) => {
-            is_reference(fields) || fields.iter().any(|field| holds_reference(field.data_type()))
-        }
-        _ => false,
-    }
-}
-
-/// Whether a struct of these fields is a reference to another asset.
-fn is_reference(fields: &Fields) -> bool {
-    fields.len() == 1 && fields[0].name() == KEY
-}
-
-fn target_of(value: &Value) -> Option<&str> {
-    let object = value.as_object().filter(|object| object.len() == 1)?;
-    object.get(KEY)?.as_str()
-}
-
-fn collect(value: &Value, references: &mut Vec<String>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| collect(item, references)),
-        Value::Object(object) => match target_of(value) {
-            Some(key) => references.push(key.to_owned()),
-            None => object.values().for_each(|value| collect(value, references)),
-        },
-        _ => {}
-    }
-}
-
-/// What became of a value that may hold references.
-enum Resolved {
-    Value(Value),
-    /// A list or object of which every part went with its reference.
-    Emptied,
-    /// A reference without an id, or an object that is nothing without it.
-    Lost,
-}
-
-/// Only a reference without an id removes anything: empty lists and nulls stay as the query gave them.
-fn resolve(value: Value, ids: &HashMap<String, i64>) -> Resolved {
-    if let Some(key) = target_of(&value) {
-        return ids.get(key).map_or(Resolved::Lost, |id| Resolved::Value(json!({ "id": id })));
-    }
-    match value {
-        Value::Array(items) => {
-            let had_items = !items.is_empty();
-            let kept = items.into_iter().filter_map(|item| match resolve(item, ids) {
-                Resolved::Value(value) => Some(value),
-                Resolved::Emptied | Resolved::Lost => None,
-            });
-            let kept: Vec<Value> = kept.collect();
-            if had_items && kept.is_empty() { Resolved::Emptied } else { Resolved::Value(Value::Array(kept)) }
-        }
-        Value::Object(object) => {
-            let had_fields = !object.is_empty();
-            let mut fields = Instance::new();
-            for (name, value) in object {
-                match resolve(value, ids) {
-                    Resolved::Value(value) => drop(fields.insert(name, value)),
-                    Resolved::Emptied => {}
-                    Resolved::Lost => return Resolved::Lost,
-                }
-            }
-            if had_fields && fields.is_empty() { Resolved::Emptied } else { Resolved::Value(Value::Object(fields)) }
-        }
-        other => Resolved::Value(other),
-    }
-}
-
-/// JSON in one form only: keys sorted by their bytes at every level, no spaces.
-fn write_canonical(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Object(object) => write_object(object, out),
-        Value::Array(items) => {
-            out.push(b'[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_canonical(item, out);
-            }
-            out.push(b']');
-        }
-        scalar => out.extend_from_slice(scalar.to_string().as_bytes()),
-    }
-}
-
-fn write_object(object: &Instance, out: &mut Vec<u8>) {
-    let mut entries: Vec<(&String, &Value)> = object.iter().collect();
-    entries.sort_unstable_by_key(|(key, _)| *key);
-    out.push(b'{');
-    for (index, (key, value)) in entries.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(Value::from(key.as_str()).to_string().as_bytes());
-        out.push(b':');
-        write_canonical(value, out);
-    }
-    out.push(b'}');
+/// The uuid of the asset of a source key.
+pub fn uuid_of(source_key: &str) -> String {
+    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"https://telecine/source-key");
+    Uuid::new_v5(&namespace, source_key.as_bytes()).to_string()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(instance: Value, references: &[&str]) -> Row {
-        let Value::Object(instance) = instance else { panic!("an object") };
-        let fields = references.iter().map(|field| (*field).to_owned()).collect();
-        Row::new("Promo:1".into(), "n".into(), instance, &fields)
-    }
-
-    #[test]
-    fn references_are_found_left_out_and_filled_in() {
-        let row = row(
-            json!({
-                "title": "t",
-                "parent": {"source_key": "Project:1"},
-                "items": [{"source_key": "Promo:2"}, {"source_key": "Promo:3"}],
-                "related": [{"asset": {"source_key": "Promo:3"}, "relation": "a"}, {"asset": {"source_key": "Promo:4"}}],
-                "lost": {"source_key": "Promo:3"},
-                "code": {"source_key": "plain text in a field that is no reference"},
-            }),
-            &["parent", "items", "related", "lost"],
-        );
-        assert_eq!(row.references, ["Project:1", "Promo:2", "Promo:3", "Promo:3", "Promo:4", "Promo:3"]);
-        let first: Vec<String> = row.without_references().keys().cloned().collect();
-        assert_eq!(first, ["title", "code"]);
-        let ids = HashMap::from([("Project:1".into(), 1), ("Promo:2".into(), 2), ("Promo:4".into(), 4)]);
-        let (full, missing) = row.resolved(&ids);
-        assert_eq!(missing, 3);
-        assert_eq!(
-            Value::Object(full),
-            json!({
-                "title": "t", "parent": {"id": 1}, "items": [{"id": 2}], "related": [{"asset": {"id": 4}}],
-                "code": {"source_key": "plain text in a field that is no reference"},
-            })
-        );
-        let (nothing, missing) = row.resolved(&HashMap::new());
-        assert_eq!((nothing.len(), missing), (2, 6));
-    }
-
-    #[test]
-    fn only_a_reference_without_an_id_removes_what_holds_it() {
-        let row = row(
-            json!({
-                "related": [
-                    {"asset": {"source_key": "A:1"}, "codes": [], "note": null},
-                    {"asset": {"source_key": "A:9"}, "codes": ["x"]},
-                ],
-                "group": {"members": [{"source_key": "A:9"}], "codes": [], "title": "t"},
-                "none": [],
-                "bare": {"members": [{"source_key": "A:9"}]},
-                "holes": [null, {"source_key": "A:1"}, {"source_key": "A:9"}],
-            }),
-            &["related", "group", "none", "bare", "holes"],
-        );
-        let (full, missing) = row.resolved(&HashMap::from([("A:1".into(), 1)]));
-        assert_eq!(missing, 4);
-        assert_eq!(
-            Value::Object(full),
-            json!({
-                "related": [{"asset": {"id": 1}, "codes": [], "note": null}],
-                "group": {"codes": [], "title": "t"}, "none": [], "holes": [null, {"id": 1}],
-            })
-        );
-    }
-
-    #[test]
-    fn the_payload_follows_values_and_not_the_order_of_keys() {
-        let one = row(json!({"a": 1.50, "b": {"x": 1, "y": 2}}), &[]);
-        let same = row(json!({"b": {"y": 2, "x": 1}, "a": 1.50}), &[]);
-        assert_eq!(one.payload, same.payload);
-        for other in
-            [json!({"a": 1.50}), json!({"a": "1.50", "b": {"x": 1, "y": 2}}), json!({"a": 1.50, "b": {"x": 2, "y": 1}})]
-        {
-            assert_ne!(one.payload, row(other, &[]).payload);
-        }
-        let target = row(json!({"p": {"source_key": "A:1"}}), &["p"]);
-        assert_ne!(target.payload, row(json!({"p": {"source_key": "A:2"}}), &["p"]).payload);
-    }
-
-    #[test]
-    fn the_uuid_is_that_of_the_source_key() {
-        // Computed with Python's uuid.uuid5 in two steps.
-        assert_eq!(row(json!({}), &[]).uuid(), "f8227176-7d7c-5edd-9ac8-af30d6a78b49");
-    }
-}
+mod tests;

@@ -5,12 +5,10 @@ use super::{ANY_MOMENT, Pipeline};
 use crate::dataflow::Source;
 use crate::error::{Error, Result};
 use crate::flex::{Definition, FlexClient, pulled};
+use crate::load::DEFINITIONS_FILE;
 use crate::staging::RawTables;
 use crate::transform::coverage::{COVERAGE_FILE, CoverageReport};
 use crate::transform::{Definitions, Transform, TransformConfig};
-
-/// The file of a run that holds the definitions it was checked against.
-const DEFINITIONS_FILE: &str = "definitions.json";
 
 impl Pipeline {
     /// The definitions that rows are held to: those of the target where one is named or was asked before, else those in

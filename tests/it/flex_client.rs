@@ -15,7 +15,7 @@ use telecine::rehearsal::flex::Personality;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::mapped::{self, Dump, flex};
+use crate::mapped::{self, Dump, Writes, flex};
 
 fn asset(definition: i64, name: &str, number: u32) -> NewAsset {
     NewAsset {

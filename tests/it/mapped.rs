@@ -14,11 +14,13 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, Fields, Schema};
+use bytes::Bytes;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use reqwest::Method;
 use serde_json::{Value, json};
 use telecine::dataflow::{Progress, Sink};
 use telecine::error::Result;
-use telecine::flex::{FlexClient, FlexConfig, RetryPolicy};
+use telecine::flex::{FlexClient, FlexConfig, NewAsset, Outcome, RetryPolicy};
 use telecine::load::{Attributes, Binding, Load, LoadConfig, LoadReport};
 use telecine::rehearsal::flex::{LocalFlex, Options, Personality};
 use telecine::staging::{Manifest, RunFolder, StagingArea, StagingConfig};
@@ -207,6 +209,38 @@ pub fn flex(personality: Personality, faults: &[&str]) -> LocalFlex {
 pub async fn load(config: LoadConfig, url: &str, run: &RunFolder) -> Result<LoadReport> {
     let load = Load::prepare(config, client(url), run.clone()).await?;
     load.apply(&Progress::default(), &CancellationToken::new()).await
+}
+
+/// The writes of a load, one by one.
+pub trait Writes {
+    async fn create_asset(&self, asset: &NewAsset) -> Result<Outcome<i64>>;
+    async fn put_metadata(&self, id: i64, instance: Bytes) -> Result<Outcome<()>>;
+    async fn post_annotations(&self, id: i64, instance: Bytes) -> Result<Outcome<()>>;
+    async fn rename_asset(&self, id: i64, name: &str) -> Result<Outcome<()>>;
+}
+
+impl Writes for FlexClient {
+    async fn create_asset(&self, asset: &NewAsset) -> Result<Outcome<i64>> {
+        let body = self.create_body(asset).to_string();
+        Ok(match self.write(&Method::POST, "/assets", body.into(), false).await?.map(|written| written.id) {
+            Outcome::Done(None) => Outcome::Unclear("no id".to_owned()),
+            outcome => outcome.map(|id| id.unwrap()),
+        })
+    }
+
+    async fn put_metadata(&self, id: i64, instance: Bytes) -> Result<Outcome<()>> {
+        Ok(self.write(&Method::PUT, &format!("/assets/{id}/metadata"), instance, true).await?.map(drop))
+    }
+
+    async fn post_annotations(&self, id: i64, instance: Bytes) -> Result<Outcome<()>> {
+        let body = [br#"{"metadata":"#, &instance[..], b"}"].concat();
+        Ok(self.write(&Method::POST, &format!("/assets/{id}/annotations"), body.into(), false).await?.map(drop))
+    }
+
+    async fn rename_asset(&self, id: i64, name: &str) -> Result<Outcome<()>> {
+        let body = json!({ "name": name }).to_string();
+        Ok(self.write(&Method::PUT, &format!("/assets/{id}"), body.into(), true).await?.map(drop))
+    }
 }
 
 pub fn with_metadata(folder: &Path, attributes: Attributes) -> LoadConfig {

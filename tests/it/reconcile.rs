@@ -11,7 +11,7 @@ use telecine::staging::RunFolder;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::mapped::{self, Dump, config, flex, load, rows, tamper, write_run};
+use crate::mapped::{self, Dump, Writes, config, flex, load, rows, tamper, write_run};
 
 /// Reads back everything the ledger knows.
 pub async fn reconcile(config: LoadConfig, url: &str, folder: &RunFolder) -> ReconcileReport {

@@ -2,112 +2,33 @@
 //! before its POST is sent, and the answer is durable before anything relies on it. SQLite in WAL mode with
 //! `synchronous = FULL`; one thread writes, in group commits; constraints in the schema hold the invariants.
 
+mod entry;
 mod lock;
+mod read;
 mod writer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::entry::{AssetRecord, Entry, Found, Intent, Reason, RequestRecord, Sent, State, Trouble};
 use self::lock::Lock;
-use self::writer::{Change, Order};
+use self::writer::{Change, Order, Written};
+use super::reference::Resolved;
+use super::row::FieldPrints;
 use crate::error::{Cause, Error, Result};
 
 /// Version of the schema; a ledger of another version is refused.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// Marks the file as ours ("tele").
 const APPLICATION_ID: i64 = 0x7465_6c65;
 /// Changes that may wait for the writer.
 const QUEUE: usize = 1_024;
-
-/// How far an asset has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// A POST was about to be sent; whether the asset exists has to be looked up.
-    Intended,
-    /// The target gave it an id; its field values are to be (re)written.
-    Created,
-    /// Its field values are written, its references are not.
-    Described,
-    /// The target holds all of it.
-    Complete,
-    /// Refused, with a reason; tried again by the next load.
-    Failed,
-    /// Whether the asset exists cannot be found out; held for a person to look at.
-    Unknown,
-}
-
-impl State {
-    fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "intended" => Self::Intended,
-            "created" => Self::Created,
-            "described" => Self::Described,
-            "complete" => Self::Complete,
-            "failed" => Self::Failed,
-            "unknown" => Self::Unknown,
-            _ => return None,
-        })
-    }
-}
-
-/// An asset that is about to be created.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Intent {
-    /// The key in the source.
-    pub source_key: String,
-    /// The query that gave the row.
-    pub query: String,
-    /// The uuid to be sent.
-    pub uuid: String,
-    /// The name to be sent.
-    pub name: String,
-    /// BLAKE3 of the row's canonical JSON.
-    pub payload: [u8; 32],
-    /// No entry is expected: one that is there means that two rows have the key.
-    pub fresh: bool,
-}
-
-/// What the ledger says of one asset.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// How far it has come.
-    pub state: State,
-    /// The target's id, once it has one.
-    pub flex_id: Option<i64>,
-    /// The name the target holds.
-    pub name: String,
-    /// BLAKE3 of the canonical JSON of the row that was sent.
-    pub payload: [u8; 32],
-    /// References that had no asset to point to when they were last written.
-    pub unresolved: u32,
-    /// How often the target came to hold all of it.
-    pub completions: u32,
-    /// When its creation was first intended.
-    pub intended_at: DateTime<Utc>,
-}
-
-/// An asset that is failed or unknown.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Trouble {
-    /// The key in the source.
-    pub source_key: String,
-    /// The query that gave the row.
-    pub query: String,
-    /// `failed` or `unknown`.
-    pub state: String,
-    /// The class of the reason (`HTTP 400`, `INVALID`, `UNCLEAR`).
-    pub reason: String,
-    /// The server's words.
-    pub message: String,
-    /// The target's id, if it has one.
-    pub flex_id: Option<i64>,
-}
 
 /// An open ledger. Cheap to clone; the last clone commits what is queued and frees the lock.
 #[derive(Debug, Clone)]
@@ -167,194 +88,154 @@ impl Ledger {
         &self.0.path
     }
 
-    /// An asset is about to be created.
+    /// Assets are about to be created; all of them or, where one contradicts what is written, none.
     ///
     /// # Errors
-    /// When it has an id already, or nothing can be written. So for all changes: durable when they return.
-    pub async fn intend(&self, intent: Intent) -> Result<()> {
-        self.change(Change::Intend(intent)).await
+    /// When one has an id already, or nothing can be written. So for all changes: durable when they return.
+    pub async fn intend(&self, intents: Vec<Intent>) -> Result<()> {
+        if intents.is_empty() {
+            return Ok(());
+        }
+        self.change_all(intents.into_iter().map(Change::Intend).collect()).await
     }
 
     /// A row is not sent because the definition forbids it; an asset that exists keeps its id.
     ///
     /// # Errors
     /// As [`Ledger::intend`].
-    pub async fn refuse(&self, intent: Intent, reason: &str, message: &str) -> Result<()> {
-        self.change(Change::Refuse { intent, reason: reason.to_owned(), message: message.to_owned() }).await
+    pub async fn refuse(&self, intent: Intent, reason: Reason) -> Result<()> {
+        self.change(Change::Refuse { intent, reason }).await
     }
 
-    /// The target gave the asset its id.
+    /// The target gave the asset its id; `sent` where it was by a request of ours that was answered.
     ///
     /// # Errors
     /// When it has one already, or another asset has this one.
-    pub async fn created(&self, source_key: &str, flex_id: i64) -> Result<()> {
-        self.change(Change::Created { source_key: source_key.to_owned(), flex_id }).await
+    pub async fn created(&self, source_key: &str, flex_id: i64, sent: Option<Sent>) -> Result<()> {
+        self.change(Change::Created { source_key: source_key.to_owned(), flex_id, sent }).await
     }
 
-    /// An asset that exists is about to be written again, from a row with this hash.
+    /// An asset that exists is about to be written again, from a row of this query with this hash.
     ///
     /// # Errors
     /// When it has no id.
-    pub async fn revise(&self, source_key: &str, payload: [u8; 32]) -> Result<()> {
-        self.change(Change::Revise { source_key: source_key.to_owned(), payload }).await
+    pub async fn revise(&self, source_key: &str, query: &str, payload: [u8; 32]) -> Result<()> {
+        let (source_key, query) = (source_key.to_owned(), query.to_owned());
+        self.change(Change::Revise { source_key, query, payload }).await
     }
 
     /// The target holds the new name.
     ///
     /// # Errors
     /// When the asset is not being written.
-    pub async fn renamed(&self, source_key: &str, name: &str) -> Result<()> {
-        self.change(Change::Renamed { source_key: source_key.to_owned(), name: name.to_owned() }).await
+    pub async fn renamed(&self, source_key: &str, name: &str, sent: Sent) -> Result<()> {
+        self.change(Change::Renamed { source_key: source_key.to_owned(), name: name.to_owned(), sent }).await
     }
 
-    /// The target holds the field values, without references.
+    /// The target holds these field values; references are still to come.
     ///
     /// # Errors
     /// When the asset is not being written.
-    pub async fn attributes_done(&self, source_key: &str) -> Result<()> {
-        self.change(Change::Described { source_key: source_key.to_owned() }).await
+    pub async fn described(&self, source_key: &str, fields: FieldPrints, sent: Option<Sent>) -> Result<()> {
+        self.change(Change::Described { source_key: source_key.to_owned(), fields, sent }).await
     }
 
-    /// The target holds all of the asset, but for `unresolved` references that have nothing to point to.
+    /// The target holds all of an asset without references.
     ///
     /// # Errors
     /// When the asset has no id.
-    pub async fn linked(&self, source_key: &str, unresolved: u32) -> Result<()> {
-        self.change(Change::Complete { source_key: source_key.to_owned(), unresolved }).await
+    pub async fn complete(&self, source_key: &str, fields: FieldPrints, sent: Option<Sent>) -> Result<()> {
+        let written = Written { fields: Some(fields), linked: None, unresolved: 0 };
+        self.change(Change::Complete { source_key: source_key.to_owned(), written, sent }).await
     }
 
-    /// The target refused the asset or its field values.
+    /// The target holds all of an asset with references, but for those of them that have nothing to point to; `fields`
+    /// where field values were written with them.
+    ///
+    /// # Errors
+    /// When the asset has no id.
+    pub async fn linked(
+        &self,
+        source_key: &str,
+        fields: Option<FieldPrints>,
+        resolved: &Resolved,
+        sent: Option<Sent>,
+    ) -> Result<()> {
+        let written = Written { fields, linked: Some(resolved.hash()), unresolved: resolved.unresolved };
+        self.change(Change::Complete { source_key: source_key.to_owned(), written, sent }).await
+    }
+
+    /// The target refused the asset or its field values; `links` where it refused the references of the second pass.
     ///
     /// # Errors
     /// When nothing can be written.
-    pub async fn failed(&self, source_key: &str, reason: &str, message: &str) -> Result<()> {
-        let (reason, message) = (reason.to_owned(), message.to_owned());
-        self.change(Change::Failed { source_key: source_key.to_owned(), reason, message }).await
+    pub async fn failed(&self, source_key: &str, reason: Reason, links: bool, sent: Option<Sent>) -> Result<()> {
+        self.change(Change::Failed { source_key: source_key.to_owned(), reason, links, sent }).await
     }
 
     /// Nobody can tell whether the asset exists.
     ///
     /// # Errors
     /// When it has an id.
-    pub async fn unknown(&self, source_key: &str, message: &str) -> Result<()> {
-        self.change(Change::Unknown { source_key: source_key.to_owned(), message: message.to_owned() }).await
+    pub async fn unknown(&self, source_key: &str, message: &str, sent: Option<Sent>) -> Result<()> {
+        self.change(Change::Unknown { source_key: source_key.to_owned(), message: message.to_owned(), sent }).await
+    }
+
+    /// The asset is no longer in the target, by our own doing.
+    ///
+    /// # Errors
+    /// When it has no id.
+    pub async fn removed(&self, source_key: &str, sent: Sent) -> Result<()> {
+        self.change(Change::Removed { source_key: source_key.to_owned(), sent }).await
+    }
+
+    /// Enters assets that were found in the target; all of them or none.
+    ///
+    /// # Errors
+    /// When one has an entry already, or another asset has its id.
+    pub async fn restore(&self, found: Vec<Found>) -> Result<()> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        self.change_all(found.into_iter().map(Change::Restore).collect()).await
+    }
+
+    /// The numbers of these fields; those without one get it.
+    ///
+    /// # Errors
+    /// When nothing can be read or written.
+    pub async fn number_fields(&self, names: &BTreeSet<String>) -> Result<HashMap<String, u16>> {
+        let known = self.field_numbers().await?;
+        let new: Vec<Change> =
+            names.iter().filter(|name| !known.contains_key(*name)).map(|name| Change::Number { name: name.clone() }).collect();
+        if new.is_empty() {
+            return Ok(known);
+        }
+        self.change_all(new).await?;
+        self.field_numbers().await
     }
 
     /// Keeps a fact about the target, replacing an earlier one.
     ///
     /// # Errors
     /// When nothing can be written.
-    pub async fn remember(&self, key: &'static str, value: &str) -> Result<()> {
-        self.change(Change::Remember { key, value: value.to_owned() }).await
+    pub async fn remember(&self, key: &str, value: &str) -> Result<()> {
+        self.change(Change::Remember { key: key.to_owned(), value: value.to_owned() }).await
     }
 
     async fn change(&self, change: Change) -> Result<()> {
+        self.change_all(vec![change]).await
+    }
+
+    async fn change_all(&self, changes: Vec<Change>) -> Result<()> {
         let gone = || Self::error(self.0.path.display(), "its writer has ended; run the same command again", None);
         let (waiter, committed) = oneshot::channel();
         let orders = self.0.orders.as_ref().ok_or_else(gone)?;
-        orders.send((change, waiter)).await.map_err(|_| gone())?;
+        orders.send((changes, waiter)).await.map_err(|_| gone())?;
         committed.await.map_err(|_| gone())?
     }
 
-    /// A fact kept by [`Ledger::remember`].
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn recall(&self, key: &'static str) -> Result<Option<String>> {
-        self.read(move |connection| {
-            connection.query_row("select value from about where key = ?1", [key], |row| row.get(0)).optional()
-        })
-        .await
-    }
-
-    /// The entries of these source keys; keys without an entry are left out.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn entries(&self, source_keys: Vec<String>) -> Result<HashMap<String, Entry>> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "select state, flex_id, name, payload, unresolved, completions, intended_at
-                 from asset where source_key = ?1",
-            )?;
-            let mut entries = HashMap::with_capacity(source_keys.len());
-            for key in source_keys {
-                if let Some(entry) = statement.query_row([&key], entry).optional()? {
-                    entries.insert(key, entry);
-                }
-            }
-            Ok(entries)
-        })
-        .await
-    }
-
-    /// The target's ids of these source keys; keys without an id are left out.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn ids(&self, source_keys: Vec<String>) -> Result<HashMap<String, i64>> {
-        self.read(move |connection| {
-            let mut statement =
-                connection.prepare_cached("select flex_id from asset where source_key = ?1 and flex_id is not null")?;
-            let mut ids = HashMap::with_capacity(source_keys.len());
-            for key in source_keys {
-                if let Some(id) = statement.query_row([&key], |row| row.get(0)).optional()? {
-                    ids.insert(key, id);
-                }
-            }
-            Ok(ids)
-        })
-        .await
-    }
-
-    /// All source keys, ordered, in portions after the given one; an empty portion is the end.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn source_keys_after(&self, key: String, most: usize) -> Result<Vec<String>> {
-        self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("select source_key from asset where source_key > ?1 order by source_key limit ?2")?;
-            statement.query_map((&key, most as i64), |row| row.get(0))?.collect()
-        })
-        .await
-    }
-
-    /// The assets that failed or are unknown, by source key, at most so many.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn troubles(&self, most: usize) -> Result<Vec<Trouble>> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "select source_key, query, state, reason, message, flex_id from asset
-                 where state in ('failed', 'unknown') order by source_key limit ?1",
-            )?;
-            let trouble = |row: &Row<'_>| {
-                Ok(Trouble {
-                    source_key: row.get(0)?,
-                    query: row.get(1)?,
-                    state: row.get(2)?,
-                    reason: row.get(3)?,
-                    message: row.get(4)?,
-                    flex_id: row.get(5)?,
-                })
-            };
-            statement.query_map([most as i64], trouble)?.collect()
-        })
-        .await
-    }
-
-    /// Writes a compact copy to `file`, which must not exist.
-    ///
-    /// # Errors
-    /// When the copy cannot be written.
-    pub async fn copy_to(&self, file: &Path) -> Result<()> {
-        let file = file.display().to_string();
-        self.read(move |connection| connection.execute("vacuum into ?1", [file]).map(drop)).await
-    }
-
-    async fn read<T, F>(&self, work: F) -> Result<T>
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -369,6 +250,22 @@ impl Ledger {
         }
     }
 
+    /// As [`Ledger::read`], on a connection of its own, for what takes long.
+    async fn read_apart<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let path = self.0.path.clone();
+        let opened = path.clone();
+        let read = move || work(&Connection::open_with_flags(&opened, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(cause)) => Err(Self::error(path.display(), "cannot be read", Some(Box::new(cause)))),
+            Err(cause) => Err(Self::error(path.display(), "reading it was broken off", Some(Box::new(cause)))),
+        }
+    }
+
     fn error(path: impl ToString, message: impl Into<String>, cause: Option<Cause>) -> Error {
         Error::Ledger { path: path.to_string(), message: message.into(), cause }
     }
@@ -376,7 +273,12 @@ impl Ledger {
 
 /// The moment as it stands in the ledger.
 fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
+    text_of(Utc::now())
+}
+
+/// A moment as it stands in the ledger; such texts are ordered as the moments are.
+fn text_of(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 /// Sets the connection up, and creates the schema or checks the one that is there.
@@ -431,22 +333,6 @@ fn prepare(
         }
     }
     Ok(())
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let word: String = row.get(0)?;
-    let at: String = row.get(6)?;
-    let unreadable =
-        |column| rusqlite::Error::InvalidColumnType(column, "unreadable".to_owned(), rusqlite::types::Type::Text);
-    Ok(Entry {
-        state: State::parse(&word).ok_or_else(|| unreadable(0))?,
-        flex_id: row.get(1)?,
-        name: row.get(2)?,
-        payload: row.get(3)?,
-        unresolved: row.get(4)?,
-        completions: row.get(5)?,
-        intended_at: DateTime::parse_from_rfc3339(&at).map_err(|_| unreadable(6))?.with_timezone(&Utc),
-    })
 }
 
 #[cfg(test)]

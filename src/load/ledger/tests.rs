@@ -2,6 +2,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
+use crate::load::Step;
 
 const URL: &str = "http://127.0.0.1:1/api";
 
@@ -12,8 +13,26 @@ fn intent(key: &str) -> Intent {
         uuid: format!("uuid of {key}"),
         name: format!("name of {key}"),
         payload: [7; 32],
+        run: "r1".to_owned(),
+        request: Some([1; 32]),
         fresh: false,
     }
+}
+
+fn prints() -> FieldPrints {
+    FieldPrints::from_bytes(vec![0; 16])
+}
+
+fn sent(step: Step, status: u16) -> Sent {
+    Sent { step, hash: [2; 32], status: Some(status), request_id: None }
+}
+
+fn reason(class: &str, message: &str) -> Reason {
+    Reason { class: class.to_owned(), message: message.to_owned(), request_id: Some("q-1".to_owned()) }
+}
+
+fn resolved(unresolved: u32) -> Resolved {
+    Resolved { fields: vec![("p".to_owned(), crate::load::reference::to(7))], unresolved }
 }
 
 fn file(folder: &TempDir) -> PathBuf {
@@ -28,21 +47,29 @@ async fn state(ledger: &Ledger, key: &str) -> Option<State> {
 async fn an_asset_comes_to_completion_and_survives_reopening() {
     let folder = TempDir::new().unwrap();
     let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
-    ledger.intend(intent("P:1")).await.unwrap();
+    ledger.intend(vec![intent("P:1")]).await.unwrap();
     assert_eq!(state(&ledger, "P:1").await, Some(State::Intended));
-    ledger.created("P:1", 10).await.unwrap();
-    ledger.attributes_done("P:1").await.unwrap();
-    ledger.linked("P:1", 2).await.unwrap();
+    ledger.created("P:1", 10, Some(sent(Step::Create, 201))).await.unwrap();
+    ledger.described("P:1", prints(), Some(sent(Step::Attributes, 200))).await.unwrap();
+    assert_eq!(ledger.asset("P:1").await.unwrap().unwrap().links, "pending");
+    ledger.linked("P:1", None, &resolved(2), Some(sent(Step::References, 200))).await.unwrap();
     ledger.remember("attributes", "metadata").await.unwrap();
     drop(ledger);
 
     let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
     let entry = ledger.entries(vec!["P:1".into(), "P:2".into()]).await.unwrap().remove("P:1").unwrap();
     assert_eq!((entry.state, entry.flex_id, entry.unresolved, entry.completions), (State::Complete, Some(10), 2, 1));
-    assert_eq!(entry.payload, [7; 32]);
+    assert_eq!((entry.payload, entry.fields, entry.linked), ([7; 32], prints(), Some(resolved(2).hash())));
+    assert_eq!(ledger.asset("P:1").await.unwrap().unwrap().links, "partial");
+    let requests = ledger.requests_after((String::new(), String::new()), 10).await.unwrap();
+    let seen: Vec<_> = requests.iter().map(|r| (r.step.as_str(), r.status, r.sent, r.blake3.len())).collect();
+    assert_eq!(
+        seen,
+        [("attributes", Some(200), 1, 64), ("create", Some(201), 1, 64), ("references", Some(200), 1, 64)]
+    );
     assert_eq!(ledger.recall("attributes").await.unwrap().as_deref(), Some("metadata"));
-    ledger.revise("P:1", [8; 32]).await.unwrap();
-    ledger.renamed("P:1", "new").await.unwrap();
+    ledger.revise("P:1", "promo", [8; 32]).await.unwrap();
+    ledger.renamed("P:1", "new", sent(Step::Rename, 200)).await.unwrap();
     let entry = ledger.entries(vec!["P:1".into()]).await.unwrap().remove("P:1").unwrap();
     assert_eq!(
         (entry.state, entry.name.as_str(), entry.payload, entry.completions),
@@ -54,22 +81,29 @@ async fn an_asset_comes_to_completion_and_survives_reopening() {
 async fn what_contradicts_is_refused_and_changes_nothing() {
     let folder = TempDir::new().unwrap();
     let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
-    ledger.intend(intent("P:1")).await.unwrap();
-    ledger.intend(intent("P:2")).await.unwrap();
-    ledger.created("P:1", 10).await.unwrap();
+    ledger.intend(vec![intent("P:1")]).await.unwrap();
+    ledger.intend(vec![intent("P:2")]).await.unwrap();
+    ledger.created("P:1", 10, None).await.unwrap();
     // One asset a source key, one source key an asset.
-    assert!(ledger.intend(intent("P:1")).await.is_err());
-    assert!(ledger.created("P:1", 11).await.is_err());
-    assert!(ledger.created("P:2", 10).await.is_err());
-    assert!(ledger.unknown("P:1", "x").await.is_err());
+    assert!(ledger.intend(vec![intent("P:1")]).await.is_err());
+    assert!(ledger.created("P:1", 11, None).await.is_err());
+    assert!(ledger.created("P:2", 10, None).await.is_err());
+    assert!(ledger.unknown("P:1", "x", None).await.is_err());
     // No step is left out.
-    assert!(ledger.linked("P:2", 0).await.is_err());
-    assert!(ledger.attributes_done("P:2").await.is_err());
-    assert!(ledger.revise("P:2", [0; 32]).await.is_err());
-    assert!(ledger.failed("P:3", "HTTP 400", "no such entry").await.is_err());
-    assert!(ledger.intend(Intent { fresh: true, ..intent("P:2") }).await.is_err());
-    assert!(ledger.intend(Intent { uuid: "uuid of P:1".into(), ..intent("P:3") }).await.is_err());
-    assert_eq!(ledger.ids(vec!["P:1".into(), "P:2".into()]).await.unwrap(), HashMap::from([("P:1".to_owned(), 10)]));
+    assert!(ledger.linked("P:2", None, &resolved(0), None).await.is_err());
+    assert!(ledger.complete("P:2", prints(), None).await.is_err());
+    assert!(ledger.described("P:2", prints(), None).await.is_err());
+    assert!(ledger.revise("P:2", "promo", [0; 32]).await.is_err());
+    assert!(ledger.removed("P:2", sent(Step::Remove, 204)).await.is_err());
+    assert!(ledger.failed("P:3", reason("HTTP 400", "no such entry"), false, None).await.is_err());
+    assert!(ledger.intend(vec![Intent { fresh: true, ..intent("P:2") }]).await.is_err());
+    // All of several, or none.
+    let twin = Intent { uuid: "uuid of P:1".into(), ..intent("P:3") };
+    assert!(ledger.intend(vec![intent("P:4"), twin]).await.is_err());
+    assert_eq!(state(&ledger, "P:4").await, None);
+    let keys = || vec!["P:1".into(), "P:2".into()];
+    assert_eq!(ledger.ids(keys(), None).await.unwrap(), HashMap::from([("P:1".to_owned(), 10)]));
+    assert_eq!(ledger.ids(keys(), Some(Utc::now() - chrono::TimeDelta::hours(1))).await.unwrap(), HashMap::new());
     assert_eq!(state(&ledger, "P:2").await, Some(State::Intended));
 }
 
@@ -77,21 +111,52 @@ async fn what_contradicts_is_refused_and_changes_nothing() {
 async fn failed_and_unknown_have_reasons_and_can_be_tried_again() {
     let folder = TempDir::new().unwrap();
     let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
-    ledger.intend(intent("P:1")).await.unwrap();
+    ledger.intend(vec![intent("P:1")]).await.unwrap();
     let first = ledger.entries(vec!["P:1".into()]).await.unwrap().remove("P:1").unwrap().intended_at;
-    ledger.unknown("P:1", "reset").await.unwrap();
-    ledger.refuse(intent("P:2"), "INVALID", "title: required").await.unwrap();
+    ledger.unknown("P:1", "reset", None).await.unwrap();
+    let invalid = reason("INVALID", "title: required");
+    ledger.refuse(Intent { request: None, ..intent("P:2") }, invalid).await.unwrap();
     let troubles = ledger.troubles(10).await.unwrap();
     let seen: Vec<_> = troubles.iter().map(|t| (t.source_key.as_str(), t.state.as_str(), t.reason.as_str())).collect();
     assert_eq!(seen, [("P:1", "unknown", "UNCLEAR"), ("P:2", "failed", "INVALID")]);
-    ledger.intend(intent("P:1")).await.unwrap();
-    ledger.intend(intent("P:2")).await.unwrap();
+    ledger.intend(vec![intent("P:1")]).await.unwrap();
+    ledger.intend(vec![intent("P:2")]).await.unwrap();
     assert!(ledger.troubles(10).await.unwrap().is_empty());
     let again = ledger.entries(vec!["P:1".into()]).await.unwrap().remove("P:1").unwrap().intended_at;
     assert_eq!(first, again, "the search window starts at the first intent");
-    ledger.created("P:2", 5).await.unwrap();
-    ledger.refuse(intent("P:2"), "INVALID", "now too long").await.unwrap();
-    assert_eq!(ledger.ids(vec!["P:2".into()]).await.unwrap()["P:2"], 5, "an asset keeps its id");
+    ledger.created("P:2", 5, None).await.unwrap();
+    ledger.refuse(Intent { request: None, ..intent("P:2") }, reason("INVALID", "now too long")).await.unwrap();
+    assert_eq!(ledger.ids(vec!["P:2".into()], None).await.unwrap()["P:2"], 5, "an asset keeps its id");
+    ledger.failed("P:2", reason("HTTP 400", "no"), true, Some(sent(Step::References, 400))).await.unwrap();
+    let asset = ledger.asset("P:2").await.unwrap().unwrap();
+    assert_eq!((asset.links.as_str(), asset.request_id.as_deref()), ("failed", Some("q-1")));
+}
+
+#[tokio::test]
+async fn a_removed_asset_can_be_made_anew_and_a_found_one_entered() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
+    assert!(ledger.is_blank().await.unwrap());
+    let found = |key: &str, id: i64, fields: Option<FieldPrints>| Found {
+        intent: Intent { request: None, ..intent(key) },
+        flex_id: id,
+        fields,
+        linked: None,
+        unresolved: 0,
+    };
+    ledger.restore(vec![found("P:1", 10, Some(prints())), found("P:2", 11, None)]).await.unwrap();
+    assert!(!ledger.is_blank().await.unwrap());
+    assert_eq!(state(&ledger, "P:1").await, Some(State::Complete));
+    assert_eq!(state(&ledger, "P:2").await, Some(State::Created));
+    assert!(ledger.restore(vec![found("P:3", 12, None), found("P:1", 13, None)]).await.is_err());
+    assert_eq!(state(&ledger, "P:3").await, None);
+    ledger.removed("P:1", sent(Step::Remove, 200)).await.unwrap();
+    assert_eq!(state(&ledger, "P:1").await, Some(State::Removed));
+    ledger.intend(vec![intent("P:1")]).await.unwrap();
+    ledger.created("P:1", 14, None).await.unwrap();
+    let numbers = ledger.number_fields(&["b".to_owned(), "a".to_owned()].into()).await.unwrap();
+    let later = ledger.number_fields(&["c".to_owned(), "a".to_owned()].into()).await.unwrap();
+    assert_eq!((numbers["a"], numbers["b"], later["a"], later["c"]), (0, 1, 0, 2));
 }
 
 #[tokio::test]
@@ -136,8 +201,8 @@ async fn many_writers_share_commits_and_a_copy_holds_all() {
         tokio::spawn(async move {
             for row in 0..25 {
                 let key = format!("P:{worker}-{row}");
-                ledger.intend(intent(&key)).await.unwrap();
-                ledger.created(&key, worker * 100 + row + 1).await.unwrap();
+                ledger.intend(vec![intent(&key)]).await.unwrap();
+                ledger.created(&key, worker * 100 + row + 1, None).await.unwrap();
             }
         })
     });
@@ -150,7 +215,7 @@ async fn many_writers_share_commits_and_a_copy_holds_all() {
         .query_row("select count(*) from asset where state = 'created'", [], |row| row.get(0))
         .unwrap();
     assert_eq!(rows, 1_600);
-    let first = ledger.source_keys_after(String::new(), 1_000).await.unwrap();
-    let second = ledger.source_keys_after(first[999].clone(), 1_000).await.unwrap();
+    let first = ledger.assets_after(String::new(), 1_000).await.unwrap();
+    let second = ledger.assets_after(first[999].source_key.clone(), 1_000).await.unwrap();
     assert_eq!((first.len(), second.len()), (1_000, 600));
 }

@@ -1,6 +1,7 @@
 //! Rows of a batch as JSON text, without a tree of values in between: what is written once for every asset.
 
 use std::io::Write;
+use std::ops::Range;
 
 use arrow::array::{
     Array, AsArray, BooleanArray, Date32Array, Int32Array, Int64Array, LargeStringArray, ListArray, RecordBatch,
@@ -55,7 +56,16 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// When a value has no JSON form (NaN, an infinite date); the error names the column.
     pub fn write(&self, index: usize, out: &mut Vec<u8>) -> Result<()> {
-        object(&self.columns, index, out).map_err(|(name, reason)| Error::Staging {
+        self.write_marked(index, out, |_, _| ())
+    }
+
+    /// As [`Rows::write`]; `mark` gets the position of each column that has a value (among those that are written), and
+    /// where the text of its value stands in `out`.
+    ///
+    /// # Errors
+    /// As [`Rows::write`].
+    pub fn write_marked(&self, index: usize, out: &mut Vec<u8>, mark: impl FnMut(usize, Range<usize>)) -> Result<()> {
+        object(&self.columns, index, out, mark).map_err(|(name, reason)| Error::Staging {
             path: format!("column {name}"),
             message: format!("row {index} has no JSON form: {reason}; bring it to one form in 3_normalise"),
             cause: None,
@@ -70,10 +80,15 @@ pub fn string(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Appends `{"key":value,…}`; an error names the top column.
-fn object<'a>(columns: &[Named<'a>], index: usize, out: &mut Vec<u8>) -> Result<(), (&'a str, String)> {
+fn object<'a>(
+    columns: &[Named<'a>],
+    index: usize,
+    out: &mut Vec<u8>,
+    mut mark: impl FnMut(usize, Range<usize>),
+) -> Result<(), (&'a str, String)> {
     out.push(b'{');
     let mut first = true;
-    for named in columns {
+    for (position, named) in columns.iter().enumerate() {
         if named.column.is_null(index) {
             continue;
         }
@@ -82,7 +97,9 @@ fn object<'a>(columns: &[Named<'a>], index: usize, out: &mut Vec<u8>) -> Result<
         }
         first = false;
         out.extend_from_slice(&named.key);
+        let start = out.len();
         named.column.write(index, out).map_err(|reason| (named.name, reason))?;
+        mark(position, start..out.len());
     }
     out.push(b'}');
     Ok(())
@@ -157,7 +174,7 @@ impl<'a> Column<'a> {
             Self::Moment { array, zoned } => moment(array.value(index), *zoned, out)?,
             Self::List { array, items } => list(array, items, index, out)?,
             Self::Struct { fields, .. } => {
-                object(fields, index, out).map_err(|(name, reason)| format!("{name}: {reason}"))?;
+                object(fields, index, out, |_, _| ()).map_err(|(name, reason)| format!("{name}: {reason}"))?;
             }
             Self::Other(array) => {
                 let found = value(*array, index)?;

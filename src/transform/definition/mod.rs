@@ -39,6 +39,7 @@ use datafusion::execution::SendableRecordBatchStream;
 
 pub use self::lacking::Lacking;
 pub(super) use self::lacking::lacking;
+pub use self::rows::RowRules;
 pub use self::schema::{Mismatch, mismatches};
 pub use self::vocabulary::Vocabularies;
 use super::planning::PlannedQuery;

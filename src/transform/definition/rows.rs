@@ -33,21 +33,49 @@ const MICROS_A_DAY: i64 = 86_400_000_000;
 /// The rows, with those to load that break a rule of `definition` rejected. The columns are those of a 4_map query.
 pub(super) fn validated(definition: &Definition, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let schema = rows.schema();
-    let name = Field {
-        // The asset's own name: no asset can be made without.
-        name: "name".into(),
-        kind: "string".into(),
-        multiplicity: None,
-        required: Some(true),
-        max_length: None,
-        options: None,
-        children: None,
-        open: false,
-    };
-    let head = std::iter::once(Rule::of(&name, ""));
-    let rules: Vec<Rule> = head.chain(definition.fields.iter().map(|field| Rule::of(field, ""))).collect();
-    let checked = rows.map(move |batch| check(&batch?, &rules));
+    let rules = RowRules::of(definition);
+    let checked = rows.map(move |batch| rules.reject(&batch?));
     Box::pin(RecordBatchStreamAdapter::new(schema, checked))
+}
+
+/// What a definition asks of rows.
+#[derive(Debug)]
+pub struct RowRules(Vec<Rule>);
+
+impl RowRules {
+    /// The rules of a definition, and that a row has a name.
+    pub fn of(definition: &Definition) -> Self {
+        let name = Field {
+            // The asset's own name: no asset can be made without.
+            name: "name".into(),
+            kind: "string".into(),
+            multiplicity: None,
+            required: Some(true),
+            max_length: None,
+            options: None,
+            children: None,
+            open: false,
+        };
+        let head = std::iter::once(Rule::of(&name, ""));
+        Self(head.chain(definition.fields.iter().map(|field| Rule::of(field, ""))).collect())
+    }
+
+    /// What the rows to load of a batch of a 4_map query break, by row: a line a fault, some eight at most.
+    pub fn faults(&self, batch: &RecordBatch) -> BTreeMap<usize, Vec<String>> {
+        let Some(dispositions) = texts(batch, "disposition") else { return BTreeMap::new() };
+        let mut faults = Faults { to_load: dispositions.clone(), found: BTreeMap::new() };
+        for rule in &self.0 {
+            if let Some(column) = batch.column_by_name(&rule.name) {
+                rule.check(column, None, &Place::Rows, &mut faults);
+            }
+        }
+        faults.found
+    }
+
+    fn reject(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let faults = self.faults(batch);
+        if faults.is_empty() { Ok(batch.clone()) } else { rejected(batch, &faults) }
+    }
 }
 
 /// What a field asks of values, made ready.
@@ -278,17 +306,6 @@ impl Faults {
             _ => {}
         }
     }
-}
-
-fn check(batch: &RecordBatch, rules: &[Rule]) -> Result<RecordBatch> {
-    let Some(dispositions) = texts(batch, "disposition") else { return Ok(batch.clone()) };
-    let mut faults = Faults { to_load: dispositions.clone(), found: BTreeMap::new() };
-    for rule in rules {
-        if let Some(column) = batch.column_by_name(&rule.name) {
-            rule.check(column, None, &Place::Rows, &mut faults);
-        }
-    }
-    if faults.found.is_empty() { Ok(batch.clone()) } else { rejected(batch, &faults.found) }
 }
 
 /// The batch with the named rows rejected; what their details said comes first.

@@ -39,14 +39,10 @@ fn checked(dispositions: &[&str], columns: Vec<(&str, ArrayRef)>, fields: serde_
         Schema::new(all.iter().map(|(n, array)| Column::new(*n, array.data_type().clone(), true)).collect::<Vec<_>>());
     let batch = RecordBatch::try_new(Arc::new(schema), all.into_iter().map(|(_, array)| array).collect()).unwrap();
     let fields: Vec<Field> = serde_json::from_value(fields).unwrap();
-    let mut rules = vec![Rule::of(
-        &serde_json::from_value(json!({"name": "name", "type": "string", "required": true})).unwrap(),
-        "",
-    )];
-    rules.extend(fields.iter().map(|field| Rule::of(field, "")));
+    let rules = RowRules::of(&Definition { id: 0, name: "d".into(), enabled: true, fields });
     // A slice, as a stream may give: offsets do not begin at 0.
-    let whole = check(&batch, &rules).unwrap();
-    let cut = check(&batch.slice(1, rows - 1), &rules).unwrap();
+    let whole = rules.reject(&batch).unwrap();
+    let cut = rules.reject(&batch.slice(1, rows - 1)).unwrap();
     let read = |batch: &RecordBatch, row: usize| {
         ["disposition", "reason", "details"].map(|name| {
             let column = texts(batch, name).unwrap();
