@@ -28,7 +28,8 @@
 //! Parquet or JSON files with a manifest; *query* one SQL file; *candidate* an entity that might be migrated;
 //! *disposition*, *reason*, *warning* what becomes of a candidate and why; *definition* a Flex metadata definition;
 //! *instance* the field values of one asset; *target* a named Flex; *ledger* what each target holds of us; *plan* the
-//! difference between mapped rows and ledger; *reconcile* reading Flex back.
+//! difference between mapped rows and ledger; *gone* in the ledger and no longer mapped; *undo* removing what a run created,
+//! *prune* removing what is gone; *rebuild* a ledger from its target; *reconcile* reading Flex back.
 
 pub mod cli;
 pub mod config;

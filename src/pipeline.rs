@@ -2,6 +2,8 @@
 //! line calls one of them. A step reads what the former committed in the staging area and commits its own.
 
 mod definitions;
+mod kept_plan;
+mod ledger;
 mod rehearse;
 mod runs;
 mod steps;
@@ -15,15 +17,16 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub use self::ledger::{FlexTrace, LedgerTrace, Rejects, WholeTrace};
 pub use self::rehearse::{Rehearsal, RehearseOptions, credential};
-pub use self::runs::{begin_run, existing_run, latest_run, unfinished_run};
+pub use self::runs::{begin_run, existing_run, latest_run, named_run, unfinished_run};
 pub use self::steps::Step;
 use crate::config::{Config, TargetConfig};
 use crate::dataflow::{Source, TableMeta, TableName};
 use crate::error::{Error, Result};
 use crate::extract::{self, ExtractReport};
 use crate::flex::FlexClient;
-use crate::load::{Load, LoadReport, PlanReport};
+use crate::load::{Load, LoadConfig, LoadReport, PlanReport, Threshold};
 use crate::reconcile::{self, Reconcile, ReconcileReport};
 use crate::report::{FILE_NAME, RunReport, SCHEMA_VERSION};
 use crate::source::{Discovery, PostgresSource, exceptions_schema};
@@ -41,6 +44,17 @@ pub const EXTRACT_FILE: &str = "extract.json";
 const ANY_MOMENT: &str = "1970-01-01T00:00:00Z";
 /// Failed and held rows that `failed.json` lists.
 const MOST_LISTED: usize = 10_000;
+
+/// What one call says of a load, beside the settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sending {
+    /// Assets created or updated, at most.
+    pub limit: Option<u64>,
+    /// Failed rows after which it stops; as the settings say where `None`.
+    pub max_failures: Option<Threshold>,
+    /// Only rows that failed or are held.
+    pub only_rejects: bool,
+}
 
 /// One run over configured systems.
 #[derive(Debug)]
@@ -84,7 +98,7 @@ impl Pipeline {
         self.note(report, self.verify_unless_verified().await?).await?;
         self.note(report, self.transform(&[], false).await?).await?;
         self.note(report, self.plan(None).await?).await?;
-        self.note(report, self.load(None).await?).await?;
+        self.note(report, self.load(&Sending::default()).await?).await?;
         self.note(report, self.reconcile(None).await?).await
     }
 
@@ -221,24 +235,33 @@ impl Pipeline {
         self.config.bindings.iter().map(|bound| (bound.query.clone(), bound.definition.clone())).collect()
     }
 
-    /// What the target lacks, by the datasets as they are. With `requests`, the exact requests of the first pass are written there.
+    /// What the target lacks, by the datasets as they are. With `requests`, the exact requests are written there. The plan is
+    /// kept in the run: a load into a production target asks for one that still fits.
     ///
     /// # Errors
     /// When the target cannot be reached, the definitions do not fit, or the ledger cannot be opened.
     pub async fn plan(&self, requests: Option<&mut (dyn std::io::Write + Send)>) -> Result<Step<PlanReport>> {
         self.step("plan", async |_| {
-            self.unless_stopped(async { self.prepare_load(None).await?.plan(requests).await }).await
+            self.unless_stopped(async {
+                let load = self.prepare_load(&Sending::default()).await?;
+                let plan = load.plan(requests).await?;
+                self.keep_plan(&load, &plan).await?;
+                Ok(plan)
+            })
+            .await
         })
         .await
     }
 
-    /// Sends the plan; at most `limit` assets, if given.
+    /// Sends the plan.
     ///
     /// # Errors
-    /// When the target stays away, refuses the credentials, or the ledger fails; the same command goes on.
-    pub async fn load(&self, limit: Option<u64>) -> Result<Step<LoadReport>> {
+    /// When the target stays away, refuses the credentials, or the ledger fails; the same command goes on. When the target is
+    /// marked production and has no plan that fits.
+    pub async fn load(&self, sending: &Sending) -> Result<Step<LoadReport>> {
         self.step("load", async |progress| {
-            let load = self.unless_stopped(self.prepare_load(limit)).await?;
+            let load = self.unless_stopped(self.prepare_load(sending)).await?;
+            self.require_plan(&load).await?;
             let applied = load.apply(progress, &self.cancel).await;
             self.run.put_json("failed.json", &load.ledger().troubles(MOST_LISTED).await?).await?;
             let report = applied?;
@@ -258,7 +281,7 @@ impl Pipeline {
     pub async fn reconcile(&self, sample: Option<u64>) -> Result<Step<ReconcileReport>> {
         self.step("reconcile", async |progress| {
             let work = async {
-                let load = self.prepare_load(None).await?;
+                let load = self.prepare_load(&Sending::default()).await?;
                 let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
                 let job = Reconcile { client, target, external_id_key, run: &self.run, sample };
                 reconcile::run(&job, load.expected(), progress, &self.cancel).await
@@ -325,10 +348,17 @@ impl Pipeline {
         }
     }
 
-    async fn prepare_load(&self, limit: Option<u64>) -> Result<Load> {
+    async fn prepare_load(&self, sending: &Sending) -> Result<Load> {
         let target = self.target()?;
         let client = FlexClient::new(&target.flex)?;
-        Load::prepare(crate::load::LoadConfig { limit, ..target.load.clone() }, client, self.run.clone()).await
+        let settings = target.load.clone();
+        let config = LoadConfig {
+            limit: sending.limit,
+            max_failures: sending.max_failures.or(settings.max_failures),
+            only_rejects: sending.only_rejects,
+            ..settings
+        };
+        Load::prepare(config, client, self.run.clone()).await
     }
 
     fn begin_report(&self) -> Result<RunReport> {

@@ -1,11 +1,17 @@
 //! What the user typed. No effects: turning it into settings and calls is the parent module's work.
 
+mod ledger;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::ledger::{
+    LedgerRebuild, LedgerVerb, PruneArgs, RejectsList, RejectsReplay, RejectsVerb, Removing, UndoArgs,
+};
 use crate::config::Flags;
+use crate::load::Threshold;
 use crate::rehearsal::flex::GRAMMAR;
 
 /// Moves the metadata of a media library from PostgreSQL into Dalet Flex.
@@ -50,7 +56,7 @@ pub enum Output {
     Table,
     /// One JSON document.
     Json,
-    /// Lines of comma-separated values, as they are: rows of `telecine sql` only.
+    /// Lines of comma-separated values, as they are: rows of `telecine sql` and `telecine rejects list` only.
     Csv,
 }
 
@@ -86,9 +92,20 @@ pub enum Verb {
     Reconcile(ReconcileArgs),
     /// Fields of the target that nothing feeds, and values of the source that lead nowhere, with counts.
     Coverage(CoverageArgs),
-    /// SQL over a run's datasets and raw tables.
+    /// Rows that were rejected or could not be loaded, with their reasons; and sending them again.
+    #[command(subcommand)]
+    Rejects(RejectsVerb),
+    /// Removes from the target what one run created there. Without --yes it says what that is, and sends nothing.
+    Undo(UndoArgs),
+    /// Removes from the target what no row of the run stands for any more. Without --yes it says what that is, and sends
+    /// nothing.
+    Prune(PruneArgs),
+    /// The ledger: what a target holds of us.
+    #[command(subcommand)]
+    Ledger(LedgerVerb),
+    /// SQL over a run's datasets and raw tables, and the ledger.
     Sql(Sql),
-    /// One asset's way: the rows of the source, what each field was made of, its warnings, its document.
+    /// One asset's way: the rows of the source, what each field was made of, its warnings, its document, its requests.
     Trace(TraceArgs),
     /// The report of a run again.
     Report(RunId),
@@ -100,6 +117,11 @@ pub enum Verb {
     Library(LibraryVerb),
     /// Every setting with its value and origin; secrets are masked.
     Config,
+    /// A script that completes verbs and arguments in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// `telecine rehearse`.
@@ -273,7 +295,7 @@ pub struct PlanArgs {
     /// The target and the run.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Write the exact requests of the first pass as NDJSON.
+    /// Write the exact requests as NDJSON.
     #[arg(long, value_name = "FILE")]
     pub requests: Option<PathBuf>,
 }
@@ -287,6 +309,9 @@ pub struct LoadArgs {
     /// Send at most this many assets.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    /// Stop when more rows fail than this: a count, or a share such as 1%.
+    #[arg(long, value_name = "N|P%", value_parser = Threshold::parse)]
+    pub max_failures: Option<Threshold>,
     /// Needed to load a target marked `production = true`.
     #[arg(long)]
     pub yes: bool,
@@ -309,9 +334,9 @@ pub struct Sql {
     /// One statement; queries by name, raw tables as schema.table. It may begin with a comment (`-- …`).
     #[arg(allow_hyphen_values = true)]
     pub statement: String,
-    /// The run.
+    /// The run, and the target whose ledger is read as ledger.assets and ledger.requests.
     #[command(flatten)]
-    pub run: RunId,
+    pub target: TargetArgs,
 }
 
 /// `telecine trace`.
@@ -319,9 +344,9 @@ pub struct Sql {
 pub struct TraceArgs {
     /// The asset's source key, such as Promo:1234.
     pub key: String,
-    /// The run.
+    /// The run, and the target: when one is named, its asset is read and compared.
     #[command(flatten)]
-    pub run: RunId,
+    pub target: TargetArgs,
 }
 
 /// `telecine flex …`.

@@ -404,7 +404,9 @@ impl Printed for PlanReport {
         if self.gone > 0 {
             let gone: Vec<&str> = self.gone_keys.iter().take(SHOWN).map(String::as_str).collect();
             let (count, gone) = (thousands(self.gone), gone.join(", "));
-            text.push_str(&format!("\n{count} assets are in the target and no longer in the run: {gone} …"));
+            text.push_str(&format!(
+                "\n{count} assets are in the target and no longer in the run (see `telecine prune`): {gone} …"
+            ));
         }
         format!("{text}\ntarget {} ({})", self.target, self.url)
     }

@@ -18,7 +18,7 @@ const SHOWN: usize = 1_000;
 /// Prints all rows. A look shows what is there: values outside of the JSON rule (NaN, infinity) are given as text.
 pub(super) async fn print(rows: SendableRecordBatchStream, form: Output) -> Result<()> {
     match form {
-        Output::Json => document(rows).await,
+        Output::Json => document(Map::new(), rows).await,
         Output::Csv => lines(rows).await,
         Output::Table if is_explanation(&rows) => explanation(rows).await,
         Output::Table => table(rows).await,
@@ -83,9 +83,10 @@ async fn explanation(mut rows: SendableRecordBatchStream) -> Result<()> {
     Ok(())
 }
 
-/// `{"schema_version", "rows": [{…}, …]}`, a line a row.
-async fn document(mut rows: SendableRecordBatchStream) -> Result<()> {
-    output::text(&format!("{{\"schema_version\":{SCHEMA_VERSION},\"rows\":["))?;
+/// `{"schema_version", …, "rows": [{…}, …]}`, a line a row; what `head` holds comes before the rows.
+pub(super) async fn document(head: Map<String, Value>, mut rows: SendableRecordBatchStream) -> Result<()> {
+    let head: String = head.into_iter().map(|(name, value)| format!("{}:{value},", Value::from(name))).collect();
+    output::text(&format!("{{\"schema_version\":{SCHEMA_VERSION},{head}\"rows\":["))?;
     let mut comma = "";
     while let Some(batch) = rows.try_next().await.map_err(Error::from_datafusion)? {
         let mut lines = String::new();
@@ -99,7 +100,8 @@ async fn document(mut rows: SendableRecordBatchStream) -> Result<()> {
     output::text("]}")
 }
 
-fn object(batch: &RecordBatch, index: usize) -> Map<String, Value> {
+/// A row as a JSON object, without values that are NULL.
+pub(super) fn object(batch: &RecordBatch, index: usize) -> Map<String, Value> {
     let mut object = Map::new();
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let value = json::value(column.as_ref(), index);

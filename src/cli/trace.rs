@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::output::{Printed, plain};
+use crate::pipeline::{LedgerTrace, WholeTrace};
 use crate::report::{Table, visible};
 use crate::transform::{FieldTrace, SourceTrace, TableTrace, Trace};
 
@@ -48,6 +49,51 @@ impl Printed for Trace {
         text.push_str(&format!("\ndocument: {}\n", self.document_url.as_deref().map_or("none".to_owned(), visible)));
         text
     }
+}
+
+impl Printed for WholeTrace {
+    fn to_text(&self) -> String {
+        let text = self.trace.to_text();
+        match &self.ledger {
+            Some(ledger) => format!("{text}\n{}", ledger_text(ledger)),
+            None => text,
+        }
+    }
+}
+
+/// What the ledger and the target say of the asset.
+fn ledger_text(ledger: &LedgerTrace) -> String {
+    let Some(asset) = &ledger.asset else { return format!("ledger of {}: nothing is known of it\n", ledger.target) };
+    let id = asset.flex_id.map_or("none".to_owned(), |id| id.to_string());
+    let mut text = format!(
+        "ledger of {}: {} (asset {id}, references {}), created by run {}, changed {}\n",
+        ledger.target, asset.state, asset.links, asset.run, asset.changed_at
+    );
+    if let (Some(reason), Some(message)) = (&asset.reason, &asset.message) {
+        let request = asset.request_id.as_ref().map_or(String::new(), |id| format!(" (request {id})"));
+        text.push_str(&visible(&format!("reason: {reason}: {message}{request}")));
+        text.push('\n');
+    }
+    for request in &ledger.requests {
+        let status = request.status.map_or("no answer".to_owned(), |status| status.to_string());
+        text.push_str(&format!("  {:<10} {status:<9} {}\n", request.step, request.blake3));
+    }
+    if let Some(flex) = &ledger.flex {
+        let verdict = match (flex.found, flex.differences.is_empty()) {
+            (false, _) => "is not there",
+            (true, true) => "holds what was mapped",
+            (true, false) => "differs",
+        };
+        text.push_str(&format!("{} {verdict}\n", flex.url));
+        for difference in &flex.differences {
+            let side =
+                |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), |value| short(value, OF_VALUE));
+            let (mapped, found) = (side(&difference.expected), side(&difference.found));
+            text.push_str(&visible(&format!("  {}: {found} where {mapped} was mapped", difference.field)));
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// A line of a field; more where it came from several cells.

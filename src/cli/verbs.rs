@@ -18,14 +18,14 @@ use crate::error::{Error, Result};
 use crate::extract::ExtractReport;
 use crate::flex::{FlexClient, pulled};
 use crate::pipeline::{
-    EXTRACT_FILE, Pipeline, Rehearsal, RehearseOptions, begin_run, credential, existing_run, latest_run, unfinished_run,
+    EXTRACT_FILE, Pipeline, Rehearsal, RehearseOptions, Sending, begin_run, credential, existing_run, latest_run,
+    unfinished_run,
 };
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
 use crate::rehearsal::library::{self, Library, LibraryOptions};
 use crate::report::Display;
 use crate::source::{PostgresSource, has_password};
 use crate::staging::{RunFolder, StagingArea};
-use crate::transform::Transform;
 use crate::verify;
 
 /// The verb's surroundings: global arguments, environment, the wish to stop.
@@ -35,18 +35,18 @@ pub(super) struct Session {
 }
 
 impl Session {
-    fn flags(&self) -> Flags {
+    pub(super) fn flags(&self) -> Flags {
         let mut flags = Flags::new();
         put(&mut flags, "staging.url", self.global.staging.as_ref());
         flags
     }
 
-    fn load_config(&self, flags: Flags) -> Result<Config> {
+    pub(super) fn load_config(&self, flags: Flags) -> Result<Config> {
         refuse_passwords(&flags)?;
         Config::load(&self.global.project, flags, self.surroundings.environment.clone(), &[])
     }
 
-    fn pipeline(&self, config: Config, target: Option<String>, run: RunFolder) -> Pipeline {
+    pub(super) fn pipeline(&self, config: Config, target: Option<String>, run: RunFolder) -> Pipeline {
         Pipeline::new(config, target, run, self.surroundings.cancel.clone(), self.global.quiet)
     }
 
@@ -57,13 +57,13 @@ impl Session {
     }
 
     /// The same for a verb that needs the target.
-    async fn loading(&self, args: &TargetArgs) -> Result<Pipeline> {
+    pub(super) async fn loading(&self, args: &TargetArgs) -> Result<Pipeline> {
         let config = self.load_config(self.flags())?;
         config.target(args.target.as_deref())?;
         self.over(config, args.target.clone(), &args.run).await
     }
 
-    async fn over(&self, config: Config, target: Option<String>, run: &RunId) -> Result<Pipeline> {
+    pub(super) async fn over(&self, config: Config, target: Option<String>, run: &RunId) -> Result<Pipeline> {
         let area = StagingArea::open(&config.staging)?;
         let folder = match &run.run {
             Some(id) => existing_run(&area, id).await?,
@@ -72,7 +72,7 @@ impl Session {
         Ok(self.pipeline(config, target, folder))
     }
 
-    fn print<T: output::Printed>(&self, value: &T) -> Result<()> {
+    pub(super) fn print<T: output::Printed>(&self, value: &T) -> Result<()> {
         match self.global.output {
             // Only rows have this form, and they are printed elsewhere.
             Output::Json | Output::Csv => output::json(value),
@@ -217,14 +217,22 @@ impl Session {
     pub(super) async fn load(&self, args: LoadArgs) -> Result<()> {
         let pipeline = self.loading(&args.target).await?;
         ask_for_production(&pipeline, args.yes)?;
-        let report = pipeline.load(args.limit).await?.outcome;
+        let sending = Sending { limit: args.limit, max_failures: args.max_failures, only_rejects: false };
+        self.send(&pipeline, &sending).await
+    }
+
+    pub(super) async fn send(&self, pipeline: &Pipeline, sending: &Sending) -> Result<()> {
+        let report = pipeline.load(sending).await?.outcome;
         self.print(&report)?;
         if report.failed + report.held == 0 {
             return Ok(());
         }
         Err(Error::Mismatch {
             what: format!("load into {}", report.target),
-            message: format!("{} rows failed, {} are held", report.failed, report.held),
+            message: format!(
+                "{} rows failed, {} are held; `telecine rejects list --target {}` names them",
+                report.failed, report.held, report.target
+            ),
         })
     }
 
@@ -248,15 +256,13 @@ impl Session {
     }
 
     pub(super) async fn sql(&self, args: Sql) -> Result<()> {
-        let pipeline = self.existing(self.flags(), &args.run).await?;
-        let transform = Transform::open(&pipeline.transform_config().await?)?;
-        let rows = transform.sql(pipeline.folder(), &args.statement).await?;
-        rows::print(rows, self.global.output).await
+        let pipeline = self.over(self.load_config(self.flags())?, args.target.target, &args.target.run).await?;
+        rows::print(pipeline.sql(&args.statement).await?, self.global.output).await
     }
 
     pub(super) async fn trace(&self, args: TraceArgs) -> Result<()> {
-        let pipeline = self.existing(self.flags(), &args.run).await?;
-        self.print(&pipeline.trace(&args.key).await?)
+        let pipeline = self.over(self.load_config(self.flags())?, args.target.target, &args.target.run).await?;
+        self.print(&pipeline.whole_trace(&args.key).await?)
     }
 
     pub(super) async fn report(&self, args: RunId) -> Result<()> {
@@ -365,7 +371,7 @@ impl Session {
     }
 }
 
-fn ask_for_production(pipeline: &Pipeline, yes: bool) -> Result<()> {
+pub(super) fn ask_for_production(pipeline: &Pipeline, yes: bool) -> Result<()> {
     let target = pipeline.target()?;
     if target.production && !yes {
         return Err(Error::preflight(format!(

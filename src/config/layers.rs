@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use toml::{Table, Value};
@@ -297,6 +298,21 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).filter(|bytes| *bytes > 0).ok_or_else(|| "the size is out of range".to_owned())
 }
 
+/// A time from `500ms`, `60s`, `5m`, `1h`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wanted = || "a time such as 30s, 5m or 1h is wanted".to_owned();
+    let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let millis: u64 = match &text.trim()[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wanted()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| wanted())?;
+    number.checked_mul(millis).filter(|time| *time > 0).map(Duration::from_millis).ok_or_else(wanted)
+}
+
 /// A whole number from 1 on.
 pub(super) fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a whole number from 1 on is wanted".to_owned())
@@ -366,6 +382,16 @@ mod tests {
         assert_eq!(bytes("4096"), Ok(4096));
         for wrong in ["", "GiB", "2GB2", "0", "-1", "2 bananas", "99999999999GiB"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("5 m"), Ok(Duration::from_secs(300)));
+        for wrong in ["", "60", "0s", "-1s", "5 minutes", "s", "99999999999999999h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod layers;
 mod target;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,12 @@ const KEYS: &[&str] = &[
     "password",
     "attributes",
     "max_in_flight",
+    "max_failures",
+    "canary",
+    "watch",
+    "checkpoint",
+    "drain",
+    "deletion",
     "max_requests_per_second",
     "headroom",
     "patience",

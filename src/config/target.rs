@@ -7,9 +7,9 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::layers::{self, Layers};
-use super::{Shared, TargetConfig};
+use super::{Shared, TargetConfig, words};
 use crate::flex::{FlexConfig, RetryPolicy};
-use crate::load::{Attributes, LoadConfig};
+use crate::load::LoadConfig;
 
 /// A day: longer than that nobody waits, and no clock overflows.
 const MOST_SECONDS: f64 = 86_400.0;
@@ -28,10 +28,11 @@ pub(super) fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option
     });
     let username = layers.secret(&key("username"), |_| true);
     let password = layers.secret(&key("password"), |_| false);
-    let attributes = layers.parsed(&key("attributes"), "annotations", attributes);
+    let attributes = layers.parsed(&key("attributes"), "annotations", words::attributes);
     let production = layers.parsed(&key("production"), "false", layers::truth);
     let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
     let ca = layers.optional(&key("ca"));
+    let loading = loading(layers, key);
     let manners = manners(layers, key);
     for (part, missing) in [("url", url.is_none()), ("username", username.is_none()), ("password", password.is_none())]
     {
@@ -60,10 +61,28 @@ pub(super) fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option
         bindings: shared.bindings.clone(),
         external_id_key: shared.external_id_key.clone(),
         external_id_column: shared.external_id_column.clone(),
-        max_failures: None,
-        ..LoadConfig::new()
+        ..loading?
     };
     Some(TargetConfig { flex, load, production: production? })
+}
+
+/// How rows are loaded and assets removed; which rows, and by which ledger, is not yet said.
+fn loading(layers: &mut Layers, key: impl Fn(&str) -> String) -> Option<LoadConfig> {
+    let max_failures = layers.parsed(&key("max_failures"), "none", words::failures);
+    let canary = layers.parsed(&key("canary"), "3", words::whole);
+    let watch = layers.parsed(&key("watch"), "60s", layers::duration);
+    let checkpoint = layers.parsed(&key("checkpoint"), "5m", layers::duration);
+    let drain = layers.parsed(&key("drain"), "30s", layers::duration);
+    let deletion = layers.parsed(&key("deletion"), "action", words::deletion);
+    Some(LoadConfig {
+        max_failures: max_failures?,
+        canary: canary?,
+        watch: watch?,
+        checkpoint: checkpoint?,
+        drain: drain?,
+        deletion: deletion?,
+        ..LoadConfig::new()
+    })
 }
 
 /// How requests are paced and repeated; whom they go to is not yet said.
@@ -114,14 +133,5 @@ fn flex_url(text: &str) -> Result<(), String> {
         }
         Ok(_) => Ok(()),
         Err(cause) => Err(format!("{cause}; https://HOST/api is wanted")),
-    }
-}
-
-fn attributes(text: &str) -> Result<Attributes, String> {
-    match text {
-        "annotations" => Ok(Attributes::Annotations),
-        "metadata" => Ok(Attributes::Metadata),
-        "auto" => Ok(Attributes::Auto),
-        _ => Err("one of annotations, metadata, auto is wanted".to_owned()),
     }
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Load;
+use super::{Ledger, Load};
 use crate::error::Result;
+use crate::staging::StagingArea;
 
 /// Where the ledger's copy lies below the staging area's `ledger/{target}/`.
 const LEDGER_COPY: &str = "ledger.sqlite";
@@ -14,18 +15,19 @@ const LEDGER_COPY: &str = "ledger.sqlite";
 /// ends and makes its last one.
 const MEANWHILE: &str = ".copy-meanwhile";
 
-impl Load {
-    /// Puts a copy of the ledger into the staging area, in place of an older one.
+impl Ledger {
+    /// Puts a copy of the ledger into the staging area, in place of an older one: the file itself, and its tables as Parquet.
     ///
     /// # Errors
     /// When the ledger cannot be read or the staging area not be written.
-    pub async fn checkpoint(&self) -> Result<()> {
-        self.copy_by_way_of(".copy").await
+    pub async fn checkpoint(&self, area: &StagingArea, target: &str) -> Result<()> {
+        self.copy_by_way_of(area, target, ".copy").await?;
+        self.export(area, target).await
     }
 
-    async fn copy_by_way_of(&self, suffix: &str) -> Result<()> {
+    async fn copy_by_way_of(&self, area: &StagingArea, target: &str, suffix: &str) -> Result<()> {
         let beside = |suffix: &str| {
-            let mut copy = self.ledger.path().as_os_str().to_owned();
+            let mut copy = self.path().as_os_str().to_owned();
             copy.push(suffix);
             PathBuf::from(copy)
         };
@@ -34,19 +36,30 @@ impl Load {
         for old in [&copy, &beside(MEANWHILE)] {
             let _ = tokio::fs::remove_file(old).await;
         }
-        self.ledger.copy_to(&copy).await?;
-        let put = self.run.area().put_ledger_copy(&self.config.target, LEDGER_COPY, &copy).await;
+        self.copy_to(&copy).await?;
+        let put = area.put_ledger_copy(target, LEDGER_COPY, &copy).await;
         let _ = tokio::fs::remove_file(&copy).await;
         put
     }
+}
 
-    /// Makes checkpoints until the handle is dropped. One that fails is told; the ledger itself is what counts.
+impl Load {
+    /// Puts a copy of the ledger into the staging area, as [`Ledger::checkpoint`].
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or the staging area not be written.
+    pub async fn checkpoint(&self) -> Result<()> {
+        self.ledger.checkpoint(self.run.area(), &self.config.target).await
+    }
+
+    /// Makes copies until the handle is dropped. One that fails is told; the ledger itself is what counts.
     pub(super) fn copy_from_time_to_time(&self) -> AbortOnDropHandle<()> {
         let load = self.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(load.config.checkpoint).await;
-                if let Err(error) = load.copy_by_way_of(MEANWHILE).await {
+                let copied = load.ledger.copy_by_way_of(load.run.area(), &load.config.target, MEANWHILE).await;
+                if let Err(error) = copied {
                     tracing::warn!(%error, "the ledger's copy was not made");
                 }
             }

@@ -36,6 +36,24 @@ impl Load {
             .boxed()
     }
 
+    /// The same for one source key; `None` where no row to be loaded has it, or the ledger knows of no asset.
+    ///
+    /// # Errors
+    /// When the datasets or the ledger cannot be read.
+    pub async fn expected_of_key(&self, source_key: &str) -> Result<Option<Expected>> {
+        for bound in &self.bound {
+            let mut batches = bound.batches().await?;
+            while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
+                if bound.shape.keys(&batch)?.iter().any(|(_, key)| key == source_key) {
+                    let rows = bound.shape.rows(&batch)?.into_iter().map(|(_, row)| row);
+                    let row = rows.filter(|row| row.source_key == source_key).collect();
+                    return Ok(self.expected_of(bound, row).await?.pop());
+                }
+            }
+        }
+        Ok(None)
+    }
+
     async fn expected_of(&self, bound: &Bound, rows: Vec<Row>) -> Result<Vec<Expected>> {
         let keys = rows.iter().map(|row| row.source_key.clone()).collect();
         let entries: HashMap<String, Entry> = self.ledger.entries(keys).await?;

@@ -15,6 +15,7 @@ impl Load {
     /// [`Error::Preflight`] when the ledger is blank, but the target holds assets of the run's rows. When the target cannot
     /// be asked.
     pub(super) async fn require_known(&self) -> Result<()> {
+        self.require_whole().await?;
         if !self.ledger.is_blank().await? {
             return Ok(());
         }

@@ -2,7 +2,8 @@
 //!
 //! An asset takes two requests: one creates it, one sets its field values. References to other assets follow in a second
 //! pass, when every asset has its id. The [`ledger`] makes each step durable before the next relies on it, so a load can
-//! be broken off at any moment and run again; an unclear outcome is looked up and never guessed.
+//! be broken off at any moment and run again; an unclear outcome is looked up and never guessed. What the ledger says was
+//! created can be taken back ([`Removal`]), and a ledger that was lost is made anew from the target ([`Load::rebuild`]).
 
 mod apply;
 mod asset;
@@ -10,12 +11,16 @@ mod canary;
 mod checkpoint;
 mod decide;
 mod expected;
+mod export;
+mod found;
 mod known;
 pub mod ledger;
 mod link;
 mod plan;
 mod preflight;
+mod rebuild;
 mod reference;
+mod remove;
 mod report;
 mod request;
 mod row;
@@ -23,6 +28,7 @@ mod seen;
 mod watch;
 mod work;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +37,13 @@ pub use self::apply::FlexSink;
 pub use self::ledger::Ledger;
 pub use self::plan::{PlanCounts, PlanReport, QueryPlan};
 pub use self::preflight::{Bound, DEFINITIONS_FILE};
+pub use self::rebuild::{Doubled, RebuildReport, Stranger};
 pub use self::reference::Resolved;
+pub use self::remove::{Left, Removal, RemovalPlan, RemovalReport};
 pub use self::report::LoadReport;
 pub use self::request::{Request, Step, UNKNOWN_ID};
 pub use self::row::{FieldPrints, Row, Shape, uuid_of};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flex::{Definition, ExternalId, FlexClient, NewAsset};
 use crate::staging::RunFolder;
 
@@ -49,6 +57,16 @@ pub enum Attributes {
     Metadata,
     /// Annotations if the first asset shows that they set the instance, else metadata.
     Auto,
+}
+
+/// By which request an asset is removed from the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deletion {
+    /// `POST /assets/{id}/actions` with the action `delete`, as is recorded of definitions.
+    #[default]
+    Action,
+    /// `DELETE /assets/{id}`.
+    Delete,
 }
 
 /// Which query feeds which definition.
@@ -106,6 +124,8 @@ pub struct LoadConfig {
     pub drain: Duration,
     /// Only rows that failed or are held.
     pub only_rejects: bool,
+    /// By which request an asset is removed.
+    pub deletion: Deletion,
 }
 
 /// How many failed rows are too many.
@@ -121,11 +141,42 @@ impl Threshold {
     /// Rows before which a share says little.
     const FEW: u64 = 100;
 
+    /// As the settings write it: `100`, or `1%` (a share of at most 100 %).
+    ///
+    /// # Errors
+    /// What is wanted instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wanted = || "a count such as 100 or a share such as 1% is wanted".to_owned();
+        let Some(percent) = text.strip_suffix('%') else {
+            return text.trim().parse().map(Self::Count).map_err(|_| wanted());
+        };
+        let percent: f64 = percent.trim().parse().map_err(|_| wanted())?;
+        if (0.0..=100.0).contains(&percent) { Ok(Self::Share(percent / 100.0)) } else { Err(wanted()) }
+    }
+
+    /// Whether so many are beyond it, of however few.
+    pub fn is_beyond(self, count: u64, of: u64) -> bool {
+        match self {
+            Self::Count(most) => count > most,
+            Self::Share(most) => count as f64 > most * of as f64,
+        }
+    }
+
     /// Whether so many failures of so many rows are too many.
     pub fn is_exceeded(self, failed: u64, rows: u64) -> bool {
         match self {
-            Self::Count(most) => failed > most,
-            Self::Share(most) => rows >= Self::FEW && failed as f64 > most * rows as f64,
+            Self::Count(_) => self.is_beyond(failed, rows),
+            Self::Share(_) => rows >= Self::FEW && self.is_beyond(failed, rows),
+        }
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(most) => write!(f, "{most}"),
+            // To a hundredth of a per cent: 0.07 is 7 % and not 7.000000000000001 %.
+            Self::Share(most) => write!(f, "{}%", (most * 1e4).round() / 100.0),
         }
     }
 }
@@ -144,17 +195,12 @@ impl Load {
     /// Opens the ledger and checks everything that can be checked without changing anything in the target.
     ///
     /// # Errors
-    /// [`Error::Preflight`] with every problem found, or [`Error::Ledger`].
+    /// [`crate::Error::Preflight`] with every problem found, or [`crate::Error::Ledger`].
     pub async fn prepare(config: LoadConfig, client: FlexClient, run: RunFolder) -> Result<Self> {
         let bound = preflight::check(&config, &client, &run).await?;
         let (path, target) = (config.ledger.clone(), config.target.clone());
         let server = config.identity.clone().unwrap_or_else(|| client.base_url().to_owned());
-        let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, &target, &server)).await;
-        let ledger = opened.map_err(|cause| Error::Ledger {
-            path: config.ledger.display().to_string(),
-            message: "opening it was broken off".to_owned(),
-            cause: Some(Box::new(cause)),
-        })??;
+        let ledger = Ledger::open_apart(path, target, server).await?;
         let names = bound.iter().flat_map(|bound| bound.shape.fields().cloned()).collect();
         let numbers = ledger.number_fields(&names).await?;
         let number = |name: &str| numbers.get(name).copied().unwrap_or(u16::MAX);
@@ -222,6 +268,7 @@ impl LoadConfig {
             checkpoint: Duration::from_secs(300),
             drain: Duration::from_secs(30),
             only_rejects: false,
+            deletion: Deletion::default(),
         }
     }
 

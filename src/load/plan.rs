@@ -134,7 +134,7 @@ impl Load {
     }
 
     /// All source keys to be loaded, with whether their assets will be there.
-    async fn see_all(&self) -> Result<Seen> {
+    pub(super) async fn see_all(&self) -> Result<Seen> {
         let seen = Seen::new()?;
         for bound in &self.bound {
             let mut batches = bound.batches().await?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::reference::Resolved;
 use super::row::Row;
-use super::{Bound, Load};
+use super::{Bound, Deletion, Load};
 use crate::flex::Instance;
 
 /// Stands in a path for the id that only the target can give.
@@ -121,6 +121,16 @@ impl Request {
                 body.push(b'}');
                 Self::new(step, Method::POST, id, ANNOTATIONS, body)
             }
+        }
+    }
+
+    /// Removes an asset.
+    pub(super) fn remove(id: i64, deletion: Deletion) -> Self {
+        match deletion {
+            Deletion::Action => {
+                Self::new(Step::Remove, Method::POST, Some(id), "/actions", &br#"{"action":"delete"}"#[..])
+            }
+            Deletion::Delete => Self::new(Step::Remove, Method::DELETE, Some(id), "", Bytes::new()),
         }
     }
 

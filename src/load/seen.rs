@@ -47,9 +47,9 @@ impl Seen {
     }
 }
 
-fn unusable(cause: rusqlite::Error) -> Error {
+pub(super) fn unusable(cause: rusqlite::Error) -> Error {
     Error::Ledger {
-        path: "temporary database of the plan".to_owned(),
+        path: "temporary database of the run's rows".to_owned(),
         message: "cannot be written; is there room in TMPDIR?".to_owned(),
         cause: Some(Box::new(cause)),
     }

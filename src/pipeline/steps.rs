@@ -138,6 +138,7 @@ impl Outcome for LoadReport {
             ("unchanged", self.unchanged),
             ("failed", self.failed),
             ("held", self.held),
+            ("adopted", self.adopted),
             ("linked", self.linked),
             ("unresolved", self.unresolved),
             ("requests", self.requests),

@@ -10,7 +10,9 @@
 //! {staging}/runs/{run}/documents/{definition}.ndjson              the same, one line an asset, with key and name
 //! {staging}/runs/{run}/documents/{definition}.manifest.json      written last: what they were made from
 //! {staging}/runs/{run}/rejected/part-00000.parquet                rows not loaded, with their reasons
-//! {staging}/ledger/{target}/…                                     copies of the ledger
+//! {staging}/runs/{run}/plan/{target}.json                        what a load was last planned to do
+//! {staging}/ledger/{target}/ledger.sqlite                         a copy of the ledger
+//! {staging}/ledger/{target}/{assets,requests}.parquet             its tables
 //! ```
 //!
 //! Data files come first, then one manifest by conditional create; readers trust manifests only. What a process left behind
@@ -22,6 +24,7 @@ mod encoding;
 pub mod json;
 mod layout;
 mod lease;
+mod ledger;
 mod manifest;
 mod moments;
 mod object;
@@ -206,15 +209,6 @@ impl StagingArea {
         Ok(runs)
     }
 
-    /// Puts a local file's bytes under `ledger/{target}/{name}`, replacing what is there.
-    ///
-    /// # Errors
-    /// When the file cannot be read or the object cannot be written.
-    pub async fn put_ledger_copy(&self, target: &str, name: &str, file: &std::path::Path) -> Result<()> {
-        let key = self.root.clone().join("ledger").join(safe_name(target, true)).join(name);
-        object::copy_file(self, &key, file).await
-    }
-
     fn url_of(&self, key: &Path) -> String {
         format!("{}/{key}", self.store_url.as_str().trim_end_matches('/'))
     }
@@ -331,7 +325,7 @@ impl RunFolder {
     /// # Errors
     /// When the value cannot be written as JSON or the object cannot be written.
     pub async fn put_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
-        let key = self.path.clone().join(name);
+        let key = self.key_of(name);
         let bytes = serde_json::to_vec_pretty(value)
             .map_err(|cause| Error::staging(self.area.url_of(&key), "the value gives no JSON", cause))?;
         object::replace(&self.area, &key, bytes.into()).await
@@ -342,7 +336,7 @@ impl RunFolder {
     /// # Errors
     /// When the object cannot be deleted.
     pub async fn remove_json(&self, name: &str) -> Result<()> {
-        self.area.delete(&self.path.clone().join(name)).await
+        self.area.delete(&self.key_of(name)).await
     }
 
     /// Reads what [`RunFolder::put_json`] wrote; `None` where nothing is.
@@ -350,6 +344,11 @@ impl RunFolder {
     /// # Errors
     /// When the object cannot be read or is not the JSON of a `T`.
     pub async fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        object::read_json(&self.area, &self.path.clone().join(name)).await
+        object::read_json(&self.area, &self.key_of(name)).await
+    }
+
+    /// `name` may have folders, separated by slashes.
+    fn key_of(&self, name: &str) -> Path {
+        name.split('/').fold(self.path.clone(), |path, part| path.join(part))
     }
 }

@@ -22,7 +22,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result};
-use crate::staging::Dataset;
+use crate::staging::StagingArea;
 
 /// Footers read at the same time.
 const FOOTERS_AT_ONCE: usize = 32;
@@ -39,10 +39,10 @@ pub(super) struct DatasetTable {
 }
 
 impl DatasetTable {
-    pub(super) fn new(dataset: &Dataset, schema: SchemaRef, objects: Vec<ObjectMeta>) -> Result<Self> {
-        let store_url = ObjectStoreUrl::parse(dataset.area().store_url())
-            .map_err(|cause| Error::staging(dataset.url(), "is no place to read from", cause))?;
-        Ok(Self { store: dataset.area().store(), store_url, schema, objects, files: OnceCell::new() })
+    pub(super) fn new(area: &StagingArea, schema: SchemaRef, objects: Vec<ObjectMeta>) -> Result<Self> {
+        let store_url = ObjectStoreUrl::parse(area.store_url())
+            .map_err(|cause| Error::staging(area.url(), "is no place to read from", cause))?;
+        Ok(Self { store: area.store(), store_url, schema, objects, files: OnceCell::new() })
     }
 
     async fn files(&self, state: &dyn Session) -> DataFusionResult<Vec<PartitionedFile>> {

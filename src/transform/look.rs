@@ -9,7 +9,7 @@ use super::opened::OpenRun;
 use super::query::parse_problem;
 use super::rows::stream;
 use super::session::{CATALOG, QUERIES};
-use super::{Transform, deep, diagnose, position};
+use super::{Transform, deep, diagnose, position, tables};
 use crate::error::{Error, Result};
 use crate::staging::RunFolder;
 
@@ -32,6 +32,9 @@ impl Transform {
         let work = async move {
             let mut open = OpenRun::open(&transform, &run).await?;
             open.register_all().await?;
+            for (table, file) in transform.files.iter() {
+                tables::register_file(&open.context, run.area(), table, file).await?;
+            }
             open.warn_between_two_states().await?;
             let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
             let frame = open.context.sql_with_options(&sql, read_only).await;
@@ -61,7 +64,7 @@ fn problem(context: &SessionContext, sql: &str, error: &DataFusionError) -> Stri
         let name = name.strip_prefix(QUERIES).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
         let parts: Vec<&str> = name.split('.').collect();
         let place = position::of_name(sql, &parts).map_or(place, |place| format!(":{place}"));
-        let known = tables(context);
+        let known = names(context);
         return format!("sql{place}: no table `{name}`{}", did_you_mean(name, known.iter().map(String::as_str)));
     }
     format!("sql{place}: {message}{}", columns(root, &message))
@@ -102,7 +105,7 @@ fn act(sql: &str) -> String {
 }
 
 /// The names of all tables, as SQL writes them.
-fn tables(context: &SessionContext) -> Vec<String> {
+fn names(context: &SessionContext) -> Vec<String> {
     let Some(catalog) = context.catalog(CATALOG) else { return Vec::new() };
     let schemas = catalog.schema_names().into_iter().filter_map(|name| Some((catalog.schema(&name)?, name)));
     let named = schemas.flat_map(|(schema, name)| {

@@ -59,6 +59,8 @@ mod trace;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use object_store::ObjectMeta;
+
 pub use self::balance::{Balance, Counts};
 pub use self::definition::Definitions;
 use self::graph::Graph;
@@ -97,6 +99,8 @@ pub struct Transform {
     mappings: Arc<Vec<MappingTable>>,
     definitions: Arc<Definitions>,
     vocabularies: Option<definition::Vocabularies>,
+    /// Parquet files of the staging area that a look may read beside what the run holds.
+    files: Arc<Vec<(TableName, ObjectMeta)>>,
     /// Everything is made anew, changed or not.
     again: bool,
 }
@@ -113,8 +117,16 @@ impl Transform {
             let graph = Arc::new(Graph::build(&project)?);
             let mappings = Arc::new(mapping::read_all(&project)?);
             let (config, definitions) = (config.clone(), Arc::default());
-            Ok(Self { config, project, graph, mappings, definitions, vocabularies: None, again: false })
+            let files = Arc::default();
+            Ok(Self { config, project, graph, mappings, definitions, vocabularies: None, files, again: false })
         })
+    }
+
+    /// The same with Parquet files of the staging area as tables of [`Transform::sql`]. A table of the source of the same
+    /// name stands before them.
+    #[must_use]
+    pub fn with_files(self, files: Vec<(TableName, ObjectMeta)>) -> Self {
+        Self { files: Arc::new(files), ..self }
     }
 
     /// The project's files.

@@ -7,7 +7,10 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::datasource::MemTable;
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::prelude::SessionContext;
+use object_store::ObjectMeta;
 
 use super::dataset_table::DatasetTable;
 use super::mapping::MappingTable;
@@ -15,7 +18,7 @@ use super::session::{CATALOG, QUERIES};
 use super::shape::kept_schema;
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
-use crate::staging::{Dataset, Manifest, RawTables};
+use crate::staging::{Dataset, Manifest, RawTables, StagingArea};
 
 /// Registers a table of the source under its schema and name, spelled as in the source.
 pub(super) fn register_source(
@@ -73,7 +76,28 @@ pub(super) async fn provider(dataset: &Dataset, manifest: &Manifest) -> Result<A
     }
     let files = dataset.found(manifest).await?;
     let schema = kept_schema(&*RawTables::schema(dataset, manifest).await?);
-    Ok(Arc::new(DatasetTable::new(dataset, schema, files)?))
+    Ok(Arc::new(DatasetTable::new(dataset.area(), schema, files)?))
+}
+
+/// Registers one Parquet file as a table, unless there is one of its name.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) async fn register_file(
+    context: &SessionContext,
+    area: &StagingArea,
+    table: &TableName,
+    file: &ObjectMeta,
+) -> Result<()> {
+    let failed = |cause: DataFusionError| Error::query(table.to_string(), "cannot be registered as a table", cause);
+    let schema = context.catalog(CATALOG).and_then(|catalog| catalog.schema(&table.schema));
+    if schema.is_some_and(|schema| schema.table_exist(&table.name)) {
+        return Ok(());
+    }
+    let format = ParquetFormat::default().with_force_view_types(false);
+    let schema = format.infer_schema(&context.state(), &area.store(), std::slice::from_ref(file)).await;
+    let provider = DatasetTable::new(area, schema.map_err(failed)?, vec![file.clone()])?;
+    register_source(context, table, Arc::new(provider))
 }
 
 /// A table without columns, which has no files.

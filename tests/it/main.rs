@@ -26,6 +26,7 @@
 //! - `security`: the client among servers that lie, lure, break off and cannot prove their name
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
+//! - `verbs`: what people do with the ledger: rebuild, undo, prune, rejects, plans for production, its tables
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance, what is kept and
 //!   what is made again
@@ -82,3 +83,4 @@ mod source;
 mod support;
 mod transform;
 mod types;
+mod verbs;

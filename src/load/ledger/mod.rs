@@ -4,6 +4,7 @@
 
 mod entry;
 mod lock;
+mod look;
 mod read;
 mod writer;
 
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::entry::{AssetRecord, Entry, Found, Intent, Reason, RequestRecord, Sent, State, Trouble};
 use self::lock::Lock;
+pub use self::look::Tally;
 use self::writer::{Change, Order, Written};
 use super::reference::Resolved;
 use super::row::FieldPrints;

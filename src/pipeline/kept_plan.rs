@@ -1,0 +1,114 @@
+//! The plan that a load of a production target must have: kept in the run, and held against what is there when the load
+//! begins.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Pipeline;
+use crate::error::{Error, Result};
+use crate::flex::Definition;
+use crate::load::{Load, PlanReport};
+use crate::report::SCHEMA_VERSION;
+use crate::staging::safe_name;
+
+/// A plan as it lies in the run's folder.
+#[derive(Debug, Serialize)]
+struct KeptPlan<'a> {
+    schema_version: u32,
+    run: &'a str,
+    #[serde(flatten)]
+    basis: Basis,
+    plan: &'a PlanReport,
+}
+
+/// What a plan was made of.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Basis {
+    /// The base URL of the target.
+    url: String,
+    /// What tells the target from others.
+    identity: String,
+    /// The content of each mapped dataset, by query.
+    contents: BTreeMap<String, String>,
+    /// BLAKE3 of the target's definitions, in hexadecimal digits.
+    definitions: String,
+}
+
+impl Basis {
+    fn of(load: &Load) -> Result<Self> {
+        let url = load.client().base_url().to_owned();
+        let identity = load.config().identity.clone().unwrap_or_else(|| url.clone());
+        let bound = load.bound();
+        let contents = bound.iter().map(|bound| (bound.binding.query.clone(), bound.content())).collect();
+        let definitions: Vec<&Definition> = bound.iter().map(|bound| &bound.definition).collect();
+        let definitions = serde_json::to_vec(&definitions)
+            .map_err(|cause| Error::staging("the definitions", "they give no JSON", cause))?;
+        Ok(Self { url, identity, contents, definitions: blake3::hash(&definitions).to_hex().to_string() })
+    }
+
+    /// What has changed since, a line each.
+    fn changes(&self, now: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        if (&self.url, &self.identity) != (&now.url, &now.identity) {
+            changes.push(format!(
+                "it was made for {} ({}), not for {} ({})",
+                self.url, self.identity, now.url, now.identity
+            ));
+        }
+        let queries = now.contents.iter().filter(|(query, content)| self.contents.get(*query) != Some(content));
+        changes.extend(queries.map(|(query, _)| format!("the rows of {query} are others")));
+        let gone = self.contents.keys().filter(|query| !now.contents.contains_key(*query));
+        changes.extend(gone.map(|query| format!("{query} is no longer loaded")));
+        if self.definitions != now.definitions {
+            changes.push("the target's definitions have changed".to_owned());
+        }
+        changes
+    }
+}
+
+impl Pipeline {
+    fn plan_file(&self) -> Result<String> {
+        Ok(format!("plan/{}.json", safe_name(&self.target()?.load.target, false)))
+    }
+
+    /// Keeps a plan with what it was made of.
+    ///
+    /// # Errors
+    /// When the run cannot be written to.
+    pub(super) async fn keep_plan(&self, load: &Load, plan: &PlanReport) -> Result<()> {
+        let kept = KeptPlan { schema_version: SCHEMA_VERSION, run: self.run.id(), basis: Basis::of(load)?, plan };
+        self.run.put_json(&self.plan_file()?, &kept).await
+    }
+
+    /// A production target is loaded only by a plan that somebody can have looked at.
+    ///
+    /// # Errors
+    /// [`Error::Preflight`] when the target is marked production and the run has no plan for it, or one of another server,
+    /// other rows or other definitions.
+    pub(super) async fn require_plan(&self, load: &Load) -> Result<()> {
+        let target = self.target()?;
+        if !target.production {
+            return Ok(());
+        }
+        let advice =
+            format!("look at `telecine plan --target {} --run {}`, then load again", target.load.target, self.run.id());
+        let Some(planned) = self.run.get_json::<Basis>(&self.plan_file()?).await? else {
+            return Err(Error::preflight(format!(
+                "the target `{}` is marked production, and run {} was not planned for it: {advice}",
+                target.load.target,
+                self.run.id()
+            )));
+        };
+        let changes = planned.changes(&Basis::of(load)?);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        Err(Error::preflight(format!(
+            "the plan of run {} for the production target `{}` no longer fits; {advice}:\n  {}",
+            self.run.id(),
+            target.load.target,
+            changes.join("\n  ")
+        )))
+    }
+}
