@@ -230,7 +230,7 @@ async fn who_does_not_prove_its_name_hears_no_credentials() {
         (&right, None, "UnknownIssuer"),
         (&right, Some("evil.pem"), "UnknownIssuer"),
         (&other, Some("ca.pem"), "elsewhere.internal"),
-        (&expired, Some("ca.pem"), "expired"),
+        (&expired, Some("ca.pem"), "Expired"),
         (&old, Some("ca.pem"), "ProtocolVersion"),
     ] {
         let error = get(url, ca).await.unwrap_err();
