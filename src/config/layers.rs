@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -181,9 +182,7 @@ impl Layers {
         let resolved = if let Some(name) = value.strip_prefix("env:") {
             self.environment.get(name).cloned().ok_or_else(|| format!("the environment variable {name} is not set"))
         } else if let Some(path) = value.strip_prefix("file:") {
-            std::fs::read_to_string(path)
-                .map(|text| text.trim_end().to_owned())
-                .map_err(|cause| format!("{path}: {cause}"))
+            secret_file(path).map(|text| text.trim_end().to_owned())
         } else {
             Ok(value.clone())
         };
@@ -263,6 +262,18 @@ fn collect_keys(prefix: &str, table: &Table, left: &mut Vec<String>) {
             _ => left.push(key),
         }
     }
+}
+
+/// The text of a file that nobody else may read. The rule is libpq's for private keys: a group may where the file is root's,
+/// as secrets that are mounted into containers are. What is no file (a pipe) has no others.
+fn secret_file(path: &str) -> Result<String, String> {
+    let told = |cause: std::io::Error| format!("{path}: {cause}");
+    let metadata = std::fs::metadata(path).map_err(told)?;
+    let allowed = if metadata.uid() == 0 { 0o640 } else { 0o600 };
+    if metadata.is_file() && metadata.mode() & 0o077 & !allowed != 0 {
+        return Err(format!("{path} can be read by others; run: chmod 600 {path}"));
+    }
+    std::fs::read_to_string(path).map_err(told)
 }
 
 /// Whether a secret's value says where it is (`env:NAME`, `file:PATH`).
@@ -393,5 +404,32 @@ mod tests {
         for wrong in ["", "60", "0s", "-1s", "5 minutes", "s", "99999999999999999h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_file_of_a_secret_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let roots = std::fs::metadata(&path).unwrap().uid() == 0;
+        let variable = format!("file:{}", path.display());
+        let read = |mode: u32| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let mut layers = layers("", &[], &[("TELECINE_FLEX_A_PASSWORD", &variable)]);
+            let secret = layers.secret("flex.a.password", |_| false);
+            assert_eq!(secret.is_none(), layers.absent.len() == 1 && layers.absent[0].contains("chmod 600"));
+            secret
+        };
+        for mode in [0o400, 0o600] {
+            assert_eq!(read(mode).as_deref(), Some("s3cret"), "{mode:o}");
+        }
+        for mode in [0o604, 0o644, 0o660, 0o666, 0o602] {
+            assert_eq!(read(mode), None, "{mode:o}");
+        }
+        assert_eq!(read(0o640).is_some(), roots);
+        let mut pipe = layers("", &[], &[("TELECINE_FLEX_A_PASSWORD", "file:/dev/null")]);
+        assert_eq!(pipe.secret("flex.a.password", |_| false).as_deref(), Some(""));
     }
 }

@@ -13,6 +13,8 @@ use crate::load::LoadConfig;
 
 /// A day: longer than that nobody waits, and no clock overflows.
 const MOST_SECONDS: f64 = 86_400.0;
+/// Who asked a process to stop kills it when it takes much longer.
+const LONGEST_DRAIN: Duration = Duration::from_secs(30);
 /// Each needs a connection of its own; beyond it, files and ports of the machine run out.
 const MOST_IN_FLIGHT: usize = 4_096;
 
@@ -72,7 +74,7 @@ fn loading(layers: &mut Layers, key: impl Fn(&str) -> String) -> Option<LoadConf
     let canary = layers.parsed(&key("canary"), "3", words::whole);
     let watch = layers.parsed(&key("watch"), "60s", layers::duration);
     let checkpoint = layers.parsed(&key("checkpoint"), "5m", layers::duration);
-    let drain = layers.parsed(&key("drain"), "30s", layers::duration);
+    let drain = layers.parsed(&key("drain"), "30s", drain);
     let deletion = layers.parsed(&key("deletion"), "action", words::deletion);
     Some(LoadConfig {
         max_failures: max_failures?,
@@ -123,6 +125,12 @@ fn in_flight(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|number| *number <= MOST_IN_FLIGHT)
         .ok_or_else(|| format!("a whole number from 1 to {MOST_IN_FLIGHT} is wanted"))
+}
+
+/// The process itself waits little longer than the longest for its work to end: more would be promised in vain.
+fn drain(text: &str) -> Result<Duration, String> {
+    let found = layers::duration(text)?;
+    if found <= LONGEST_DRAIN { Ok(found) } else { Err("30s at most".to_owned()) }
 }
 
 /// The base URL; who signs in there is said by `username` and `password`.

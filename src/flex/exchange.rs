@@ -24,7 +24,9 @@ use crate::error::{Error, Result};
 /// The media type that every known client sends.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.nativ.mio.v1+json");
 /// A longer body is not read to its end.
-const LONGEST_BODY: usize = 64 << 20;
+const LONGEST_BODY: usize = 32 << 20;
+/// A body of more values is not taken apart: one of two bytes (`1,`) takes 72 in memory, so 32 MiB could become gigabytes.
+const MOST_VALUES: usize = 1 << 20;
 /// Of an answer that is no success so much is read: it serves for a message only.
 const LONGEST_PAGE: usize = 64 << 10;
 /// Characters kept of a message from the server.
@@ -314,6 +316,10 @@ async fn page(mut response: Response) -> BytesMut {
 fn success(status: StatusCode, body: Bytes, whole: bool) -> Exchange {
     // What is skipped is not looked at: bytes that are no text, or depth, would turn up only when the answer is used.
     let readable = match std::str::from_utf8(&body) {
+        // Before each value but the first stands one of these; in texts they count too.
+        Ok(text) if text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MOST_VALUES => {
+            Err(format!("more than {MOST_VALUES} values"))
+        }
         Err(cause) => Err(cause.to_string()),
         Ok(text) if whole && !text.trim_ascii().is_empty() => {
             serde_json::from_str::<Value>(text).map(drop).map_err(|cause| cause.to_string())
@@ -454,5 +460,13 @@ mod tests {
         for broken in [&b"<html>"[..], br#"{"id":1"#, b"\xff\xfe", b"[1"] {
             assert!(matches!(answer(broken), Exchange::Unclear { .. }), "{broken:?}");
         }
+    }
+
+    #[test]
+    fn a_body_of_too_many_values_is_not_taken_apart() {
+        let body = |values: usize| Bytes::from(format!("[{}1]", "1,".repeat(values)));
+        assert!(matches!(success(StatusCode::OK, body(1_000), true), Exchange::Done(_)));
+        let Exchange::Unclear { message, .. } = success(StatusCode::OK, body(MOST_VALUES), true) else { panic!() };
+        assert!(message.contains("values"), "{message}");
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use futures::TryStreamExt;
-use tokio::task::JoinSet;
+use futures::{FutureExt, TryStreamExt};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::decide::{Need, is_linked};
@@ -51,10 +51,15 @@ impl Load {
     /// ledger is blank over a target that holds our assets: nothing is sent. When the target stays away or refuses the
     /// credentials, when the canaries differ from what was sent, when more rows fail than the settings allow, when a
     /// definition changes meanwhile, or when the ledger or the staging area fails. Everything done until then is in the
-    /// ledger.
+    /// ledger. [`Error::Interrupted`] when `cancel` fires before anything is under way.
     pub async fn apply(&self, progress: &Progress, cancel: &CancellationToken) -> Result<LoadReport> {
         preflight::require_clean(&self.bound, &self.run).await?;
-        self.require_known().await?;
+        tokio::select! {
+            biased;
+            known = self.require_known() => known?,
+            // Nothing is under way yet.
+            () = cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
+        }
         let work = Arc::new(Work::new(self, progress, cancel).await?);
         let sent = {
             let _watch = self.watch_definitions(&work);
@@ -205,14 +210,15 @@ impl FlexSink {
         }
     }
 
-    /// Waits for the rows under way; once asked to stop, for so long only as the settings say.
-    async fn drain(&self, mut workers: JoinSet<()>) -> Option<tokio::task::JoinError> {
+    /// Ends when the load was asked to stop and the time is over that the settings give to rows under way.
+    async fn late(&self) {
+        self.work.cancel.cancelled().await;
+        tokio::time::sleep(self.work.load.config.drain).await;
+    }
+
+    /// Waits for the rows under way, until it is late.
+    async fn drain(&self, mut workers: JoinSet<()>, mut late: impl Future<Output = ()> + Unpin) -> Option<JoinError> {
         let mut broken = None;
-        let late = async {
-            self.work.cancel.cancelled().await;
-            tokio::time::sleep(self.work.load.config.drain).await;
-        };
-        tokio::pin!(late);
         loop {
             tokio::select! {
                 biased;
@@ -235,8 +241,14 @@ impl FlexSink {
 impl Sink for FlexSink {
     async fn write_all(&self, batches: SendableRecordBatchStream) -> Result<WriteSummary> {
         let mut workers = JoinSet::new();
-        let begun = self.begin_all(batches, &mut workers).await;
-        let broken = self.drain(workers).await;
+        let late = self.late().boxed().shared();
+        let begun = tokio::select! {
+            biased;
+            begun = self.begin_all(batches, &mut workers) => begun,
+            // A canary is sent while rows are begun, and may hang.
+            () = late.clone() => Ok(0),
+        };
+        let broken = self.drain(workers, late).await;
         if let Some(error) = self.work.taken_error() {
             return Err(error);
         }

@@ -9,7 +9,7 @@
 mod check;
 mod damage;
 mod kills;
-mod place;
+pub mod place;
 mod rows;
 mod script;
 mod world;

@@ -19,8 +19,10 @@ use rustls::{ServerConfig, ServerConnection};
 use telecine::flex::{Finding, FlexClient, FlexConfig, Outcome, RetryPolicy};
 use telecine::rehearsal::flex::Personality;
 
+use crate::campaign::place::{server as local, workplace};
 use crate::flex_client::{asset, http, impatient, raw};
-use crate::mapped::{self, Writes, flex};
+use crate::mapped::{self, Writes, flex, rows};
+use crate::support::{FLEX_PASSWORD, FLEX_USER, Workplace, files, finish, lives};
 
 /// A server of one answer, and how many connections it has seen.
 async fn server(answer: impl Into<Vec<u8>>) -> (FlexClient, Arc<AtomicUsize>) {
@@ -246,5 +248,110 @@ async fn who_does_not_prove_its_name_hears_no_credentials() {
     for name in ["empty.pem", "absent.pem"] {
         let error = get(&right, Some(name)).await.unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains(name), "{error}");
+    }
+}
+
+/// What a process of this command line says that ends with this code; its command line is looked at all the while, and
+/// the most memory that it had is returned in KiB.
+async fn watched(place: &Workplace, line: &str, code: i32) -> (String, u64) {
+    let child = place.call(line).spawn().unwrap();
+    let pid = child.id().unwrap();
+    let watch = async {
+        let mut most = 0;
+        while lives(pid) {
+            let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            assert!(!String::from_utf8_lossy(&arguments).contains("canary"), "a secret in a command line");
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+            most = peak.map_or(most, |text| text.trim().parse().unwrap());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        most
+    };
+    let (done, most) = tokio::join!(finish(child), watch);
+    let done = done.code(code);
+    (format!("{}{}", done.stdout, done.stderr), most)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_what_is_told_nor_what_is_kept_holds_the_password() {
+    use base64::Engine as _;
+
+    let place = workplace(&rows(20, 6)).await;
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{FLEX_USER}:{FLEX_PASSWORD}"));
+    let faults =
+        ["status=500:GET /assets/*/metadata:every=5", "status=429:*:every=20:retry-after=0", "reset:*:every=31"];
+    let flex = local(&faults);
+    place.add_target("dev", flex.base_url(), "");
+    let said = format!("Authorization: Basic {basic}, password {FLEX_PASSWORD}");
+    let seen = Arc::new(AtomicUsize::new(0));
+    for (name, status, header) in [
+        ("who", "401 Who", String::new()),
+        ("not", "403 No", String::new()),
+        ("wrong", "400 Bad", String::new()),
+        ("page", "200 OK", String::new()),
+        ("lured", "302 Found", format!("location: http://127.0.0.1:9/{FLEX_PASSWORD}?{basic}\r\n")),
+    ] {
+        place.add_target(
+            name,
+            &raw(vec![http(status, &header, &said)], Arc::clone(&seen)).await,
+            "retries = 1\npatience = 1",
+        );
+    }
+    // Speaks no TLS.
+    let plain = raw(vec![said.clone().into_bytes()], Arc::clone(&seen)).await.replace("http:", "https:");
+    place.add_target("plain", &plain, "retries = 1\npatience = 1");
+    let mut told = Vec::new();
+    for log in ["text", "json"] {
+        let line = |verb: &str, name: &str| format!("{verb} --target {name} -vvv --log-format {log} --output json");
+        told.push(watched(&place, &line("load --run r1", "dev"), 0).await.0);
+        told.push(watched(&place, &line("reconcile --run r1", "dev"), 0).await.0);
+        told.push(watched(&place, &line("report --run r1", "dev").replace("--target dev ", ""), 0).await.0);
+        for (name, code) in [("who", 2), ("not", 2), ("wrong", 1), ("page", 1), ("lured", 1), ("plain", 1)] {
+            told.push(watched(&place, &line("flex get /assets", name), code).await.0);
+        }
+    }
+    assert!(told.iter().map(String::len).sum::<usize>() > 10_000, "-vvv says something");
+    for secret in [FLEX_PASSWORD, &basic] {
+        for text in &told {
+            assert!(!text.contains(secret), "{text}");
+        }
+        for file in files(place.path()) {
+            let bytes = fs::read(place.path().join(&file)).unwrap();
+            assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{file}");
+        }
+    }
+    assert!(files(place.path()).iter().any(|file| file.ends_with("ledger/dev.sqlite3")));
+    flex.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_makes_the_client_grow_without_bound() {
+    // 300 MiB that do not end, a list of a value each two bytes, and an error page of the first kind.
+    let endless = |status: &str| [format!("HTTP/1.1 {status}\r\n\r\n[").into_bytes(), b"1,".repeat(150 << 20)].concat();
+    let dense = format!("[{}1]", "1,".repeat((32 << 19) - 8));
+    let place = Workplace::of_files(&[]);
+    for (name, answer) in
+        [("endless", endless("200 OK")), ("dense", http("200 OK", "", &dense)), ("page", endless("400 Bad"))]
+    {
+        place.add_target(name, &raw(vec![answer], Arc::new(AtomicUsize::new(0))).await, "retries = 1\npatience = 1");
+        let (told, most) = watched(&place, &format!("flex get /assets --target {name}"), 1).await;
+        println!("{name}: {most} KiB, {}", told.trim());
+        assert!((1..300 << 10).contains(&most), "{name}: {most} KiB");
+    }
+}
+
+#[tokio::test]
+async fn the_file_of_authorities_and_the_longest_drain_are_settings() {
+    let place = Workplace::of_files(&[]);
+    place.add_target("dev", "https://flex.example.com/api", "ca = \"/etc/flex/ca.pem\"\ndrain = \"30s\"");
+    let settings = place.json("config").await;
+    let setting =
+        settings["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == "flex.dev.ca").unwrap();
+    assert_eq!((&setting["value"], &setting["origin"]), (&"/etc/flex/ca.pem".into(), &"file".into()));
+    place.add_target("other", "https://flex.example.com/api", "cas = \"/etc/flex/ca.pem\"\ndrain = \"31s\"");
+    let told = place.run("config").await.code(2).stderr;
+    for part in ["unknown key `flex.other.cas`", "flex.other.drain = `31s`: 30s at most"] {
+        assert!(told.contains(part), "{told}");
     }
 }

@@ -73,6 +73,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::MatrixPath;
+    use crate::flex::matrix::Address;
 
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -101,6 +102,26 @@ mod tests {
             }
         }
 
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn what_the_client_writes_is_read_back_to_the_letter(
+            name in prop_oneof![any::<String>(), "[;/=%,?#+&\\\\. \u{0}-\u{1f}\u{7f}é]{0,12}", "(%2[fF]|[.][.]|/|;|=){0,6}"],
+            number in any::<i64>(),
+        ) {
+            let written = Address::of("assets").item(number).with("name", &name).with("exactNameMatch", true);
+            // Through the URL library, which may tidy a path up.
+            let url = url::Url::parse(&format!("http://localhost/api{written}")).unwrap();
+            let parsed = MatrixPath::parse(url.path()).unwrap();
+            prop_assert_eq!(parsed.segments(), ["api", "assets", number.to_string().as_str()]);
+            prop_assert_eq!((parsed.param("name"), parsed.param("exactNameMatch")), (Some(name.as_str()), Some("true")));
+        }
+    }
+
+    proptest! {
         #[test]
         fn no_path_makes_the_parser_fail_other_than_by_an_error(path in "\\PC{0,40}") {
             let _ = MatrixPath::parse(&path);
