@@ -21,6 +21,7 @@
 //! - `memory`: `queries/` over a rehearsal: threads and memory change no row, too little of it ends cleanly
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
 //! - `pace`: the client's pace against servers that limit requests, go away and come back
+//! - `plan`: what is planned is what is sent, byte for byte; canaries, changed definitions, a lost ledger
 //! - `queries`: the SQL as text: heads that name their rules, and duplicates compared in every mapped field
 //! - `reconcile`: reading Flex back
 //! - `scan`: reading all assets of servers that cut, repeat, shuffle and move their lists
@@ -71,6 +72,7 @@ mod memory;
 mod migration;
 mod outside;
 mod pace;
+mod plan;
 mod proxy;
 mod queries;
 mod reconcile;
