@@ -372,6 +372,9 @@ pub struct Serve {
     /// What POST annotations means: both, seed or flex.
     #[arg(long, default_value = "both")]
     pub personality: String,
+    /// The release of Flex to behave as: 2021.5, 2023.6 or 2024.9.
+    #[arg(long, value_name = "RELEASE", default_value = "2023.6")]
+    pub flex_version: String,
     /// A fault to play, such as `status=503:POST /assets:first=10`; may be repeated; --help has the grammar.
     #[arg(long, value_name = "SPEC", long_help = GRAMMAR)]
     pub fault: Vec<String>,

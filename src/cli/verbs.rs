@@ -287,12 +287,13 @@ impl Session {
         }
         let personality =
             args.personality.parse().map_err(|cause| problems.push(format!("--personality: {cause}"))).ok();
-        let Some(personality) = personality.filter(|_| problems.is_empty()) else {
+        let version = args.flex_version.parse().map_err(|cause| problems.push(format!("--flex-version: {cause}"))).ok();
+        let (Some(personality), Some(version)) = (personality, version.filter(|_| problems.is_empty())) else {
             return Err(Error::Config { problems });
         };
         let (username, password) = (credential("FLEX_USERNAME"), credential("FLEX_PASSWORD"));
         let Serve { listen, data, fault_seed, log, .. } = args;
-        let options = FlexOptions { listen, data, personality, username, password, faults, fault_seed, log };
+        let options = FlexOptions { listen, data, personality, version, username, password, faults, fault_seed, log };
         let flex = LocalFlex::start(options)?;
         output::text(flex.base_url())?;
         self.surroundings.cancel.cancelled().await;

@@ -24,7 +24,7 @@ use self::script::{Script, Stop};
 use self::world::{Seen, World};
 
 /// Scripts of a test run that asks for no number.
-const SCRIPTS: u64 = 200;
+const SCRIPTS: u64 = 60;
 /// Scripts that run side by side: they wait more than they work.
 const WORKERS: u64 = 6;
 /// Failures that are told in full.

@@ -10,23 +10,23 @@ use telecine::rehearsal::flex::{LocalFlex, Options, Personality};
 
 const MEDIA_TYPE: &str = "application/vnd.nativ.mio.v1+json";
 
-struct Caller {
-    base: String,
-    http: Client,
+pub struct Caller {
+    pub base: String,
+    pub http: Client,
 }
 
-struct Reply {
-    status: u16,
-    headers: HeaderMap,
-    text: String,
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
     }
 
-    fn error(&self) -> String {
+    pub fn error(&self) -> String {
         self.json()["errors"]["error"].as_str().unwrap_or_default().to_owned()
     }
 }
@@ -36,7 +36,7 @@ impl Caller {
         Self { base: flex.base_url().to_owned(), http: Client::new() }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<String>) -> reqwest::Result<Response> {
+    pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> reqwest::Result<Response> {
         let mut request =
             self.http.request(method, format!("{}{path}", self.base)).basic_auth("rehearsal", Some("rehearsal"));
         if let Some(body) = body {
@@ -45,32 +45,32 @@ impl Caller {
         request.send().await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
         let response = self.send(method, path, body.map(|body| body.to_string())).await.unwrap();
         reply(response).await
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub async fn get(&self, path: &str) -> Value {
         let reply = self.call(Method::GET, path, None).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.text);
         reply.json()
     }
 
-    async fn post(&self, path: &str, body: Value) -> Reply {
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    async fn put(&self, path: &str, body: Value) -> Reply {
+    pub async fn put(&self, path: &str, body: Value) -> Reply {
         self.call(Method::PUT, path, Some(body)).await
     }
 
-    async fn definition(&self, name: &str) -> u64 {
+    pub async fn definition(&self, name: &str) -> u64 {
         let found = self.get(&format!("/metadataDefinitions;name={name};exactNameMatch=true")).await;
         assert_eq!(found["totalCount"], 1, "{found}");
         found["metadataDefinitions"][0]["id"].as_u64().unwrap()
     }
 
-    async fn create(&self, name: &str, definition: u64) -> u64 {
+    pub async fn create(&self, name: &str, definition: u64) -> u64 {
         let reply = self
             .post("/assets", json!({"name": name, "type": "media-asset", "metadataDefinitionId": definition}))
             .await;
@@ -78,25 +78,25 @@ impl Caller {
         reply.json()["id"].as_u64().unwrap()
     }
 
-    async fn dump(&self, kind: &str) -> Vec<Value> {
+    pub async fn dump(&self, kind: &str) -> Vec<Value> {
         let url = self.base.replace("/api", "/__standin/dump");
         let text = self.http.get(url).send().await.unwrap().text().await.unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line["kind"] == kind).collect()
     }
 
-    async fn tamper(&self, body: Value) -> u16 {
+    pub async fn tamper(&self, body: Value) -> u16 {
         let url = self.base.replace("/api", "/__standin/tamper");
         self.http.post(url).body(body.to_string()).send().await.unwrap().status().as_u16()
     }
 }
 
-async fn reply(response: Response) -> Reply {
+pub async fn reply(response: Response) -> Reply {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Reply { status, headers, text: response.text().await.unwrap() }
 }
 
-fn start(options: Options) -> (LocalFlex, Caller) {
+pub fn start(options: Options) -> (LocalFlex, Caller) {
     let flex = LocalFlex::start(options).unwrap();
     let caller = Caller::new(&flex);
     (flex, caller)
@@ -345,7 +345,8 @@ async fn definitions_can_be_made_enabled_and_used() {
     assert_eq!(caller.put(&format!("{path}/definition"), odd).await.status, 400);
     let create = json!({"name": "a", "type": "text-asset", "metadataDefinitionId": id});
     assert_eq!(caller.post("/assets", create.clone()).await.status, 400, "not enabled yet");
-    assert_eq!(caller.get(&format!("{path}/actions")).await[0]["action"], "enable");
+    let actions = caller.get(&format!("{path}/actions")).await;
+    assert_eq!([&actions[0]["action"], &actions[1]["action"]], ["delete", "enable"]);
     assert_eq!(caller.post(&format!("{path}/actions"), json!({"action": "enable"})).await.json()["enabled"], true);
     let asset = caller.post("/assets", create).await.json()["id"].as_u64().unwrap();
     let path = format!("/assets/{asset}/metadata");

@@ -13,6 +13,7 @@
 //! - `faults`: extraction while sessions, servers and networks fail, and while others write (`proxy` and `cluster` are
 //!   what these share)
 //! - `flex_server`: the local Flex over real HTTP
+//! - `flex_surface`: the rest of its API: deletion, releases, lists, queries, what other clients use; every type of field
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `flex_faults`: every fault and switch of the local Flex, seen over HTTP
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
@@ -60,6 +61,7 @@ mod faults;
 mod flex_client;
 mod flex_faults;
 mod flex_server;
+mod flex_surface;
 mod kills;
 mod library;
 mod load;

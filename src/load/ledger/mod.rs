@@ -83,7 +83,9 @@ impl Ledger {
                            or move the file away and run `telecine ledger rebuild`";
             Self::error(path.display(), message, Some(Box::new(cause)))
         };
-        let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
+        // Beside a file that was broken off while it was made lies the journal that takes it back to nothing.
+        let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0)
+            || PathBuf::from(format!("{}-journal", path.display())).exists();
         let connection = Connection::open(path).map_err(wrap)?;
         prepare(&connection, path, is_new, target, server, &wrap)?;
         let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(wrap)?;
@@ -306,7 +308,7 @@ fn text_of(moment: DateTime<Utc>) -> String {
     moment.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Sets the connection up, and creates the schema or checks the one that is there.
+/// Sets the connection up.
 fn prepare(
     connection: &Connection,
     path: &Path,
@@ -315,11 +317,25 @@ fn prepare(
     server: &str,
     wrap: &dyn Fn(rusqlite::Error) -> Error,
 ) -> Result<()> {
-    connection.pragma_update(None, "journal_mode", "wal").map_err(wrap)?;
     connection.pragma_update(None, "synchronous", "full").map_err(wrap)?;
+    // A new ledger is whole or an empty file, however its making ends: in a log it could be a file that holds nothing.
+    prepare_tables(connection, path, is_new, target, server, wrap)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(wrap)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(wrap)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(wrap)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// Creates the schema or checks the one that is there.
+fn prepare_tables(
+    connection: &Connection,
+    path: &Path,
+    is_new: bool,
+    target: &str,
+    server: &str,
+    wrap: &dyn Fn(rusqlite::Error) -> Error,
+) -> Result<()> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(wrap);
     let refuse = |message: String| Err(Ledger::error(path.display(), message, None));
     let tables: i64 = connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(wrap)?;

@@ -25,6 +25,8 @@ enum Content {
     Error(String),
     /// The servlet container's page, which real servers send for 401, 500 and unknown sub-paths.
     Html,
+    /// Nothing, as after a removal.
+    Empty,
     Stream(&'static str, Body),
 }
 
@@ -68,6 +70,11 @@ impl Answer {
         Self::refuse(StatusCode::NOT_FOUND, format!("{kind}: {id} not found."))
     }
 
+    /// An answer without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self::new(status, Content::Empty)
+    }
+
     /// An error with the container's HTML page for a body.
     pub fn page(status: StatusCode) -> Self {
         Self::new(status, Content::Html)
@@ -105,22 +112,27 @@ impl Answer {
         self
     }
 
-    /// The HTTP response. `request` becomes `flex.request.id` in error envelopes.
+    /// The HTTP response. `request` becomes `flex.request.id` in error envelopes; 0 leaves it out.
     pub fn into_response(self, request: u64) -> Response<Body> {
         let (content_type, body) = match self.content {
             Content::Json(text) => ("application/json", Body::from(text)),
             Content::Error(text) => {
-                let envelope =
-                    serde_json::json!({"errors": {"error": text}, "flex.request.id": format!("local-{request}")});
+                let mut envelope = serde_json::json!({"errors": {"error": text}});
+                if request > 0 {
+                    envelope["flex.request.id"] = format!("local-{request}").into();
+                }
                 ("application/json", Body::from(envelope.to_string()))
             }
             Content::Html => ("text/html;charset=utf-8", Body::from(page(self.status))),
+            Content::Empty => ("", Body::empty()),
             Content::Stream(content_type, body) => (content_type, body),
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if !content_type.is_empty() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Realm\""));
         }

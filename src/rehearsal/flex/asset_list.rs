@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::behaviour::{LOOK_UPS, Switch};
 use super::call::{Call, Page};
-use super::store::{Store, Stored};
+use super::fql::Query;
+use super::store::{Asset, Store, Stored};
 
 /// What a list asks for.
 #[derive(Debug)]
@@ -17,7 +18,8 @@ pub struct Selection<'a> {
     /// The page of the result.
     pub page: Page,
     id: Option<u64>,
-    uuid: Option<&'a str>,
+    /// Canonical; empty, which no asset has, where none was given that is one.
+    uuid: Option<String>,
     external_id: Option<&'a str>,
     name: Option<Name<'a>>,
     from: Option<i64>,
@@ -26,6 +28,8 @@ pub struct Selection<'a> {
     variant: Option<&'a str>,
     definition: Option<u64>,
     metadata: Option<(&'a str, &'a str)>,
+    fql: Option<Query>,
+    origin: Option<&'a str>,
     order: Order,
     descending: bool,
     /// Whether the server finds nothing by what is asked for.
@@ -51,21 +55,19 @@ impl<'a> Selection<'a> {
     /// Reads the matrix parameters; unknown ones are ignored.
     ///
     /// # Errors
-    /// A 400 for a number, date, boolean or order that is none, and for a page beyond the result window.
+    /// A 400 for a number, date, boolean, order or query that is none, and for a page beyond the result window.
     pub fn read(call: &'a Call<'_>) -> Result<Self, Answer> {
         let mut page = call.page()?;
         let exact = call.flag("exactNameMatch")?;
         let name =
             call.text("name").map(|name| if exact { Name::Exact(name) } else { Name::Contains(name.to_lowercase()) });
-        if call.text("fql").is_some() {
-            return Err(Answer::bad("Parameter fql: the local Flex does not search by FQL"));
-        }
+        let fql = call.text("fql").map(|text| Query::parse(text).map_err(Answer::bad)).transpose()?;
         let metadata = call.text("metadata").map(|given| {
             let wrong = || Answer::bad(format!("Parameter metadata: \"{given}\" is not field:value"));
             given.split_once(':').ok_or_else(wrong)
         });
         let metadata = metadata.transpose()?;
-        if metadata.is_some() {
+        if metadata.is_some() || fql.is_some() {
             page = call.within_window(page)?;
         }
         let order = match call.text("sortBy").unwrap_or("id") {
@@ -75,15 +77,10 @@ impl<'a> Selection<'a> {
             "lastModified" => Order::Modified,
             other => return Err(Answer::bad(format!("Parameter sortBy: assets cannot be sorted by \"{other}\""))),
         };
-        let descending = match call.text("sort").unwrap_or("asc").to_ascii_lowercase().as_str() {
-            "asc" => false,
-            "desc" => true,
-            other => return Err(Answer::bad(format!("Parameter sort: \"{other}\" is not asc or desc"))),
-        };
         Ok(Self {
             page,
             id: call.number("id")?,
-            uuid: call.text("uuid"),
+            uuid: call.text("uuid").map(|uuid| Uuid::parse_str(uuid).map(|uuid| uuid.to_string()).unwrap_or_default()),
             external_id: call.text("externalId"),
             name,
             from: call.date("createdFrom")?,
@@ -92,8 +89,10 @@ impl<'a> Selection<'a> {
             variant: call.text("variant"),
             definition: call.number("metadataDefinitionId")?,
             metadata,
+            fql,
+            origin: call.text("assetOrigin"),
             order,
-            descending,
+            descending: call.descending()?,
             nothing: call.behaviour.has(Switch::NothingFound) && LOOK_UPS.iter().any(|name| call.text(name).is_some()),
         })
     }
@@ -125,9 +124,9 @@ impl<'a> Selection<'a> {
         if let Some(id) = self.id {
             return Candidates::Few(store.asset(id).into_iter().collect());
         }
-        if let Some(uuid) = self.uuid {
-            let canonical = Uuid::parse_str(uuid).map(|uuid| uuid.to_string()).unwrap_or_default();
-            return Candidates::Few(store.asset_by_uuid(&canonical).into_iter().collect());
+        // The index knows who has a uuid now; who had it before being deleted is looked for among all.
+        if let Some(uuid) = self.uuid.as_ref().filter(|_| !self.deleted) {
+            return Candidates::Few(store.asset_by_uuid(uuid).into_iter().collect());
         }
         if let Some(given) = self.external_id {
             return Candidates::Few(by_external_id(store, given));
@@ -142,8 +141,12 @@ impl<'a> Selection<'a> {
 
     /// Whether the window of creation is the only filter and holds what is asked for in the order of ids.
     fn takes_all(&self, store: &Store) -> bool {
-        let unfiltered =
-            self.name.is_none() && self.variant.is_none() && self.definition.is_none() && self.metadata.is_none();
+        let unfiltered = self.name.is_none()
+            && self.variant.is_none()
+            && self.definition.is_none()
+            && self.metadata.is_none()
+            && self.fql.is_none()
+            && self.origin.is_none();
         unfiltered && self.order == Order::Id && !self.deleted && store.deleted() == 0
     }
 
@@ -154,11 +157,14 @@ impl<'a> Selection<'a> {
             Name::Contains(part) => asset.name.to_lowercase().contains(part),
         };
         asset.deleted == self.deleted
+            && self.uuid.as_ref().is_none_or(|uuid| asset.uuid == *uuid)
             && self.name.as_ref().is_none_or(named)
             && self.from.is_none_or(|from| asset.created >= from)
             && self.to.is_none_or(|to| asset.created < to)
             && self.variant.is_none_or(|variant| asset.variant.as_deref() == Some(variant))
             && self.definition.is_none_or(|definition| asset.definition == Some(definition))
+            && self.origin.is_none_or(|origin| property(asset, "assetOrigin") == Some(origin))
+            && self.fql.as_ref().is_none_or(|query| query.matches(stored))
             && self.metadata.is_none_or(|(field, value)| holds(&stored.instance, field, value))
     }
 
@@ -198,6 +204,10 @@ fn by_external_id<'s>(store: &'s Store, given: &str) -> Vec<&'s Stored> {
     found.sort_by_key(|stored| stored.asset.id);
     found.dedup_by_key(|stored| stored.asset.id);
     found
+}
+
+fn property<'a>(asset: &'a Asset, name: &str) -> Option<&'a str> {
+    asset.properties.get(name).and_then(Value::as_str)
 }
 
 fn holds(instance: &str, field: &str, value: &str) -> bool {

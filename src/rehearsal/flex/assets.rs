@@ -13,6 +13,7 @@ use super::fault::Switch;
 use super::metadata::readable;
 use super::service::Flex;
 use super::store::{Asset, Event, ExternalId, Store, Stored, random_uuid};
+use super::version::Version;
 
 /// Properties of NewAssetPlaceholder that have a meaning here, then those that are kept and not looked at.
 const NEW_ASSET: [&str; 18] = [
@@ -85,9 +86,8 @@ pub fn find<'a>(store: &'a Store, id: &str) -> Result<&'a Stored, Answer> {
 
 /// `POST /assets`: a placeholder without metadata values.
 pub fn create(flex: &Flex, call: &Call<'_>) -> Handled {
-    let older = flex.faults.has(Switch::NoExternalIds);
-    let known = NEW_ASSET.into_iter().filter(|name| !(older && *name == EXTERNAL_IDS));
-    let allowed: Vec<_> = known.chain([FILE_DETAILS]).collect();
+    let known = NEW_ASSET.into_iter().filter(|name| *name != EXTERNAL_IDS || flex.has_external_ids());
+    let allowed: Vec<_> = known.chain(file_details(flex)).collect();
     let body = call.strict_object("NewAssetPlaceholder", &allowed)?;
     let name = required_text(&body, "name")?;
     let kind = required_text(&body, "type")?;
@@ -101,7 +101,7 @@ pub fn create(flex: &Flex, call: &Call<'_>) -> Handled {
         return Ok(Answer::value(&summary(call.base_url, &taken.asset)));
     }
     let bad = flex.faults.has(Switch::BadUuid);
-    free_uuid(&store, &uuid, None)
+    free_uuid(flex, &store, &uuid, None)
         .map_err(|refusal| if bad { refusal.with(StatusCode::BAD_REQUEST) } else { refusal })?;
     if flex.faults.has(Switch::UniqueExternalIds) {
         free_external_ids(&store, &external_ids)?;
@@ -129,14 +129,14 @@ pub fn create(flex: &Flex, call: &Call<'_>) -> Handled {
 
 /// `PUT /assets/{id}`: the properties given change, the others stay.
 pub fn update(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
-    let allowed: Vec<_> = ASSET_UPDATE.into_iter().chain([FILE_DETAILS]).collect();
+    let allowed: Vec<_> = ASSET_UPDATE.into_iter().chain(file_details(flex)).collect();
     let body = call.strict_object("AssetUpdate", &allowed)?;
     let uuid = given_uuid(&body)?;
     let name = optional_text(&body, "name")?;
     let mut store = flex.store();
     let mut asset = find(&store, id)?.asset.clone();
     if let Some(uuid) = uuid {
-        free_uuid(&store, &uuid, Some(asset.id))?;
+        free_uuid(flex, &store, &uuid, Some(asset.id))?;
         asset.uuid = uuid;
     }
     if body.contains_key("variant") || body.contains_key("metadataDefinitionId") {
@@ -146,10 +146,20 @@ pub fn update(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     asset.properties.extend(others(body));
     asset.modified = store.now();
     asset.revision += 1;
-    let id = asset.id;
     store.commit(Event::Asset(asset)).map_err(unstored)?;
-    let stored = store.asset(id).ok_or_else(|| Answer::missing("Asset", id))?;
+    drop(store);
+    shown(flex, id)
+}
+
+/// The asset as a read shows it, without its metadata.
+pub fn shown(flex: &Flex, id: &str) -> Handled {
+    let store = flex.store();
+    let stored = find(&store, id)?;
     Ok(Answer::json(item(flex, &store, stored, false)))
+}
+
+fn file_details(flex: &Flex) -> Option<&'static str> {
+    (flex.version >= Version::V2024_9).then_some(FILE_DETAILS)
 }
 
 fn others(body: Map<String, Value>) -> Map<String, Value> {
@@ -162,8 +172,10 @@ fn given_uuid(body: &Map<String, Value>) -> Result<Option<String>, Answer> {
     Ok(Some(uuid.to_string()))
 }
 
-fn free_uuid(store: &Store, uuid: &str, own: Option<u64>) -> Result<(), Answer> {
-    match store.asset_by_uuid(uuid) {
+/// Refuses a uuid that another asset has; whether that of a deleted one counts is a switch.
+fn free_uuid(flex: &Flex, store: &Store, uuid: &str, own: Option<u64>) -> Result<(), Answer> {
+    let holds = |other: &&Stored| !other.asset.deleted || flex.faults.has(Switch::KeepUuids);
+    match store.asset_by_uuid(uuid).filter(holds) {
         Some(other) if own != Some(other.asset.id) => {
             let text = format!("An asset with the uuid {uuid} exists already: {}", other.asset.id);
             Err(Answer::refuse(StatusCode::CONFLICT, text))
@@ -231,7 +243,7 @@ fn summary(base_url: &str, asset: &Asset) -> Value {
 }
 
 /// An asset as it is read, rendered; the instance joins it as text.
-fn item(flex: &Flex, store: &Store, stored: &Stored, with_metadata: bool) -> String {
+pub fn item(flex: &Flex, store: &Store, stored: &Stored, with_metadata: bool) -> String {
     let (asset, base_url) = (&stored.asset, flex.base_url.as_str());
     let own = |name: &str| asset.properties.get(name).cloned().unwrap_or(Value::Null);
     let flag = |name: &str| Value::Bool(asset.properties.get(name).and_then(Value::as_bool).unwrap_or(false));
@@ -254,14 +266,14 @@ fn item(flex: &Flex, store: &Store, stored: &Stored, with_metadata: bool) -> Str
         "lastModified": flex_time(asset.modified), "placeholder": true, "account": {"id": 4, "name": "Master Account"},
         "workspace": {"id": 3, "name": "Default Workspace"}, "revision": asset.revision, "referenceName": own("referenceName"),
     });
-    if let (true, Value::Object(item)) = (flex.faults.has(Switch::NoExternalIds), &mut item) {
+    if let (false, Value::Object(item)) = (flex.has_external_ids(), &mut item) {
         item.shift_remove(EXTERNAL_IDS);
     }
     let mut text = item.to_string();
     if with_metadata {
         text.truncate(text.len() - 1);
         text.push_str(",\"metadata\":{\"instance\":");
-        text.push_str(&readable(store, stored));
+        text.push_str(&readable(flex, store, stored));
         text.push_str("}}");
     }
     text

@@ -42,10 +42,14 @@ pub enum Switch {
     Unsorted,
     /// `totalCount` wobbles.
     MovingTotals,
+    /// The uuid of a deleted asset stays taken.
+    KeepUuids,
+    /// Workflows and jobs end as failed.
+    FailWorkflows,
 }
 
 /// Every switch by the word that turns it on; `None` is a word for what is so anyway.
-const SWITCHES: [(&str, Option<Switch>); 23] = [
+const SWITCHES: [(&str, Option<Switch>); 25] = [
     ("enforce-required", Some(Switch::EnforceRequired)),
     ("refuse-html", Some(Switch::RefuseHtml)),
     ("no-external-ids", Some(Switch::NoExternalIds)),
@@ -69,6 +73,8 @@ const SWITCHES: [(&str, Option<Switch>); 23] = [
     ("no-lookup=nothing", Some(Switch::NothingFound)),
     ("unsorted", Some(Switch::Unsorted)),
     ("moving-totals", Some(Switch::MovingTotals)),
+    ("keep-uuids", Some(Switch::KeepUuids)),
+    ("fail-workflows", Some(Switch::FailWorkflows)),
 ];
 
 /// The other words that [`Behaviour::set`] knows.

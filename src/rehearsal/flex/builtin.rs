@@ -89,6 +89,7 @@ pub fn definitions() -> Result<(Vec<Definition>, Vec<Variant>)> {
             display_name: short.display_name.clone(),
             description: Some(format!("Metadata of a {}", short.display_name)),
             enabled: true,
+            deleted: false,
             created: BORN,
             modified: BORN,
             revision: 1,

@@ -18,6 +18,8 @@ const DEFINITION_ID: (&str, &str) = ("metadataDefinitionId", "metadatadefinition
 pub struct Call<'a> {
     /// The path below `/api`.
     pub path: &'a MatrixPath,
+    /// What follows `?`; only collections look at it.
+    pub query: &'a str,
     /// The body; empty where there is none.
     pub body: Bytes,
     /// The base URL for `href`s, ending in `/api`.
@@ -68,6 +70,15 @@ impl Call<'_> {
         parse_flex_time(text).map(Some).ok_or_else(wrong)
     }
 
+    /// Whether `sort` asks for the descending order.
+    pub fn descending(&self) -> Result<bool, Answer> {
+        match self.text("sort").unwrap_or("asc").to_ascii_lowercase().as_str() {
+            "asc" => Ok(false),
+            "desc" => Ok(true),
+            other => Err(Answer::bad(format!("Parameter sort: \"{other}\" is not asc or desc"))),
+        }
+    }
+
     /// `limit` with `offset`, or else with `page` (from 1), as the server's caps and windows allow.
     pub fn page(&self) -> Result<Page, Answer> {
         let small = |number: Option<u64>| number.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
@@ -102,6 +113,20 @@ impl Call<'_> {
             Beyond::Empty => Ok(Page { limit: window.saturating_sub(page.offset), ..page }),
             Beyond::Last => Ok(Page { offset: window.saturating_sub(page.limit), ..page }),
         }
+    }
+
+    /// `offset` and `limit` of the query string, which only collections page by.
+    pub fn query_page(&self) -> Result<Page, Answer> {
+        let given = |name: &str| {
+            let text = self.query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
+            let wrong = |text| Answer::bad(format!("Parameter {name}: \"{text}\" is not a number"));
+            text.map(|(_, text)| text.parse::<usize>().map_err(|_| wrong(text))).transpose()
+        };
+        Ok(Page {
+            offset: given("offset")?.unwrap_or(0),
+            limit: given("limit")?.unwrap_or(DEFAULT_LIMIT).min(self.behaviour.page_cap),
+            early: 0,
+        })
     }
 
     /// The body as a JSON object.

@@ -2,12 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Handled, envelope};
+use super::answer::{Answer, Handled, envelope, parse_flex_time};
 use super::call::Call;
 use super::service::Flex;
 
-/// Object types with the ids seen in recordings: id, name, plural name.
-const OBJECT_TYPES: [(u64, &str, &str); 8] = [
+/// The path word of the only user-defined kind of object.
+pub const USER_OBJECTS: &str = "userObjects";
+/// The name of that kind.
+const USER_OBJECT: &str = "user-object";
+/// Object types with the ids seen in recordings: id, name, plural name. (The ids of the last two are made up.)
+const OBJECT_TYPES: [(u64, &str, &str); 10] = [
     (1, "media-asset", "Media Assets"),
     (2, "group-asset", "Group Assets"),
     (3, "image-asset", "Image Assets"),
@@ -16,6 +20,8 @@ const OBJECT_TYPES: [(u64, &str, &str); 8] = [
     (24, "master-account", "Master Accounts"),
     (33, "text-asset", "Text Assets"),
     (37, "collection", "Collections"),
+    (40, "workflow", "Workflows"),
+    (101, USER_OBJECT, USER_OBJECTS),
 ];
 
 /// `media-asset` as people read it: `Media Asset`.
@@ -37,7 +43,7 @@ fn whole_object_type(call: &Call<'_>, (id, name, plural): (u64, &str, &str)) -> 
     json!({
         "id": id, "name": name, "displayName": display_name(name), "pluralName": plural,
         "href": format!("{}/objectTypes/{id}", call.base_url),
-        "duplicateNameSupported": name.ends_with("-asset"), "userDefined": false,
+        "duplicateNameSupported": name.ends_with("-asset"), "userDefined": name == USER_OBJECT,
     })
 }
 
@@ -50,7 +56,7 @@ pub fn accounts(call: &Call<'_>) -> Handled {
     listed(call, "accounts", vec![account])
 }
 
-/// `GET /resources`.
+/// `GET /resources`, of which the item is `/resources/5`.
 pub fn resources(call: &Call<'_>) -> Handled {
     let resource = json!({
         "id": 5, "name": "Rehearsal Storage", "displayName": "Rehearsal Storage", "objectType": object_type_of("resource"),
@@ -87,20 +93,58 @@ pub fn variants(flex: &Flex, call: &Call<'_>) -> Handled {
     listed(call, "variants", variants.collect())
 }
 
-/// A list of a few items: filtered by `id` and `name`, then paged.
+/// A list of a few items in its envelope: filtered, ordered, paged.
 pub fn listed(call: &Call<'_>, key: &str, items: Vec<Value>) -> Handled {
     let page = call.page()?;
-    let (id, exact) = (call.number("id")?, call.flag("exactNameMatch")?);
+    let found = selected(call, items)?;
+    let shown: Vec<_> = found.iter().skip(page.offset).take(page.limit).map(ToString::to_string).collect();
+    Ok(envelope(key, &shown, found.len(), page.offset, page.limit))
+}
+
+/// A list of a few items as a bare array, which some of the API's lists are.
+pub fn bare(call: &Call<'_>, items: Vec<Value>) -> Handled {
+    let page = call.page()?;
+    let found: Vec<_> = selected(call, items)?.into_iter().skip(page.offset).take(page.limit).collect();
+    Ok(Answer::value(&found))
+}
+
+/// The items that the common matrix parameters ask for, in the order they ask for. A parameter about a property that
+/// items of this kind do not have is ignored.
+///
+/// # Errors
+/// A 400 for a number, date, boolean or order that is none.
+fn selected(call: &Call<'_>, mut items: Vec<Value>) -> Result<Vec<Value>, Answer> {
+    let (id, exact, deleted) = (call.number("id")?, call.flag("exactNameMatch")?, call.flag("deleted")?);
+    let (from, to) = (call.date("createdFrom")?, call.date("createdTo")?);
+    let enabled = call.text("enabled").map(|_| call.flag("enabled")).transpose()?;
     let name = call.text("name").map(str::to_lowercase);
-    let wanted = |item: &&Value| {
+    items.retain(|item| {
         let named = |wanted: &String| match item["name"].as_str() {
             Some(given) if exact => call.text("name") == Some(given),
             Some(given) => given.to_lowercase().contains(wanted),
             None => false,
         };
-        id.is_none_or(|id| item["id"].as_u64() == Some(id)) && name.as_ref().is_none_or(named)
-    };
-    let found: Vec<_> = items.iter().filter(wanted).collect();
-    let shown: Vec<_> = found.iter().skip(page.offset).take(page.limit).map(ToString::to_string).collect();
-    Ok(envelope(key, &shown, found.len(), page.offset, page.limit))
+        let same = |key: &str| call.text(key).is_none_or(|wanted| item[key].as_str().is_none_or(|own| own == wanted));
+        let created = item["created"].as_str().and_then(parse_flex_time);
+        id.is_none_or(|id| item["id"].as_u64() == Some(id))
+            && name.as_ref().is_none_or(named)
+            && same("uuid")
+            && same("status")
+            && item["deleted"].as_bool().is_none_or(|own| own == deleted)
+            && enabled.is_none_or(|enabled| item["enabled"].as_bool().is_none_or(|own| own == enabled))
+            && created.is_none_or(|at| from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to))
+    });
+    // Items come by id; a stable sort keeps that order among equals.
+    match call.text("sortBy").unwrap_or("id") {
+        "id" => items.sort_by_key(|item| item["id"].as_u64()),
+        "name" => items.sort_by(|left, right| left["name"].as_str().cmp(&right["name"].as_str())),
+        key @ ("created" | "lastModified") => {
+            items.sort_by_key(|item| item[key].as_str().and_then(parse_flex_time));
+        }
+        other => return Err(Answer::bad(format!("Parameter sortBy: there is no order by \"{other}\""))),
+    }
+    if call.descending()? {
+        items.reverse();
+    }
+    Ok(items)
 }

@@ -20,6 +20,9 @@ pub struct DefinitionRecord {
     pub description: Option<String>,
     /// Whether assets may be created with it.
     pub enabled: bool,
+    /// Whether lists leave it out.
+    #[serde(default)]
+    pub deleted: bool,
     /// Seconds since 1970.
     pub created: i64,
     /// Seconds since 1970.
@@ -154,7 +157,7 @@ pub enum Kind {
     Color,
     /// `{"id": N}` of an asset.
     Asset,
-    /// `{"id": N}` of something this stand-in does not keep.
+    /// `{"id": N}` of something else; whether it exists is not checked.
     Object,
     /// An object of fields.
     Complex,
@@ -163,15 +166,16 @@ pub enum Kind {
 impl Kind {
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
-            "string" | "text" | "script" | "password" => Self::Text,
+            "string" | "text" | "script" | "password" | "vfs-location" => Self::Text,
+            "city" | "country" | "region" => Self::Text,
             "url" => Self::Url,
             "email" => Self::Email,
             "integer" => Self::Integer,
             "long" => Self::Long,
             "double" | "float" => Self::Double,
             "boolean" => Self::Boolean,
-            "single-option" => Self::Option,
-            "multi-option" => Self::Options,
+            "single-option" | "option" => Self::Option,
+            "multi-option" | "multiple-option" | "tags" => Self::Options,
             "date" => Self::Date,
             "time" | "date-time" => Self::Time,
             "color" => Self::Color,
@@ -188,9 +192,15 @@ impl Field {
         let name = json["name"].as_str().ok_or("a field without a name")?.to_owned();
         let kind = json["type"].as_str().unwrap_or_default();
         let kind = Kind::parse(kind).ok_or_else(|| format!("field \"{name}\" is of an unknown type \"{kind}\""))?;
-        let options = json["options"].as_array().filter(|_| matches!(kind, Kind::Option | Kind::Options));
+        let options = json["options"]
+            .as_array()
+            .filter(|_| matches!(kind, Kind::Option | Kind::Options) && json["type"] != "tags");
         let children = match json["children"].as_array() {
             Some(children) if kind == Kind::Complex => Fields::read(children)?,
+            // A file or an image without children of its own has these (contract, "Instance encoding").
+            None if matches!(json["type"].as_str(), Some("image" | "file")) => {
+                Fields::read(&["file-name", "file-path"].map(|name| json!({"name": name, "type": "string"})))?
+            }
             _ => Fields::default(),
         };
         Ok(Self {

@@ -9,6 +9,7 @@ use super::answer::{Answer, Handled, flex_time};
 use super::call::{Call, optional_text, required_text};
 use super::catalog::{listed, object_type_of};
 use super::definition::{Definition, DefinitionRecord};
+use super::definition_xml;
 use super::service::Flex;
 use super::store::{Event, now, random_uuid};
 
@@ -41,7 +42,7 @@ pub fn create(flex: &Flex, call: &Call<'_>) -> Handled {
     let display_name = optional_text(&body, "displayName")?.unwrap_or_else(|| name.clone());
     let description = optional_text(&body, "description")?;
     let mut store = flex.store();
-    if store.definitions().any(|definition| definition.record.name == name) {
+    if store.definitions().any(|definition| !definition.record.deleted && definition.record.name == name) {
         return Err(Answer::refuse(StatusCode::CONFLICT, format!("A metadata definition named {name} exists already")));
     }
     let (id, at) = (store.next_definition(), now());
@@ -52,6 +53,7 @@ pub fn create(flex: &Flex, call: &Call<'_>) -> Handled {
         display_name,
         description,
         enabled: false,
+        deleted: false,
         created: at,
         modified: at,
         revision: 1,
@@ -61,12 +63,19 @@ pub fn create(flex: &Flex, call: &Call<'_>) -> Handled {
     Ok(Answer::value(&item(call.base_url, &record)).created(href(call.base_url, id)))
 }
 
-/// `PUT /metadataDefinitions/{id}/definition` with what its GET answers. (The XML twin is not served: 415.)
+/// `PUT /metadataDefinitions/{id}/definition` with what its GET answers, or with the fields as XML.
 pub fn put_fields(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     let definition = find(flex, id)?;
-    let mut body = call.strict_object("MetadataDefinitionData", &["definitionId", "name", "definition", "rules"])?;
-    let Some(Value::Array(fields)) = body.remove("definition") else {
-        return Err(Answer::bad("Property \"definition\" is required and is an array of fields"));
+    let fields = if call.body.trim_ascii_start().starts_with(b"<") {
+        let text = std::str::from_utf8(&call.body).map_err(|_| Answer::bad("The XML is not UTF-8"))?;
+        definition_xml::fields(text).map_err(Answer::bad)?
+    } else {
+        let mut body =
+            call.strict_object("MetadataDefinitionData", &["definitionId", "name", "definition", "rules"])?;
+        let Some(Value::Array(fields)) = body.remove("definition") else {
+            return Err(Answer::bad("Property \"definition\" is required and is an array of fields"));
+        };
+        fields
     };
     let changed = DefinitionRecord { fields, ..definition.record.clone() };
     // Built once to be checked, so that a journal never holds a definition that cannot be read again.
@@ -78,19 +87,21 @@ pub fn put_fields(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
 /// `GET /metadataDefinitions/{id}/actions`: a bare array.
 pub fn actions(flex: &Flex, id: &str) -> Handled {
     let toggle = if find(flex, id)?.record.enabled { "disable" } else { "enable" };
-    Ok(Answer::value(&json!([{"action": toggle, "options": {}}])))
+    Ok(Answer::value(&json!([{"action": "delete", "options": {}}, {"action": toggle, "options": {}}])))
 }
 
 /// `POST /metadataDefinitions/{id}/actions`.
 pub fn act(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     let definition = find(flex, id)?;
     let body = call.strict_object("ObjectAction", &["action", "options"])?;
-    let enabled = match required_text(&body, "action")?.as_str() {
-        "enable" => true,
-        "disable" => false,
+    let record = definition.record.clone();
+    let record = match required_text(&body, "action")?.as_str() {
+        "enable" => DefinitionRecord { enabled: true, ..record },
+        "disable" => DefinitionRecord { enabled: false, ..record },
+        "delete" => DefinitionRecord { deleted: true, enabled: false, ..record },
         other => return Err(Answer::bad(format!("Action {other} is not known"))),
     };
-    let record = save(flex, DefinitionRecord { enabled, ..definition.record.clone() })?;
+    let record = save(flex, record)?;
     Ok(Answer::value(&item(call.base_url, &record)))
 }
 
@@ -119,7 +130,7 @@ fn item(base_url: &str, record: &DefinitionRecord) -> Value {
     json!({
         "id": record.id, "uuid": record.uuid, "name": record.name, "displayName": record.display_name,
         "description": record.description, "objectType": object_type_of("metadata-definition"), "externalIds": [],
-        "enabled": record.enabled, "deleted": false, "href": href(base_url, record.id),
+        "enabled": record.enabled, "deleted": record.deleted, "href": href(base_url, record.id),
         "created": flex_time(record.created), "lastModified": flex_time(record.modified),
         "owner": {"id": 5, "name": "rehearsal", "displayName": "Rehearsal", "href": format!("{base_url}/users/5"), "accountId": 4},
         "visibility": [{"id": 4, "name": "Master Account"}], "account": {"id": 4, "name": "Master Account"},

@@ -165,10 +165,12 @@ fn complex(field: &Field, value: Value, references: &mut Vec<u64>) -> Result<Val
     Ok(Value::Object(kept))
 }
 
-/// Puts `describe(id)` in the place of every asset reference, as a read shows them.
-pub fn expand(fields: &Fields, instance: &mut Map<String, Value>, describe: &dyn Fn(u64) -> Option<Value>) {
+/// Puts `describe(kind, id)` in the place of every reference to an asset or an object, as a read shows them.
+pub fn expand(fields: &Fields, instance: &mut Map<String, Value>, describe: &dyn Fn(Kind, u64) -> Option<Value>) {
     for (name, value) in instance {
-        let Some(field) = fields.get(name).filter(|field| matches!(field.kind, Kind::Asset | Kind::Complex)) else {
+        let Some(field) =
+            fields.get(name).filter(|field| matches!(field.kind, Kind::Asset | Kind::Object | Kind::Complex))
+        else {
             continue;
         };
         let values = match value {
@@ -178,7 +180,7 @@ pub fn expand(fields: &Fields, instance: &mut Map<String, Value>, describe: &dyn
         for value in values {
             if let (Kind::Complex, Value::Object(inner)) = (field.kind, &mut *value) {
                 expand(&field.children, inner, describe);
-            } else if let Some(described) = value["id"].as_u64().and_then(describe) {
+            } else if let Some(described) = value["id"].as_u64().and_then(|id| describe(field.kind, id)) {
                 *value = described;
             }
         }
@@ -246,7 +248,7 @@ mod tests {
         assert_eq!((instance.as_str(), references), (r#"{"members":[{"id":7},{"id":8}],"title":"t"}"#, vec![7, 8]));
         let (definitions, _) = definitions().unwrap();
         let mut read = json!({"relatedAssets": [{"asset": {"id": 7}, "relation": "r"}], "title": "t"});
-        let describe = |id: u64| Some(json!({"id": id, "name": "x"}));
+        let describe = |_, id: u64| Some(json!({"id": id, "name": "x"}));
         expand(&definitions[1].fields, read.as_object_mut().unwrap(), &describe);
         assert_eq!(read, json!({"relatedAssets": [{"asset": {"id": 7, "name": "x"}, "relation": "r"}], "title": "t"}));
     }

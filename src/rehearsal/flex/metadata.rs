@@ -7,18 +7,19 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, Handled};
 use super::assets::find;
 use super::call::Call;
-use super::definition::{Definition, Fields};
+use super::definition::{Definition, Fields, Kind};
 use super::definitions::unstored;
 use super::fault::Switch;
 use super::instance::{Checked, check, expand};
 use super::service::Flex;
 use super::store::{Event, Store, Stored, now};
+use super::version::Version;
 
 /// `GET /assets/{id}/metadata`.
 pub fn get(flex: &Flex, id: &str) -> Handled {
     let store = flex.store();
     let stored = find(&store, id)?;
-    Ok(shown(&store, stored))
+    Ok(shown(flex, &store, stored))
 }
 
 /// `PUT /assets/{id}/metadata`: the body is the whole new instance; fields left out disappear.
@@ -31,7 +32,7 @@ pub fn replace(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     complete(flex, &store, asset, &instance)?;
     commit(&mut store, asset, instance)?;
     let stored = find(&store, id)?;
-    Ok(shown(&store, stored))
+    Ok(shown(flex, &store, stored))
 }
 
 /// The asset's id and `given` checked against its definition; the store is not held meanwhile.
@@ -122,24 +123,33 @@ fn definition(store: &Store, stored: &Stored) -> Option<Arc<Definition>> {
     stored.asset.definition.and_then(|id| store.definition(id)).cloned()
 }
 
-fn shown(store: &Store, stored: &Stored) -> Answer {
+fn shown(flex: &Flex, store: &Store, stored: &Stored) -> Answer {
     let definition = definition(store, stored);
     let id = json!(stored.asset.definition);
     let fields = definition.as_ref().map_or("[]", |definition| &definition.rendered);
-    let instance = readable(store, stored);
+    let instance = readable(flex, store, stored);
     // The id of the metadata object; a number of its own, as in a real Flex.
     let own = stored.asset.id + 100_000_000;
     Answer::json(format!("{{\"id\":{own},\"instance\":{instance},\"definitionId\":{id},\"definition\":{fields}}}"))
 }
 
-/// The instance as a read shows it: references with the name, type and uuid of what they point at.
-pub fn readable(store: &Store, stored: &Stored) -> String {
+/// The instance as a read shows it: references with the name, the type and (since 2023.6) the uuid of what they point at.
+pub fn readable(flex: &Flex, store: &Store, stored: &Stored) -> String {
     let Some(definition) = definition(store, stored).filter(|_| stored.instance.contains("\"id\":")) else {
         return stored.instance.clone();
     };
-    let describe = |id: u64| {
-        let asset = &store.asset(id)?.asset;
-        Some(json!({"id": id, "name": asset.name, "type": asset.kind, "uuid": asset.uuid}))
+    let describe = |kind: Kind, id: u64| {
+        let mut described = if kind == Kind::Asset {
+            let asset = &store.asset(id)?.asset;
+            json!({"id": id, "name": asset.name, "type": asset.kind, "uuid": asset.uuid})
+        } else {
+            let record = store.records().get(id)?;
+            json!({"id": id, "name": record.get("name"), "type": record.kind, "uuid": record.get("uuid")})
+        };
+        if flex.version < Version::V2023_6 {
+            described.as_object_mut()?.shift_remove("uuid");
+        }
+        Some(described)
     };
     let mut instance: Map<String, Value> = serde_json::from_str(&stored.instance).unwrap_or_default();
     expand(&definition.fields, &mut instance, &describe);

@@ -5,22 +5,28 @@
 //! HTML page, a second call for metadata, instances replaced as a whole, `required` not enforced.
 //!
 //! What flows where: `connection` (sockets that a fault can cut) → `service` (credentials, faults, body, route,
-//! log) → a handler (`catalog`, `definitions`, `assets`, `metadata`, `annotations`; each takes a `call`
-//! and gives an `answer`) → `instance` checks values against a `definition` → `store` keeps them and writes the
+//! log) → a handler (`catalog`, `definitions`, `assets`, `metadata`, `annotations` and the others; each
+//! takes a `call` and gives an `answer`) → `instance` checks values against a `definition` → `store` keeps them and writes the
 //! `journal`. Outside `/api`, for this machine only, `standin` shows and falsifies what is stored.
 
+mod account;
 mod annotations;
 mod answer;
+mod asset_actions;
 mod asset_list;
+mod asset_parts;
 mod assets;
 mod behaviour;
 mod builtin;
 mod call;
 mod catalog;
+mod collections;
 mod connection;
 mod definition;
+mod definition_xml;
 mod definitions;
 mod fault;
+mod fql;
 mod instance;
 mod journal;
 mod latency;
@@ -29,11 +35,16 @@ mod matrix;
 mod metadata;
 mod playing;
 mod rate;
+mod records;
 mod requests;
+mod routes;
 mod service;
 mod standin;
 mod store;
 mod strike;
+mod taxonomies;
+mod version;
+mod workflows;
 
 use std::future::IntoFuture;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -56,6 +67,7 @@ use self::playing::Faults;
 use self::requests::RequestLog;
 use self::service::Flex;
 use self::store::Store;
+pub use self::version::Version;
 use crate::{Error, Result};
 
 /// The user name and the password where none are given; good for loopback only.
@@ -97,6 +109,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// What annotations mean.
     pub personality: Personality,
+    /// The release it behaves as.
+    pub version: Version,
     /// The only user.
     pub username: SecretString,
     /// The user's password.
@@ -116,6 +130,7 @@ impl Default for Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             data: None,
             personality: Personality::Both,
+            version: Version::default(),
             username: DEFAULT_CREDENTIAL.into(),
             password: DEFAULT_CREDENTIAL.into(),
             faults: Vec::new(),
@@ -164,7 +179,8 @@ impl LocalFlex {
         let faults = Faults::new(options.faults, options.fault_seed);
         let stop = CancellationToken::new();
         let (user, password) = (&options.username, &options.password);
-        let flex = Flex::new(store, (log, stop.clone()), faults, options.personality, base_url.clone(), user, password);
+        let kind = (options.personality, options.version);
+        let flex = Flex::new(store, (log, stop.clone()), faults, kind, base_url.clone(), user, password);
         let flex = Arc::new(flex);
         let app = Router::new().fallback(service::serve).with_state(Arc::clone(&flex));
         let server = axum::serve(Door(listener), app.into_make_service_with_connect_info::<Connection>())

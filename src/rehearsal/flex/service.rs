@@ -22,7 +22,8 @@ use super::playing::{Faults, Verdict};
 use super::requests::{Request as Logged, RequestLog, hash};
 use super::store::Store;
 use super::strike::{Harm, Strike};
-use super::{Personality, annotations, assets, catalog, definitions, metadata, standin};
+use super::version::Version;
+use super::{Personality, annotations, assets, catalog, definitions, metadata, routes, standin};
 
 /// Bodies above this are answered with 413.
 const BODY_LIMIT: usize = 16 << 20;
@@ -30,6 +31,8 @@ const BODY_LIMIT: usize = 16 << 20;
 const DRAIN_LIMIT: usize = 4 * BODY_LIMIT;
 /// The media type of every known client, and the plain one.
 const MEDIA_TYPES: [&str; 2] = ["application/vnd.nativ.mio.v1+json", "application/json"];
+/// Its XML twin, which only definitions are put as.
+const XML_TYPE: &str = "application/vnd.nativ.mio.v1+xml";
 
 /// All that the handlers share.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct Flex {
     session: HeaderValue,
     /// What `POST /assets/{id}/annotations` means.
     pub personality: Personality,
+    /// The release it behaves as.
+    pub version: Version,
     /// Ends in `/api`.
     pub base_url: String,
 }
@@ -55,7 +60,7 @@ impl Flex {
         store: Store,
         (log, stop): (RequestLog, CancellationToken),
         faults: Faults,
-        personality: Personality,
+        (personality, version): (Personality, Version),
         base_url: String,
         user: &SecretString,
         password: &SecretString,
@@ -71,6 +76,7 @@ impl Flex {
             authorization: SecretString::from(token),
             session: HeaderValue::from_str(&session).unwrap_or(HeaderValue::from_static("JSESSIONID=0; Path=/api")),
             personality,
+            version,
             base_url,
         }
     }
@@ -83,6 +89,11 @@ impl Flex {
     /// The request log.
     pub fn log(&self) -> MutexGuard<'_, RequestLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it knows `externalIds`: since 2023.6, and not where it was told to know them not.
+    pub fn has_external_ids(&self) -> bool {
+        self.version >= Version::V2023_6 && !self.faults.has(Switch::NoExternalIds)
     }
 
     fn authorized(&self, headers: &HeaderMap) -> bool {
@@ -144,7 +155,7 @@ pub async fn serve(
     if lost {
         connection.cut();
     }
-    let mut response = answer.into_response(number);
+    let mut response = answer.into_response(if flex.version < Version::V2023_6 { 0 } else { number });
     if !parts.headers.contains_key(header::COOKIE) && !behaviour.has(Switch::NoSession) {
         response.headers_mut().insert(header::SET_COOKIE, flex.session.clone());
     }
@@ -175,7 +186,8 @@ async fn exchange(
     if let Some(strike) = strike.as_ref().filter(|strike| !strike.commit) {
         return (strike.answer(None), Some(strike.clone()));
     }
-    let call = |body| Call { path, body, base_url: &flex.base_url, behaviour: &playing.behaviour, losses: &losses };
+    let (query, base_url) = (parts.uri.query().unwrap_or_default(), flex.base_url.as_str());
+    let call = |body| Call { path, query, body, base_url, behaviour: &playing.behaviour, losses: &losses };
     let handled = body.and_then(|body| handle(flex, parts, &call(body)));
     wait(after).await;
     match (handled, strike) {
@@ -195,8 +207,10 @@ async fn wait(time: Duration) {
 fn handle(flex: &Flex, parts: &Parts, call: &Call<'_>) -> Handled {
     if !call.body.is_empty() {
         let given = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let essence = given.split(';').next().unwrap_or_default().trim();
-        if !MEDIA_TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+        let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let segments = call.path.segments();
+        let xml = essence == XML_TYPE && matches!(segments.as_slice(), ["metadataDefinitions", _, "definition"]);
+        if !xml && !MEDIA_TYPES.contains(&essence.as_str()) {
             let text = format!("Content type '{given}' is not supported; send {}", MEDIA_TYPES[0]);
             return Err(Answer::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
         }
@@ -257,23 +271,7 @@ fn route(flex: &Flex, method: &Method, call: &Call<'_>) -> Handled {
         ("POST", ["assets", id, "annotations"]) => annotations::create(flex, call, id),
         ("DELETE", ["assets", id, "annotations"]) => annotations::remove_by_originator(flex, call, id),
         ("PUT", ["assets", id, "annotations", annotation]) => annotations::update(flex, call, id, annotation),
-        (_, segments) => Err(unrouted(segments)),
-    }
-}
-
-/// The refusal of what no handler answers.
-fn unrouted(segments: &[&str]) -> Answer {
-    match segments {
-        ["accounts" | "resources" | "variants"]
-        | ["objectTypes" | "metadataDefinitions" | "assets"]
-        | ["objectTypes" | "metadataDefinitions" | "assets", _]
-        | ["metadataDefinitions", _, "definition" | "actions"]
-        | ["assets", _, "metadata" | "annotations"]
-        | ["assets", _, "annotations", _] => Answer::page(StatusCode::METHOD_NOT_ALLOWED),
-        [] | ["accounts" | "resources" | "variants" | "objectTypes" | "metadataDefinitions" | "assets", ..] => {
-            Answer::page(StatusCode::NOT_FOUND)
-        }
-        [word, ..] => Answer::refuse(StatusCode::NOT_FOUND, format!("No object type found for plural name: {word}")),
+        (_, segments) => routes::route(flex, method, call, segments),
     }
 }
 
@@ -292,7 +290,7 @@ fn oracle(
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
-    let call = Call { path, body, base_url: &flex.base_url, behaviour: &Behaviour::default(), losses: &[] };
+    let call = Call { path, query: "", body, base_url: &flex.base_url, behaviour: &Behaviour::default(), losses: &[] };
     match (parts.method.as_str(), path.segments().as_slice()) {
         ("GET", ["dump"]) => standin::dump(flex),
         ("GET", ["totals"]) => Answer::value(&flex.log().totals()),

@@ -14,6 +14,7 @@ use uuid::Builder;
 use super::builtin::{self, Variant};
 use super::definition::{Definition, DefinitionRecord};
 use super::journal::Journal;
+use super::records::{Record, Records};
 use crate::Result;
 
 /// The id of the first asset; the others follow without gaps.
@@ -24,7 +25,7 @@ pub const FIRST_ASSET: u64 = 1_001;
 pub struct Asset {
     /// The id.
     pub id: u64,
-    /// Unique over all assets; canonical (lower case, with dashes), as are all uuids here.
+    /// Unique over all assets that are not deleted; canonical (lower case, with dashes), as are all uuids here.
     pub uuid: String,
     /// Need not be unique.
     pub name: String,
@@ -34,7 +35,7 @@ pub struct Asset {
     pub variant: Option<String>,
     /// The metadata definition's id.
     pub definition: Option<u64>,
-    /// As given at creation.
+    /// As given at creation, or changed since.
     pub external_ids: Vec<ExternalId>,
     /// Whether lists leave it out.
     pub deleted: bool,
@@ -107,6 +108,10 @@ pub enum Event {
     AnnotationsRemoved(Vec<u64>),
     /// A definition was created or changed.
     Definition(DefinitionRecord),
+    /// A record was created or changed.
+    Record(Record),
+    /// The record of this id was removed.
+    RecordRemoved(u64),
 }
 
 /// The state with its indexes.
@@ -120,6 +125,7 @@ pub struct Store {
     last_annotation: u64,
     definitions: BTreeMap<u64, Arc<Definition>>,
     variants: Vec<Variant>,
+    records: Records,
     journal: Option<Journal>,
 }
 
@@ -167,6 +173,8 @@ impl Store {
                 let definition = Definition::new(record)?;
                 self.definitions.insert(definition.record.id, Arc::new(definition));
             }
+            Event::Record(record) => self.records.put(record),
+            Event::RecordRemoved(id) => self.records.remove(id),
         }
         Ok(())
     }
@@ -174,20 +182,36 @@ impl Store {
     fn put_asset(&mut self, asset: Asset) -> Result<(), String> {
         let (id, uuid, deleted) = (asset.id, asset.uuid.clone(), asset.deleted);
         if let Some(stored) = self.stored_mut(id) {
+            let (changed, external_ids) = (stored.asset.external_ids != asset.external_ids, asset.external_ids.clone());
             let before = std::mem::replace(&mut stored.asset, asset);
-            self.by_uuid.remove(&before.uuid);
-            self.deleted -= usize::from(before.deleted);
-        } else if id == self.next_asset() {
-            for external in &asset.external_ids {
-                self.by_external_id.entry(external.value.clone()).or_default().push(id);
+            if self.by_uuid.get(&before.uuid) == Some(&id) {
+                self.by_uuid.remove(&before.uuid);
             }
+            self.deleted -= usize::from(before.deleted);
+            if changed {
+                for external in &before.external_ids {
+                    self.by_external_id.entry(external.value.clone()).or_default().retain(|other| *other != id);
+                }
+                self.index_external_ids(id, &external_ids);
+            }
+        } else if id == self.next_asset() {
+            self.index_external_ids(id, &asset.external_ids);
             self.assets.push(Stored { asset, instance: "{}".to_owned() });
         } else {
             return Err(format!("asset {id} does not follow its predecessor"));
         }
-        self.by_uuid.insert(uuid, id);
+        // The uuid of a deleted asset may be another's by now.
+        if !deleted || !self.by_uuid.contains_key(&uuid) {
+            self.by_uuid.insert(uuid, id);
+        }
         self.deleted += usize::from(deleted);
         Ok(())
+    }
+
+    fn index_external_ids(&mut self, id: u64, external_ids: &[ExternalId]) {
+        for external in external_ids {
+            self.by_external_id.entry(external.value.clone()).or_default().push(id);
+        }
     }
 
     /// The id that the next asset gets.
@@ -229,7 +253,7 @@ impl Store {
         self.assets.get_mut(place(id)?)
     }
 
-    /// The asset of this uuid.
+    /// The asset of this uuid; a deleted one only while no other has it.
     pub fn asset_by_uuid(&self, uuid: &str) -> Option<&Stored> {
         self.by_uuid.get(uuid).and_then(|id| self.asset(*id))
     }
@@ -252,6 +276,11 @@ impl Store {
     /// All variants.
     pub fn variants(&self) -> &[Variant] {
         &self.variants
+    }
+
+    /// What is neither asset nor definition.
+    pub fn records(&self) -> &Records {
+        &self.records
     }
 
     /// The annotation of this id.

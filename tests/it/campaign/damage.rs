@@ -199,9 +199,9 @@ async fn without_leave_or_room_to_write_a_load_stops_and_resumes_later() {
     place.add_target("dev", server.base_url(), "");
     // No file may be longer than so many times 512 bytes (`ulimit -f`): what a full disk is to the ledger, until there is
     // room for all of it.
-    let mut seen = Vec::new();
+    let (mut seen, mut told) = (Vec::new(), String::new());
     for room in (64..).step_by(64) {
-        assert!(room < 8_192, "with room for four MiB it does not end: {seen:?}");
+        assert!(room < 8_192, "with room for four MiB it does not end: {seen:?} {told}");
         let done = limited(&place, &format!("ulimit -f {room}"), "r1").await;
         let dump = Dump::of(server.base_url()).await;
         dump.assert_each_once(dump.assets.len() as u64);
@@ -211,6 +211,7 @@ async fn without_leave_or_room_to_write_a_load_stops_and_resumes_later() {
             break;
         }
         assert!(matches!(done.code, Some(1 | 2)), "{done:?}");
+        told.clone_from(&done.stderr);
         assert!(done.stderr.contains("dev.sqlite3") && !done.stderr.contains("panicked"), "{}", done.stderr);
     }
     println!("assets when the room was used up, and at the end: {seen:?}");
