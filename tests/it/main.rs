@@ -40,7 +40,7 @@
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
-//! - `signals`: a target that hangs does not hold the process
+//! - `signals`: loads stopped at any moment, a target that hangs, a ledger in use, odd surroundings
 //! - `s3`: the same run in an S3-compatible store
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
