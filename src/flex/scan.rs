@@ -23,6 +23,8 @@ const RESULT_WINDOW: u64 = 10_000;
 const ATTEMPTS: u32 = 4;
 /// Passes over a single second whose rows come in no order.
 const ATTEMPTS_ON_A_SECOND: u32 = 8;
+/// Rows of a page below which a server that refuses it is not asked for a smaller one.
+const SMALLEST: u64 = 10;
 /// Pages that are read ahead.
 const AHEAD: usize = 2;
 
@@ -207,7 +209,8 @@ impl Walk {
         for pass in [up, &down] {
             ids.absorb(pass.ids());
         }
-        let still = down.is_steady() && down.is_joined() && down.total() == up.total();
+        // Refused from its first row on, it shows nothing at all: no reading of nothing.
+        let still = up.ids().len() > 0 && down.is_steady() && down.is_joined() && down.total() == up.total();
         if still && ids.len() == up.total() {
             return Ok(Ok(ids.len()));
         }
@@ -277,6 +280,8 @@ impl Walk {
                     pass.take(&answer);
                     self.hand_on(answer.assets).await?;
                 }
+                // A server may refuse pages of this size, or show fewer rows in all than one has.
+                Err(_) if offset == 0 && limit > SMALLEST => self.limit = limit / 2,
                 Err(reason) => pass.stop(reason),
             }
         }

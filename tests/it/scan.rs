@@ -28,6 +28,8 @@ enum Beyond {
 #[derive(Debug, Clone, Default)]
 struct Traps {
     cap: Option<usize>,
+    /// A greater limit is refused.
+    max_page: Option<usize>,
     no_limit: bool,
     window: Option<(usize, Option<Beyond>)>,
     unsorted: bool,
@@ -86,6 +88,9 @@ impl Server {
         let total = if traps.capped_total { ids.len().min(10_000) } else { ids.len() };
         let mut limit = number("limit", 100).min(traps.cap.unwrap_or(usize::MAX));
         let mut offset = number("offset", 0);
+        if traps.max_page.is_some_and(|most| number("limit", 100) > most) {
+            return (StatusCode::BAD_REQUEST, json!({"errors": {"error": "limit is too large"}}));
+        }
         if let Some((window, beyond)) = traps.window.filter(|(window, _)| offset + limit > *window) {
             match beyond {
                 Some(Beyond::Empty) => limit = 0,
@@ -155,7 +160,8 @@ impl Read {
 
     fn whole(&self) {
         self.check();
-        self.result.as_ref().unwrap();
+        let (given, requests) = (self.given.len(), self.requests);
+        assert!(self.result.is_ok(), "{given} given with {requests} requests, then {:?}", self.result);
         assert!(self.lasting.len() <= self.given.len());
     }
 }
@@ -182,6 +188,20 @@ async fn limits_that_are_ignored_or_lowered_do_not_matter() {
         scan(assets(150, 10), Traps { cap: Some(cap), ..Traps::default() }, 50).await.whole();
     }
     scan(assets(1_500, 10), Traps { no_limit: true, ..Traps::default() }, 50).await.whole();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_are_refused_are_asked_for_smaller() {
+    for most in [20, 100, 299] {
+        scan(assets(1_500, 40), Traps { max_page: Some(most), ..Traps::default() }, 300).await.whole();
+        // So are those that alone go beyond the result window.
+        let window = Some((most, Some(Beyond::Refused)));
+        scan(assets(1_500, 10), Traps { window, ..Traps::default() }, 300).await.whole();
+    }
+    // What shows nothing at all is not read as nothing.
+    let read = scan(assets(30, 100), Traps { max_page: Some(1), ..Traps::default() }, 300).await;
+    let error = read.result.unwrap_err().to_string();
+    assert!(error.contains("cannot be read whole"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +268,7 @@ fn traps() -> impl Strategy<Value = Traps> {
     )
         .prop_map(|(cap, no_limit, window, unsorted, repeat, capped_total, ignored, (deleting, making))| Traps {
             cap,
+            max_page: None,
             no_limit,
             window,
             unsorted,
