@@ -303,7 +303,9 @@ impl FlexClient {
             let page = self.list(&address.clone().with("limit", limit).with("offset", offset)).await?;
             let Outcome::Done(page) = page else { return Ok(Finding::Unproven) };
             let Ok(answer) = Answer::read(page) else { return Ok(Finding::Unproven) };
-            let ours = |asset: &&Asset| !asset.deleted && asset.uuid.as_deref() == Some(uuid);
+            let ours = |asset: &&Asset| {
+                !asset.deleted && asset.uuid.as_deref().is_some_and(|shown| shown.eq_ignore_ascii_case(uuid))
+            };
             if let Some(asset) = answer.assets.iter().find(ours) {
                 return Ok(Finding::Found(Box::new(asset.clone())));
             }

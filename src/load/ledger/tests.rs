@@ -215,3 +215,23 @@ async fn many_writers_share_commits_and_a_copy_holds_all() {
     let second = ledger.assets_after(first[999].source_key.clone(), 1_000).await.unwrap();
     assert_eq!((first.len(), second.len()), (1_000, 600));
 }
+
+/// What was forbidden and refused meanwhile may have been created by the first POST all the same.
+#[tokio::test]
+async fn the_first_intent_is_kept_until_the_asset_is_removed() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
+    let again = || intent("P:1");
+    let at = async || ledger.asset("P:1").await.unwrap().unwrap().intended_at;
+    ledger.intend(vec![again()]).await.unwrap();
+    let first = at().await;
+    ledger.unknown("P:1", "no answer", None).await.unwrap();
+    ledger.refuse(again(), reason("INVALID", "not among its options")).await.unwrap();
+    ledger.refuse(again(), reason("INVALID", "not among its options")).await.unwrap();
+    ledger.intend(vec![again()]).await.unwrap();
+    assert_eq!(at().await, first);
+    ledger.created("P:1", 10, None).await.unwrap();
+    ledger.removed("P:1", sent(Step::Remove, 204)).await.unwrap();
+    ledger.intend(vec![again()]).await.unwrap();
+    assert_ne!(at().await, first);
+}

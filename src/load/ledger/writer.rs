@@ -287,8 +287,8 @@ fn upsert(
                  state = excluded.state, query = excluded.query, payload = excluded.payload,
                  name = iif(asset.flex_id is null, excluded.name, asset.name),
                  run = iif(asset.flex_id is null, excluded.run, asset.run),
-                 -- The search for an asset of an unclear outcome reaches back to the first intent.
-                 intended_at = iif(asset.state in ('intended', 'unknown'), asset.intended_at, excluded.intended_at),
+                 -- The search for an asset of an unclear outcome reaches back to the first intent, whatever came after it.
+                 intended_at = iif(asset.state = 'removed', excluded.intended_at, asset.intended_at),
                  changed_at = excluded.changed_at, reason = excluded.reason, message = excluded.message,
                  request_id = excluded.request_id,
                  create_status = iif(excluded.create_blake3 is null, asset.create_status, null),
