@@ -283,8 +283,9 @@ impl Pipeline {
             let work = async {
                 let load = self.prepare_load(&Sending::default()).await?;
                 let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
-                let job = Reconcile { client, target, external_id_key, run: &self.run, sample };
-                reconcile::run(&job, load.expected(), progress, &self.cancel).await
+                let definitions = load.bound().iter().map(|bound| &bound.definition).collect();
+                let job = Reconcile { client, target, external_id_key, definitions, run: &self.run, sample };
+                reconcile::run(&job, load.expected(), load.known(), progress, &self.cancel).await
             };
             let report = self.unless_stopped(work).await?;
             self.run.put_json("reconcile.json", &report).await?;

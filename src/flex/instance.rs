@@ -4,7 +4,9 @@
 use serde::Serialize;
 use serde_json::{Number, Value};
 
+use super::definition::Field;
 use super::model::Instance;
+use super::moment;
 
 /// A field of which the two sides differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +35,17 @@ pub fn differences(expected: &Instance, found: &Instance) -> Vec<Difference> {
         .filter(|(field, value)| !expected.contains_key(*field) && !is_void(value))
         .map(|(field, value)| difference(field, None, Some(value)));
     ours.chain(theirs).collect()
+}
+
+/// As [`differences`], dates and moments of these fields by their value.
+pub fn differences_in(fields: &[Field], expected: &Instance, found: &Instance) -> Vec<Difference> {
+    let mut all = differences(expected, found);
+    all.retain(|difference| {
+        let sides = difference.expected.as_ref().zip(difference.found.as_ref());
+        let field = fields.iter().find(|field| field.name == difference.field);
+        !field.zip(sides).is_some_and(|(field, (ours, theirs))| moment::same_of(field, ours, theirs))
+    });
+    all
 }
 
 /// Whether every expected field is found with its value; more may be there.

@@ -15,6 +15,7 @@ mod ids;
 pub mod instance;
 pub mod matrix;
 mod model;
+mod moment;
 mod pace;
 mod pass;
 pub mod pulled;

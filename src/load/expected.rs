@@ -10,6 +10,9 @@ use super::{Bound, Load, Row};
 use crate::error::{Error, Result};
 use crate::flex::{Expected, NewAsset};
 
+/// Entries of the ledger read at a time.
+const PORTION: usize = 10_000;
+
 impl Load {
     /// The key of the external ids that assets get; `None` where they get none.
     pub fn external_id_key(&self) -> Option<&str> {
@@ -52,6 +55,17 @@ impl Load {
             }
         }
         Ok(None)
+    }
+
+    /// Every asset that the ledger knows, whatever its row has become: the target's id, the source key.
+    pub fn known(&self) -> impl Stream<Item = Result<(i64, String)>> + Send + '_ {
+        futures::stream::try_unfold(String::new(), move |after| async move {
+            let assets = self.ledger.ids_after(after, PORTION).await?;
+            let next = assets.last().map(|(_, key)| key.clone());
+            Ok::<_, Error>(next.map(|next| (assets, next)))
+        })
+        .map_ok(|assets| futures::stream::iter(assets.into_iter().map(Ok)))
+        .try_flatten()
     }
 
     async fn expected_of(&self, bound: &Bound, rows: Vec<Row>) -> Result<Vec<Expected>> {

@@ -219,7 +219,7 @@ impl Load {
                 (None, _) => report.missing += 1,
                 (Some(asset), true) => {
                     let resolved = Resolved::of(&row.links, &|key| ids.get(key).copied().map(reference::to));
-                    let equal = holds(&asset, &row, &resolved);
+                    let equal = holds(bound, &asset, &row, &resolved);
                     report.equal += u64::from(equal);
                     report.different += u64::from(!equal);
                     if is_new {
@@ -277,10 +277,10 @@ impl Load {
 }
 
 /// Whether the asset holds what the row says, references included.
-fn holds(asset: &Asset, row: &Row, resolved: &Resolved) -> bool {
+fn holds(bound: &Bound, asset: &Asset, row: &Row, resolved: &Resolved) -> bool {
     let expected: Instance = serde_json::from_slice(&resolved.append(&row.values)).unwrap_or_default();
     let found: Instance = serde_json::from_str(&asset.instance).unwrap_or_default();
-    asset.name == row.name && instance::differences(&expected, &found).is_empty()
+    asset.name == row.name && instance::differences_in(&bound.definition.fields, &expected, &found).is_empty()
 }
 
 fn stop_if(cancel: &CancellationToken) -> Result<()> {

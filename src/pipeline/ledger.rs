@@ -155,7 +155,9 @@ impl Pipeline {
             Some(instance) => instance,
             None => load.client().metadata(id).await?.unwrap_or_default(),
         };
-        let mut differences = instance::differences(&expected.instance, &found);
+        let bound = load.bound().iter().find(|bound| bound.definition.id == expected.definition);
+        let fields = bound.map_or(&[][..], |bound| &bound.definition.fields);
+        let mut differences = instance::differences_in(fields, &expected.instance, &found);
         if asset.name.as_deref() != Some(&expected.name) {
             let (expected, found) = (Some(expected.name.into()), asset.name.clone().map(Into::into));
             differences.insert(0, Difference { field: ASSET_NAME.to_owned(), expected, found });

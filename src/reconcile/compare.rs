@@ -3,15 +3,16 @@
 use serde_json::{Value, json};
 
 use super::report::FieldDifference;
-use crate::flex::{Asset, CreateFields, Expected, Instance, instance};
+use crate::flex::{Asset, CreateFields, Expected, Field, Instance, instance};
 
 /// Everything in which the two differ: the asset's own properties first, so far as the server takes and shows them, then
-/// the fields. No metadata field can have a space, so the names of the properties are told apart.
+/// the fields, dates and moments of the `definition` by their value. No metadata field can have a space, so the names of the properties are told apart.
 pub(super) fn compare(
     expected: &Expected,
     asset: &Asset,
     found: &Instance,
     fields: &CreateFields,
+    definition: &[Field],
 ) -> Vec<FieldDifference> {
     let mut all = Vec::new();
     let mut differs = |field: &str, ours: Value, theirs: Value| {
@@ -45,7 +46,7 @@ pub(super) fn compare(
     {
         differs("asset definition", json!(expected.definition), json!(shown));
     }
-    for difference in instance::differences(&expected.instance, found) {
+    for difference in instance::differences_in(definition, &expected.instance, found) {
         let (ours, theirs) = (difference.expected.unwrap_or_default(), difference.found.unwrap_or_default());
         differs(&difference.field, ours, theirs);
     }

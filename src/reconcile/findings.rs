@@ -1,4 +1,4 @@
-//! All findings as a Parquet dataset `reconcile` of the run, written while they are found.
+//! All findings as a Parquet dataset `_reconcile` of the run, written while they are found.
 
 use std::sync::Arc;
 
@@ -14,8 +14,6 @@ use crate::dataflow::{Sink, WriteSummary};
 use crate::error::{Error, Result};
 use crate::staging::{Dataset, Manifest, RunFolder};
 
-/// The dataset's name in the run.
-const NAME: &str = "reconcile";
 /// Findings of one batch.
 const BATCH: usize = 1_000;
 
@@ -49,7 +47,7 @@ pub(super) struct Findings {
 impl Findings {
     /// Begins anew: the findings of an earlier reading are removed.
     pub(super) async fn begin(run: &RunFolder) -> Result<Self> {
-        let dataset = run.query(NAME);
+        let dataset = run.findings();
         dataset.discard().await?;
         let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
         let number = |name: &str| Field::new(name, DataType::Int64, true);

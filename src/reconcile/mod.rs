@@ -18,7 +18,7 @@ pub use self::report::{FieldDifference, Named, ReconcileReport};
 use self::shelf::{Shelf, Stray};
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
-use crate::flex::{Asset, Expected, FlexClient, Instance};
+use crate::flex::{Asset, Definition, Expected, Field, FlexClient, Instance};
 use crate::staging::RunFolder;
 
 /// Assets read with one request.
@@ -37,14 +37,17 @@ pub struct Reconcile<'a> {
     pub target: &'a str,
     /// The key of our external ids: an asset that carries it is one of ours. `None` where none are used.
     pub external_id_key: Option<&'a str>,
+    /// The definitions of what is expected: they say which fields hold dates.
+    pub definitions: Vec<&'a Definition>,
     /// The run whose folder takes the findings.
     pub run: &'a RunFolder,
     /// Reads so many assets only, the same ones each time, of all definitions and types. Extra assets are not looked for then.
     pub sample: Option<u64>,
 }
 
-/// Reads back every asset of `expected` and compares it. When it returns, all findings are durable in the dataset
-/// `reconcile` of the run.
+/// Reads back every asset of `expected` and compares it. `known` are all assets that we ever made, id and source key: of
+/// those that are not expected any more the target is to hold none, and what it holds is named. When it returns, all findings are durable in the dataset
+/// `_reconcile` of the run.
 ///
 /// # Errors
 /// When the target or the expected assets cannot be read, when the target's lists cannot be proven to be whole, when the
@@ -52,6 +55,7 @@ pub struct Reconcile<'a> {
 pub async fn run(
     job: &Reconcile<'_>,
     expected: impl Stream<Item = Result<Expected>>,
+    known: impl Stream<Item = Result<(i64, String)>>,
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<ReconcileReport> {
@@ -61,6 +65,13 @@ pub async fn run(
     while let Some(portion) = portions.try_next().await.map_err(|broken| broken.1)? {
         stop_if(cancel)?;
         shelf.put(portion).await?;
+    }
+    if job.sample.is_none() {
+        let mut portions = std::pin::pin!(known.try_chunks(PORTION));
+        while let Some(portion) = portions.try_next().await.map_err(|broken| broken.1)? {
+            stop_if(cancel)?;
+            shelf.put_known(portion).await?;
+        }
     }
     let report = ReconcileReport { target: job.target.to_owned(), ..ReconcileReport::default() };
     let mut reading = Reading { job, shelf, report, findings: Findings::begin(job.run).await?, progress, cancel };
@@ -135,7 +146,9 @@ impl Reading<'_> {
     }
 
     async fn compare(&mut self, expected: &Expected, asset: &Asset, found: &Instance) -> Result<()> {
-        let differences = compare::compare(expected, asset, found, self.job.client.create_fields());
+        let definition = self.job.definitions.iter().find(|definition| definition.id == expected.definition);
+        let fields: &[Field] = definition.map_or(&[], |definition| &definition.fields);
+        let differences = compare::compare(expected, asset, found, self.job.client.create_fields(), fields);
         if differences.is_empty() {
             self.report.equal += 1;
             return Ok(());

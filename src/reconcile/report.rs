@@ -28,7 +28,8 @@ pub struct ReconcileReport {
     pub not_loaded: u64,
     /// Other assets with the uuid or external id of one of ours.
     pub duplicates: u64,
-    /// Assets that carry our external id key, or the uuid of a row, of which the ledger knows nothing. Not counted in a sample.
+    /// Assets that we made and no row stands for any more, and others that carry our external id key, or the uuid of a row
+    /// whose asset the ledger does not know. Not counted in a sample.
     pub extra: u64,
     /// Assets of others: not compared, not named. Not counted in a sample.
     pub others: u64,
@@ -40,7 +41,7 @@ pub struct ReconcileReport {
     pub not_loaded_rows: Vec<String>,
     /// The first hundred duplicates: their own id with the source key of ours.
     pub duplicate_assets: Vec<Named>,
-    /// The first hundred extra assets; the source key is empty where no row is theirs.
+    /// The first hundred extra assets; the source key is empty where neither a row nor the ledger has one for them.
     pub extra_assets: Vec<Named>,
     /// Where all findings are: a Parquet dataset of the run.
     pub findings: String,
@@ -109,7 +110,11 @@ impl ReconcileReport {
             message.push_str(&format!("\n  {} is there a second time as asset {}", asset.source_key, asset.id));
         }
         for asset in self.extra_assets.iter().take(MOST_NAMED) {
-            message.push_str(&format!("\n  asset {} is of no mapped asset {}", asset.id, asset.source_key));
+            let whose = match asset.source_key.as_str() {
+                "" => "of no row and not in the ledger".to_owned(),
+                key => format!("{key}, which is gone or was not loaded"),
+            };
+            message.push_str(&format!("\n  asset {} is extra: {whose}", asset.id));
         }
         message.push_str(&format!("\n  all findings: {}", self.findings));
         Err(Error::Mismatch { what: format!("reconcile with {}", self.target), message })

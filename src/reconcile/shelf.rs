@@ -21,15 +21,16 @@ const SCHEMA: &str = "
         instance text not null,
         seen integer not null default 0
     ) strict;
+    create table gone (id integer primary key, source_key text not null) strict;
     create index by_uuid on expected (uuid);
     create index by_external on expected (external) where external is not null;";
 
-/// What an asset that the ledger does not know has to do with the rows.
+/// What an asset that is not expected has to do with the rows.
 #[derive(Debug)]
 pub(super) enum Stray {
     /// It has the uuid or external id of an asset of ours.
     Duplicate(Named),
-    /// It is of us, and no loaded row is its own; with the row's key where one has its uuid or external id.
+    /// It is of us, and no loaded row is its own; with its key where the ledger has it, or a row has its uuid or external id.
     Extra(Named),
     /// Somebody else's.
     Other,
@@ -56,18 +57,47 @@ impl Shelf {
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
+    /// # Errors
+    /// [`Error::Mismatch`] when two rows have the same asset.
     pub(super) async fn put(&self, assets: Vec<Expected>) -> Result<()> {
-        self.work(move |connection| {
+        let doubled = self.work(move |connection| {
             let transaction = connection.transaction()?;
             {
-                let mut insert =
-                    transaction.prepare_cached("insert into expected values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)")?;
+                let mut insert = transaction
+                    .prepare_cached("insert or ignore into expected values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)")?;
                 for asset in assets {
                     let external = asset.external_id.as_ref().map(|id| external(&id.key, &id.value));
                     // A map of JSON values always has a JSON text.
                     let instance = serde_json::to_string(&asset.instance).unwrap_or_default();
                     let Expected { id, source_key, uuid, name, asset_type, definition, .. } = asset;
-                    insert.execute(params![id, source_key, uuid, external, name, asset_type, definition, instance])?;
+                    let values = params![id, source_key, uuid, external, name, asset_type, definition, instance];
+                    if insert.execute(values)? == 0 {
+                        return Ok(Some(source_key));
+                    }
+                }
+            }
+            transaction.commit()?;
+            Ok(None)
+        });
+        match doubled.await? {
+            None => Ok(()),
+            Some(key) => Err(Error::Mismatch {
+                what: "reconcile".to_owned(),
+                message: format!("two rows to be loaded have the source key {key}; settle it in 3_normalise"),
+            }),
+        }
+    }
+
+    /// Assets that we made, after what is expected was put: those that are expected are not kept.
+    pub(super) async fn put_known(&self, assets: Vec<(i64, String)>) -> Result<()> {
+        self.work(move |connection| {
+            let transaction = connection.transaction()?;
+            {
+                let mut insert = transaction.prepare_cached(
+                    "insert or ignore into gone select ?1, ?2 where not exists (select 1 from expected where id = ?1)",
+                )?;
+                for asset in assets {
+                    insert.execute(params![asset.0, asset.1])?;
                 }
             }
             transaction.commit()
@@ -102,20 +132,25 @@ impl Shelf {
         .await
     }
 
-    /// What these assets, of which the ledger knows none, have to do with the rows; `key` is that of our external ids.
+    /// What these assets, of which none is expected, have to do with the rows; `key` is that of our external ids.
     pub(super) async fn strays(&self, others: Vec<Asset>, key: Option<&str>) -> Result<Vec<Stray>> {
         let key = key.map(str::to_owned);
         self.work(move |connection| {
+            let mut gone = connection.prepare_cached("select source_key from gone where id = ?1")?;
             let mut by_uuid =
                 connection.prepare_cached("select source_key, id from expected where uuid = ?1 limit 1")?;
             let mut by_external =
                 connection.prepare_cached("select source_key, id from expected where external = ?1 limit 1")?;
             let mut strays = Vec::with_capacity(others.len());
             for asset in others {
+                if let Some(source_key) = gone.query_row([asset.id], |row| row.get(0)).optional()? {
+                    strays.push(Stray::Extra(Named { source_key, id: asset.id }));
+                    continue;
+                }
                 let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?));
                 let mut ours = None;
                 if let Some(uuid) = &asset.uuid {
-                    ours = by_uuid.query_row([uuid], row).optional()?;
+                    ours = by_uuid.query_row([uuid.to_ascii_lowercase()], row).optional()?;
                 }
                 for id in asset.external_ids.iter().flatten() {
                     if ours.is_none() {

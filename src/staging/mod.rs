@@ -273,6 +273,11 @@ impl RunFolder {
         Dataset::new(&self.area, name.to_owned(), self.path.clone().join(safe_name(name, false)))
     }
 
+    /// The dataset of what reading the target back found. No query can have its folder: a query's name begins with a letter.
+    pub fn findings(&self) -> Dataset {
+        Dataset::new(&self.area, "_reconcile".to_owned(), self.path.clone().join("_reconcile"))
+    }
+
     /// The dataset of all rows not loaded.
     pub fn rejected(&self) -> Dataset {
         self.query("rejected")

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+use futures::StreamExt;
 use serde_json::json;
 use telecine::dataflow::Progress;
 use telecine::load::{Load, LoadConfig};
@@ -22,8 +23,9 @@ async fn sampled(config: LoadConfig, url: &str, folder: &RunFolder, sample: Opti
     let load = Load::prepare(config, mapped::client(url), folder.clone()).await.unwrap();
     let cancel = CancellationToken::new();
     let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
-    let job = Reconcile { client, target, external_id_key, run: folder, sample };
-    run(&job, load.expected(), &Progress::default(), &cancel).await.unwrap()
+    let definitions = load.bound().iter().map(|bound| &bound.definition).collect();
+    let job = Reconcile { client, target, external_id_key, definitions, run: folder, sample };
+    run(&job, load.expected(), load.known(), &Progress::default(), &cancel).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,8 +73,8 @@ async fn every_difference_is_found_and_named() {
     assert_eq!((report.equal, report.extra, report.others, report.not_loaded), (745, 1, 1, 0));
     let kind = |field: &str| report.fields.iter().find(|found| found.field == field).unwrap().kind.as_str();
     assert_eq!((kind("legacyId"), kind("tags"), kind("producer")), ("different", "dropped", "added"));
-    let findings = run.query("reconcile").manifest().await.unwrap().unwrap();
-    assert_eq!((findings.rows, run.query("reconcile").url()), (7, report.findings.clone()));
+    let findings = run.findings().manifest().await.unwrap().unwrap();
+    assert_eq!((findings.rows, run.findings().url()), (7, report.findings.clone()));
     let mut named: Vec<_> =
         report.fields.iter().map(|field| (field.source_key.as_str(), field.field.as_str())).collect();
     // By id, which is not the order of the rows: they are sent side by side.
@@ -115,5 +117,93 @@ async fn rows_that_were_not_loaded_are_named() {
         assert_eq!(report.not_loaded, many.loadable() - 10);
         assert_eq!(report.not_loaded_rows.len() as u64, report.not_loaded);
         assert_eq!(report.require_equal().unwrap_err().exit_code(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_from_the_run_is_extra_under_its_own_key() {
+    let folder = TempDir::new().unwrap();
+    let server = flex(Personality::Both, &[]);
+    let url = server.base_url();
+    // Without external ids only the ledger knows whose they are.
+    let config = || LoadConfig { external_id_column: String::new(), ..config(folder.path()) };
+    let run = write_run(folder.path(), "r1", &rows(20, 5)).await;
+    load(config(), url, &run).await.unwrap();
+    let fewer = write_run(folder.path(), "r2", &rows(20, 3)).await;
+    let report = reconcile(config(), url, &fewer).await;
+    assert_eq!((report.checked, report.equal, report.extra, report.others), (21, 21, 2, 0));
+    let mut keys: Vec<_> = report.extra_assets.iter().map(|asset| asset.source_key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["Project:3", "Project:4"]);
+    let error = report.require_equal().unwrap_err().to_string();
+    assert!(error.contains("Project:4, which is gone or was not loaded"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dates_are_compared_by_value() {
+    let folder = TempDir::new().unwrap();
+    let server = flex(Personality::Both, &[]);
+    let url = server.base_url();
+    let run = write_run(folder.path(), "r1", &rows(9, 2)).await;
+    load(config(folder.path()), url, &run).await.unwrap();
+    let id = Dump::of(url).await.asset("Collection-3")["id"].as_i64().unwrap();
+    let date = |value: &str| json!({"asset": id, "field": "createdDate", "value": value});
+    tamper(url, date("12 Apr 2019 11:30:00 +0200")).await;
+    let near = reconcile(config(folder.path()), url, &run).await;
+    // The value has milliseconds, what is shown has none.
+    assert_eq!((near.different, near.fields[0].field.as_str()), (1, "createdDate"));
+    tamper(url, date("2019-04-12 11:30:00.123+0200")).await;
+    reconcile(config(folder.path()), url, &run).await.require_equal().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rows_of_one_key_are_named() {
+    let folder = TempDir::new().unwrap();
+    let server = flex(Personality::Both, &[]);
+    let url = server.base_url();
+    let run = write_run(folder.path(), "r1", &rows(9, 2)).await;
+    load(config(folder.path()), url, &run).await.unwrap();
+    let load = Load::prepare(config(folder.path()), mapped::client(url), run.clone()).await.unwrap();
+    let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
+    let definitions = load.bound().iter().map(|bound| &bound.definition).collect();
+    let job = Reconcile { client, target, external_id_key, definitions, run: &run, sample: None };
+    let cancel = CancellationToken::new();
+    let twice = load.expected().chain(load.expected());
+    let error = telecine::reconcile::run(&job, twice, load.known(), &Progress::default(), &cancel).await.unwrap_err();
+    assert!(error.to_string().contains("have the source key Collection:0"), "{error}");
+}
+
+/// What a server that loses values, or lists badly, is found out by, or does not disturb.
+#[tokio::test(flavor = "multi_thread")]
+async fn lossy_storage_is_found_and_bad_lists_do_no_harm() {
+    for (fault, kind) in [("lossy=truncate=9", "truncated to 9"), ("lossy=drop=title", "dropped")] {
+        let folder = TempDir::new().unwrap();
+        let server = flex(Personality::Both, &[fault]);
+        let url = server.base_url();
+        let run = write_run(folder.path(), "r1", &rows(10, 3)).await;
+        // The canary would have said so.
+        load(LoadConfig { canary: 0, ..config(folder.path()) }, url, &run).await.unwrap();
+        for sample in [None, Some(5)] {
+            let report = sampled(config(folder.path()), url, &run, sample).await;
+            assert_eq!((report.checked, report.different), (sample.unwrap_or(12), sample.unwrap_or(12)), "{fault}");
+            let title = report.fields.iter().find(|difference| difference.field == "title").unwrap();
+            assert_eq!(title.kind, kind, "{fault}");
+            assert_eq!(report.require_equal().unwrap_err().exit_code(), 3);
+        }
+    }
+    for fault in
+        ["ignore-include-metadata", "repeat-rows", "page-cap=7", "max-page=200", "window=150:all=true", "moving-totals"]
+    {
+        let folder = TempDir::new().unwrap();
+        let server = flex(Personality::Both, &[fault]);
+        let url = server.base_url();
+        // Few enough for one second to be read from both its ends.
+        let run = write_run(folder.path(), "r1", &rows(100, 20)).await;
+        load(config(folder.path()), url, &run).await.unwrap();
+        for sample in [None, Some(30)] {
+            let report = sampled(config(folder.path()), url, &run, sample).await;
+            assert_eq!((report.equal, report.different, report.missing), (sample.unwrap_or(110), 0, 0), "{fault}");
+            report.require_equal().unwrap();
+        }
     }
 }

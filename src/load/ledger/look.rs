@@ -77,6 +77,22 @@ impl Ledger {
         .await
     }
 
+    /// The target's ids with their source keys, ordered by source key, in portions after the given one; an empty portion is
+    /// the end.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn ids_after(&self, key: String, most: usize) -> Result<Vec<(i64, String)>> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "select flex_id, source_key from asset where source_key > ?1 and flex_id is not null
+                 order by source_key limit ?2",
+            )?;
+            statement.query_map((&key, most as i64), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+        .await
+    }
+
     /// The last requests of each kind for one asset, in the order of their names.
     ///
     /// # Errors
