@@ -20,6 +20,8 @@ use crate::flex::{Finding, FlexClient, Outcome};
 
 /// Entries of the ledger read at a time.
 const PORTION: usize = 10_000;
+/// Assets that are tried for one that a search shows.
+const TRIED: usize = 100;
 /// Assets that a plan and a report name.
 const MOST_NAMED: usize = 100;
 
@@ -57,7 +59,7 @@ pub struct RemovalPlan {
     pub remove: u64,
     /// Those of which the ledger does not know whether they are there: they are looked up first (part of `remove`).
     pub unclear: u64,
-    /// Assets in the ledger.
+    /// Assets in the ledger, those unclear ones included that are to be removed.
     pub of: u64,
     /// Those to be removed by query.
     pub queries: BTreeMap<String, u64>,
@@ -197,6 +199,7 @@ impl Removal {
             }
             after = last;
         }
+        plan.of += plan.unclear;
         match &self.selection {
             Selection::Run(run) => plan.run = Some(run.clone()),
             Selection::Gone { load, seen } => find_referring(load, seen, &mut plan).await?,
@@ -222,6 +225,7 @@ impl Removal {
         let (started, before) = (Instant::now(), self.client.traffic().requests);
         self.client.ping().await?;
         progress.expect(plan.remove);
+        let is_shown = plan.unclear > 0 && self.is_shown().await?;
         let (removed, absent) = (AtomicU64::new(0), AtomicU64::new(0));
         let left = Mutex::new((0_u64, Vec::new()));
         let mut after = String::new();
@@ -229,7 +233,7 @@ impl Removal {
             let portion = self.ledger.assets_after(after, PORTION).await?;
             let Some(last) = portion.last().map(|asset| asset.source_key.clone()) else { break };
             let work = self.selected(portion)?.into_iter().map(|asset| async {
-                let fate = if cancel.is_cancelled() { Fate::Skipped } else { self.one(asset).await? };
+                let fate = if cancel.is_cancelled() { Fate::Skipped } else { self.one(asset, is_shown).await? };
                 match fate {
                     Fate::Removed => drop(removed.fetch_add(1, Ordering::Relaxed)),
                     Fate::Absent => drop(absent.fetch_add(1, Ordering::Relaxed)),
@@ -285,7 +289,25 @@ impl Removal {
         }
     }
 
-    async fn one(&self, asset: AssetRecord) -> Result<Fate> {
+    /// Whether a search by uuid shows an asset that is there: only then does one that shows nothing prove absence. A few
+    /// assets are tried.
+    async fn is_shown(&self) -> Result<bool> {
+        for asset in self.ledger.assets_after(String::new(), TRIED).await? {
+            if let Some(id) = asset.flex_id
+                && self.client.asset(id).await?.is_none_or(|asset| asset.deleted)
+            {
+                continue;
+            }
+            match self.client.find_by_uuid(&asset.uuid).await? {
+                Finding::Found(_) => return Ok(true),
+                Finding::Absent | Finding::Unproven if asset.flex_id.is_some() => return Ok(false),
+                Finding::Absent | Finding::Unproven => {}
+            }
+        }
+        Ok(false)
+    }
+
+    async fn one(&self, asset: AssetRecord, is_shown: bool) -> Result<Fate> {
         let key = asset.source_key;
         let left = |flex_id, message| Fate::Left(Left { source_key: key.clone(), flex_id, message });
         let id = match asset.flex_id {
@@ -295,8 +317,8 @@ impl Removal {
                     self.ledger.created(&key, found.id, None).await?;
                     found.id
                 }
-                Finding::Absent => return Ok(Fate::Absent),
-                Finding::Unproven => {
+                Finding::Absent if is_shown => return Ok(Fate::Absent),
+                Finding::Absent | Finding::Unproven => {
                     let message = "whether it is there cannot be found out: look for its uuid in the target";
                     return Ok(left(None, format!("{message} ({})", asset.uuid)));
                 }

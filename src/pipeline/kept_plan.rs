@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Pipeline;
 use crate::error::{Error, Result};
 use crate::flex::Definition;
-use crate::load::{Load, PlanReport};
+use crate::load::{Binding, Load, LoadConfig, PlanReport};
 use crate::report::SCHEMA_VERSION;
 use crate::staging::safe_name;
 
@@ -33,6 +33,9 @@ struct Basis {
     contents: BTreeMap<String, String>,
     /// BLAKE3 of the target's definitions, in hexadecimal digits.
     definitions: String,
+    /// What the settings say of new assets: of each query its definition and type, and the external id.
+    #[serde(default)]
+    settings: Vec<String>,
 }
 
 impl Basis {
@@ -44,7 +47,8 @@ impl Basis {
         let definitions: Vec<&Definition> = bound.iter().map(|bound| &bound.definition).collect();
         let definitions = serde_json::to_vec(&definitions)
             .map_err(|cause| Error::staging("the definitions", "they give no JSON", cause))?;
-        Ok(Self { url, identity, contents, definitions: blake3::hash(&definitions).to_hex().to_string() })
+        let definitions = blake3::hash(&definitions).to_hex().to_string();
+        Ok(Self { url, identity, contents, definitions, settings: settings_of(load.config()) })
     }
 
     /// What has changed since, a line each.
@@ -63,8 +67,21 @@ impl Basis {
         if self.definitions != now.definitions {
             changes.push("the target's definitions have changed".to_owned());
         }
+        if self.settings != now.settings {
+            let new = now.settings.iter().filter(|setting| !self.settings.contains(setting));
+            let new: Vec<&str> = new.map(String::as_str).collect();
+            changes.push(format!("the settings have changed, now: {}", new.join("; ")));
+        }
         changes
     }
+}
+
+fn settings_of(config: &LoadConfig) -> Vec<String> {
+    let of = |binding: &Binding| format!("{} makes {} of {}", binding.query, binding.asset_type, binding.definition);
+    let mut settings: Vec<String> = config.bindings.iter().map(of).collect();
+    settings.push(format!("external id {} from {}", config.external_id_key, config.external_id_column));
+    settings.push(format!("field values by {:?}", config.attributes));
+    settings
 }
 
 impl Pipeline {

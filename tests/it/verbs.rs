@@ -212,6 +212,24 @@ async fn what_a_killed_load_may_have_created_is_looked_up() {
     assert_eq!(removal.plan().await.unwrap().keys, ["Collection:2"]);
 }
 
+/// A search that shows nothing of what is there proves nothing of what is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_shows_nothing_proves_no_absence() {
+    let folder = TempDir::new().unwrap();
+    let server = flex(Personality::Both, &["no-lookup=nothing", "drop-after-commit:POST /assets:every=4"]);
+    let url = server.base_url();
+    let run = write_run(folder.path(), "r1", &rows(20, 4)).await;
+    let held = load(config(folder.path()), url, &run).await.unwrap().held;
+    assert!(held > 0);
+    let removal = Removal::of_run(&config(folder.path()), client(url), "r1").await.unwrap();
+    let plan = removal.plan().await.unwrap();
+    assert_eq!((plan.remove, plan.unclear, plan.of), (22, held, 22));
+    // All of them are no more than a hundred in a hundred.
+    let report = remove(&removal, Threshold::Share(1.0)).await.unwrap();
+    assert_eq!((report.removed, report.absent, report.left), (22 - held, 0, held), "{report:?}");
+    assert_eq!(report.verdict().unwrap_err().exit_code(), 3);
+}
+
 /// Assets in the bin.
 async fn gone(url: &str) -> usize {
     Dump::of(url).await.assets.values().flatten().filter(|asset| asset["deleted"] == true).count()
@@ -434,6 +452,10 @@ async fn production_is_loaded_by_its_plan_and_a_run_is_undone_through_the_binary
     assert!(stale.stderr.contains("the rows of collection are others"), "{}", stale.stderr);
     assert_eq!(flex.assets().await.len(), 0);
     place.json("plan --run r -q").await;
+    // The same rows, made into something else.
+    let mut changed = place.call("load --run r -q --yes");
+    let changed = crate::support::run(changed.env("TELECINE_LOAD_EXTERNAL_ID_KEY", "other")).await.code(2);
+    assert!(changed.stderr.contains("the settings have changed, now: external id other"), "{}", changed.stderr);
     assert_eq!(place.json("load --run r -q --yes").await["created"], json!(36));
 
     let planned = place.json("undo --run r").await;
