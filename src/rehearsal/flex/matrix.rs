@@ -116,7 +116,8 @@ mod tests {
             // Through the URL library, which may tidy a path up.
             let url = url::Url::parse(&format!("http://localhost/api{written}")).unwrap();
             let parsed = MatrixPath::parse(url.path()).unwrap();
-            prop_assert_eq!(parsed.segments(), ["api", "assets", number.to_string().as_str()]);
+            let number = number.to_string();
+            prop_assert_eq!(parsed.segments(), ["api", "assets", number.as_str()]);
             prop_assert_eq!((parsed.param("name"), parsed.param("exactNameMatch")), (Some(name.as_str()), Some("true")));
         }
     }

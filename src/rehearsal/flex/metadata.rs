@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Handled};
@@ -126,14 +127,16 @@ fn definition(store: &Store, stored: &Stored) -> Option<Arc<Definition>> {
 fn shown(flex: &Flex, store: &Store, stored: &Stored) -> Answer {
     let definition = definition(store, stored);
     let id = json!(stored.asset.definition);
-    let fields = definition.as_ref().map_or("[]", |definition| &definition.rendered);
+    let fields = definition.map_or(Bytes::from_static(b"[]"), |definition| definition.rendered.clone());
     let instance = readable(flex, store, stored);
     // The id of the metadata object; a number of its own, as in a real Flex.
     let own = stored.asset.id + 100_000_000;
-    Answer::json(format!("{{\"id\":{own},\"instance\":{instance},\"definitionId\":{id},\"definition\":{fields}}}"))
+    let start = format!("{{\"id\":{own},\"instance\":{instance},\"definitionId\":{id},\"definition\":");
+    Answer::pieces(vec![start.into(), fields, Bytes::from_static(b"}")])
 }
 
-/// The instance as a read shows it: references with the name, the type and (since 2023.6) the uuid of what they point at.
+/// The instance as a read shows it: references with the name, the type, (since 2023.6) the uuid and
+/// (in 2024.9) the value of what they point at. What `value` holds is assumed: the name.
 pub fn readable(flex: &Flex, store: &Store, stored: &Stored) -> String {
     let Some(definition) = definition(store, stored).filter(|_| stored.instance.contains("\"id\":")) else {
         return stored.instance.clone();
@@ -148,6 +151,9 @@ pub fn readable(flex: &Flex, store: &Store, stored: &Stored) -> String {
         };
         if flex.version < Version::V2023_6 {
             described.as_object_mut()?.shift_remove("uuid");
+        }
+        if flex.version >= Version::V2024_9 {
+            described["value"] = described["name"].clone();
         }
         Some(described)
     };
