@@ -461,7 +461,9 @@ fn verdict(exchange: &Exchange, pause: impl Fn(Option<Duration>) -> Duration) ->
     match exchange {
         Exchange::Done(_) | Exchange::Refused(_) => Verdict::Good,
         Exchange::Unauthorised(_) | Exchange::Untrusted(_) => Verdict::Unauthorised,
-        Exchange::Throttled { status: 503, after, .. } => Verdict::Unavailable(pause(*after)),
+        Exchange::Throttled { status: 503, after, .. } => {
+            Verdict::Unavailable { pause: pause(*after), asked: after.is_some_and(|after| !after.is_zero()) }
+        }
         Exchange::Throttled { after, .. } => Verdict::Throttled(pause(*after)),
         Exchange::Unclear { .. } | Exchange::NotSent(_) => Verdict::Failed,
     }

@@ -200,7 +200,7 @@ impl Work {
             }
         }
         if bound.shape.has_references() && !row.references.is_empty() {
-            return self.load.ledger.described(&row.source_key, row.fields.clone(), sent).await;
+            return self.load.ledger.described(&row.source_key, row.fields.clone(), None, sent).await;
         }
         self.load.ledger.complete(&row.source_key, row.fields.clone(), sent).await?;
         self.tally.complete(0);
@@ -271,7 +271,7 @@ impl Work {
         let outcome = self.write_fields(&request, id).await?;
         let Some(sent) = self.settle(row, &request, outcome).await? else { return Ok(()) };
         if task.resolved.unresolved > 0 {
-            return ledger.described(&row.source_key, row.fields.clone(), Some(sent)).await;
+            return ledger.described(&row.source_key, row.fields.clone(), Some(&task.resolved), Some(sent)).await;
         }
         self.finish(bound, row, Some(row.fields.clone()), &task.resolved, Some(sent)).await?;
         self.tally.complete(entry.completions);

@@ -21,6 +21,7 @@
 //! - `memory`: `queries/` over a rehearsal: threads and memory change no row, too little of it ends cleanly
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
 //! - `pace`: the client's pace against servers that limit requests, go away and come back
+//! - `plan`: what is planned is what is sent, byte for byte; canaries, changed definitions, a lost ledger
 //! - `queries`: the SQL as text: heads that name their rules, and duplicates compared in every mapped field
 //! - `reconcile`: reading Flex back
 //! - `scan`: reading all assets of servers that cut, repeat, shuffle and move their lists
@@ -39,7 +40,7 @@
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
-//! - `signals`: a target that hangs does not hold the process
+//! - `signals`: loads stopped at any moment, a target that hangs, a ledger in use, odd surroundings
 //! - `s3`: the same run in an S3-compatible store
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -71,6 +72,7 @@ mod memory;
 mod migration;
 mod outside;
 mod pace;
+mod plan;
 mod proxy;
 mod queries;
 mod reconcile;

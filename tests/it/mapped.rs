@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{
-    ArrayRef, Decimal128Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
+    ArrayRef, AsArray, Decimal128Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
     TimestampMicrosecondArray,
 };
 use arrow::buffer::OffsetBuffer;
@@ -116,7 +116,18 @@ fn collections(rows: &Rows) -> RecordBatch {
     batch(columns)
 }
 
-fn projects(rows: &Rows) -> RecordBatch {
+/// The collections, of which one has no parent.
+pub fn collections_without_parent(rows: &Rows, orphan: usize) -> RecordBatch {
+    let all = collections(rows);
+    let parents = all.schema().index_of("parent").unwrap();
+    let kept: Vec<bool> = (0..rows.collections).map(|i| i % 2 == 1 && i != orphan).collect();
+    let (fields, arrays, _) = all.column(parents).as_struct().clone().into_parts();
+    let mut columns = all.columns().to_vec();
+    columns[parents] = Arc::new(StructArray::new(fields, arrays, Some(kept.into())));
+    RecordBatch::try_new(all.schema(), columns).unwrap()
+}
+
+pub fn projects(rows: &Rows) -> RecordBatch {
     let count = rows.projects;
     let mut columns = head("Project", count, "Project", false);
     let budgets = Decimal128Array::from_iter_values((0..count).map(|i| 1_234_567_890_123_456_789_000 + i as i128));

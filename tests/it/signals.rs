@@ -6,14 +6,13 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use telecine::rehearsal::flex::LocalFlex;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::Child;
 
 use crate::campaign::place::{held, requests, server, workplace};
 use crate::mapped::{Dump, http, rows};
-use crate::support::{PATIENCE, Workplace, finish, signal, wait_for};
+use crate::support::{Flex, PATIENCE, Workplace, finish, signal, wait_for};
 
 /// Loads that are stopped in the midst of their work.
 const SIGNALS: u64 = 20;
@@ -43,9 +42,9 @@ fn load(place: &Workplace, target: &str) -> Child {
 }
 
 /// Waits until the server has answered so many requests; whether the load is still there then.
-async fn reaches(child: &mut Child, server: &LocalFlex, wanted: u64) -> bool {
+async fn reaches(child: &mut Child, url: &str, wanted: u64) -> bool {
     let (client, begun) = (http(), Instant::now());
-    while requests(&client, server.base_url()).await < wanted {
+    while requests(&client, url).await < wanted {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
@@ -76,7 +75,7 @@ async fn stopped_anywhere_and_resumed_a_load_ends_like_an_unbroken_one() {
         loop {
             let moment = requests(&http(), server.base_url()).await + random.u64(1..all);
             let mut child = load(&place, &name);
-            if !reaches(&mut child, &server, moment).await {
+            if !reaches(&mut child, server.base_url(), moment).await {
                 finish(child).await.code(0);
                 break;
             }
@@ -118,13 +117,15 @@ async fn a_target_that_hangs_in_a_load_does_not_hold_the_process() {
         // The first before anything is known of the target, the others spread over checks, canaries and both passes.
         let width = all / HANGS;
         let answered = round * width + if round == 0 { 0 } else { random.u64(..width) };
-        let server = server(&[&format!("hang:*:after={answered}:first={}", answered + 1)]);
+        let data = place.path().join(format!("flex{round}")).display().to_string();
+        let hang = format!("hang:*:after={answered}");
+        let hanging = Flex::start(&["--fault", &hang, "--data", &data]).await;
         let name = format!("t{round}");
         // Only the signal can end it.
-        place.add_target(&name, server.base_url(), "timeout = 3600\ndrain = \"300ms\"");
+        place.add_target(&name, &hanging.url, "timeout = 3600\ndrain = \"300ms\"");
         let mut child = load(&place, &name);
-        assert!(reaches(&mut child, &server, answered).await, "it ended before request {answered}");
-        // The next request is on its way then, or the signal is sooner, which is right too.
+        assert!(reaches(&mut child, &hanging.url, answered).await, "it ended before request {answered}");
+        // The next requests are on their way then, or the signal is sooner, which is right too.
         tokio::time::sleep(Duration::from_millis(200)).await;
         let (word, code) = SIGNAL_CODES[random.usize(..2)];
         let asked = Instant::now();
@@ -132,12 +133,13 @@ async fn a_target_that_hangs_in_a_load_does_not_hold_the_process() {
         finish(child).await.code(code);
         // Long before the process would be ended whatever its work does.
         assert!(asked.elapsed() < Duration::from_secs(20), "{answered} of {all}: {:?}", asked.elapsed());
-        // A hang that is left over passes by this.
-        let variable = format!("TELECINE_FLEX_T{round}_TIMEOUT");
-        let mut again = place.call(&format!("load --target {name} --run r1 -q --output json"));
-        finish(again.env(variable, "2").spawn().unwrap()).await.code(0);
-        assert_eq!(held(server.base_url()).await, wanted, "seed {seed}, hanging after {answered} requests of {all}");
-        server.shutdown().await;
+        println!("hanging after {answered} of {all} requests it ended in {:?}", asked.elapsed());
+        let address = hanging.address().to_owned();
+        hanging.kill().await;
+        let healthy = Flex::start(&["--data", &data, "--listen", &address]).await;
+        place.json(&format!("load --target {name} --run r1 -q")).await;
+        assert_eq!(held(&healthy.url).await, wanted, "seed {seed}, hanging after {answered} requests of {all}");
+        healthy.kill().await;
     }
 }
 
@@ -145,7 +147,7 @@ async fn a_target_that_hangs_in_a_load_does_not_hold_the_process() {
 async fn a_ledger_in_use_is_refused_and_a_second_signal_ends_at_once() {
     let small = rows(20, 6);
     let place = workplace(&small).await;
-    let server = server(&["hang:POST /assets:after=8:first=9"]);
+    let server = server(&["hang:POST /assets:after=8:first=1"]);
     place.add_target("dev", server.base_url(), "timeout = 3600");
     let mut child = load(&place, "dev");
     let process = child.id().unwrap();

@@ -77,8 +77,9 @@ pub(super) enum Verdict {
     Good,
     /// It asked for less (429), and all are to pause so long.
     Throttled(Duration),
-    /// It asked for less and may be out of order (503).
-    Unavailable(Duration),
+    /// It is out of order for the moment (503), and all are to pause so long; `asked` where it said for how long, as one
+    /// that asks for less does.
+    Unavailable { pause: Duration, asked: bool },
     /// It failed, or the way to it did.
     Failed,
     /// It refuses the credentials: nothing is sent any more.
@@ -153,15 +154,15 @@ impl Pace {
             }
             Verdict::Throttled(pause) => {
                 self.breaker.answered();
-                self.less(now, &ticket, Some(pause));
+                self.less(now, &ticket, Some(pause), true);
             }
-            Verdict::Unavailable(pause) => {
+            Verdict::Unavailable { pause, asked } => {
                 self.breaker.failed(now, ticket.probe);
-                self.less(now, &ticket, Some(pause));
+                self.less(now, &ticket, Some(pause), asked);
             }
             Verdict::Failed => {
                 self.breaker.failed(now, ticket.probe);
-                self.less(now, &ticket, None);
+                self.less(now, &ticket, None, false);
             }
             Verdict::Unauthorised => self.closed = true,
         }
@@ -202,8 +203,9 @@ impl Pace {
         }
     }
 
-    /// Less from here on, once for all that was sent together; a pause holds in any case.
-    fn less(&mut self, now: Duration, ticket: &Ticket, pause: Option<Duration>) {
+    /// Less from here on, once for all that was sent together; a pause holds in any case. Only who says that there are
+    /// `too_many` tells a rate by it.
+    fn less(&mut self, now: Duration, ticket: &Ticket, pause: Option<Duration>, too_many: bool) {
         if let Some(pause) = pause {
             self.pause(now.saturating_add(pause));
         }
@@ -212,7 +214,7 @@ impl Pace {
         }
         self.fence = self.next;
         self.limit.throttled();
-        if pause.is_some() {
+        if too_many {
             self.rate.refused(ticket.sent, now, self.paused_until);
         }
     }

@@ -156,12 +156,19 @@ impl Ledger {
         self.change(Change::Renamed { source_key: source_key.to_owned(), name: name.to_owned(), sent }).await
     }
 
-    /// The target holds these field values; references are still to come.
+    /// The target holds these field values, and those of the references that are `linked`; others are still to come.
     ///
     /// # Errors
     /// When the asset is not being written.
-    pub async fn described(&self, source_key: &str, fields: FieldPrints, sent: Option<Sent>) -> Result<()> {
-        self.change(Change::Described { source_key: source_key.to_owned(), fields, sent }).await
+    pub async fn described(
+        &self,
+        source_key: &str,
+        fields: FieldPrints,
+        linked: Option<&Resolved>,
+        sent: Option<Sent>,
+    ) -> Result<()> {
+        let linked = linked.map(Resolved::hash);
+        self.change(Change::Described { source_key: source_key.to_owned(), fields, linked, sent }).await
     }
 
     /// The target holds all of an asset without references.

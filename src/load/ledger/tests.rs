@@ -50,7 +50,7 @@ async fn an_asset_comes_to_completion_and_survives_reopening() {
     ledger.intend(vec![intent("P:1")]).await.unwrap();
     assert_eq!(state(&ledger, "P:1").await, Some(State::Intended));
     ledger.created("P:1", 10, Some(sent(Step::Create, 201))).await.unwrap();
-    ledger.described("P:1", prints(), Some(sent(Step::Attributes, 200))).await.unwrap();
+    ledger.described("P:1", prints(), None, Some(sent(Step::Attributes, 200))).await.unwrap();
     assert_eq!(ledger.asset("P:1").await.unwrap().unwrap().links, "pending");
     ledger.linked("P:1", None, &resolved(2), Some(sent(Step::References, 200))).await.unwrap();
     ledger.remember("attributes", "metadata").await.unwrap();
@@ -89,7 +89,7 @@ async fn what_contradicts_is_refused_and_changes_nothing() {
     // No step is left out.
     assert!(ledger.linked("P:2", None, &resolved(0), None).await.is_err());
     assert!(ledger.complete("P:2", prints(), None).await.is_err());
-    assert!(ledger.described("P:2", prints(), None).await.is_err());
+    assert!(ledger.described("P:2", prints(), None, None).await.is_err());
     assert!(ledger.revise("P:2", "promo", [0; 32]).await.is_err());
     assert!(ledger.removed("P:2", sent(Step::Remove, 204)).await.is_err());
     assert!(ledger.failed("P:3", reason("HTTP 400", "no such entry"), false, None).await.is_err());

@@ -37,9 +37,11 @@ pub(super) enum Change {
         name: String,
         sent: Sent,
     },
+    /// `linked` where references were written with the field values.
     Described {
         source_key: String,
         fields: FieldPrints,
+        linked: Option<[u8; 32]>,
         sent: Option<Sent>,
     },
     Complete {
@@ -189,11 +191,11 @@ fn progressed(connection: &Connection, change: &Change, at: &str) -> rusqlite::R
         Change::Renamed { source_key, name, sent } => {
             Update::of(source_key, at, Some(sent)).set(connection, "name = ?3", "state = 'created'", &[name])
         }
-        Change::Described { source_key, fields, sent } => Update::of(source_key, at, sent.as_ref()).set(
+        Change::Described { source_key, fields, linked, sent } => Update::of(source_key, at, sent.as_ref()).set(
             connection,
-            "state = 'described', links = 'pending', fields = ?3",
+            "state = 'described', links = 'pending', fields = ?3, linked = ?4",
             "state = 'created'",
-            &[&fields.bytes()],
+            &[&fields.bytes(), linked],
         ),
         Change::Complete { source_key, written, sent } => Update::of(source_key, at, sent.as_ref()).set(
             connection,

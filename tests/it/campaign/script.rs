@@ -12,10 +12,10 @@ const MOST_LOADS: usize = 4;
 const REQUESTS: u64 = 50;
 /// Whether a row may lose fields and references although its field values are set by requests that merge: a load that
 /// breaks off between the new hash and the first description leaves what is gone, for the next load merges again.
-const FIELDS_GO: bool = false;
+const FIELDS_GO: bool = true;
 /// Whether a row may change its name while its asset is not complete: an asset that is adopted under its former name
 /// keeps it where the renaming fails, for the ledger then holds the new one.
-const NAMES_CHANGE: bool = false;
+const NAMES_CHANGE: bool = true;
 /// A delay beyond [`Script::timeout_ms`] of a script with delays.
 const DELAY: &str = "delay-ms=110";
 

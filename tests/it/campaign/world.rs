@@ -107,6 +107,8 @@ impl<'a> World<'a> {
         FlexConfig {
             timeout: Duration::from_millis(timeout_ms),
             settle: Duration::from_millis(2),
+            // A target that is to stay away does so for the rest of its script.
+            patience: Duration::from_millis(200),
             retry: RetryPolicy {
                 repeats: 5,
                 first: Duration::from_micros(200),
