@@ -348,29 +348,6 @@ async fn items_with_metadata_name_their_definition_and_the_newest_release_the_va
     }
 }
 
-#[tokio::test]
-async fn an_answer_in_pieces_is_announced_whole_and_harmed_like_others() {
-    let (flex, caller) = start(Options::default());
-    let path = format!("/assets/{}/metadata", furnished(&caller).await);
-    let get = || caller.call(Method::GET, &path, None);
-    let whole = get().await;
-    assert_eq!(whole.headers["content-length"].to_str().unwrap(), whole.text.len().to_string());
-    assert_eq!(whole.json()["definition"].as_array().map(Vec::len), Some(2 * KINDS.len()));
-    flex.set_faults(vec!["truncate".parse().unwrap()]);
-    let half = get().await;
-    assert_eq!(half.text, whole.text[..whole.text.len() / 2]);
-    flex.set_faults(vec!["garbage".parse().unwrap()]);
-    let garbage = get().await;
-    assert!(!garbage.text.contains("definition") && garbage.headers["content-length"].len() == 1, "{}", garbage.text);
-    // Byte by byte is slow; the answer of an asset without a definition is short.
-    flex.set_faults(Vec::new());
-    let bare = made(&caller, "/assets", json!({"name": "b", "type": "media-asset"})).await["id"].clone();
-    let path = format!("/assets/{bare}/metadata");
-    let short = caller.get(&path).await;
-    flex.set_faults(vec!["drip=1us".parse().unwrap()]);
-    assert_eq!(caller.get(&path).await, short);
-}
-
 const KINDS: [&str; 23] = [
     "string",
     "text",

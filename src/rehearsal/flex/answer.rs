@@ -1,11 +1,8 @@
 //! What the local Flex answers: JSON, or the two kinds of errors a real Flex gives, an envelope or an HTML page.
 
-use std::convert::Infallible;
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
-use futures::stream;
 use serde::Serialize;
 
 /// An answer, or the refusal that takes its place.
@@ -24,8 +21,6 @@ pub struct Answer {
 #[derive(Debug)]
 enum Content {
     Json(String),
-    /// JSON in pieces, of which some are shared with other answers.
-    Pieces(Vec<Bytes>),
     /// The text of the error envelope (contract 0.3).
     Error(String),
     /// The servlet container's page, which real servers send for 401, 500 and unknown sub-paths.
@@ -43,11 +38,6 @@ impl Answer {
     /// `200` with a JSON text that is already rendered.
     pub fn json(text: String) -> Self {
         Self::new(StatusCode::OK, Content::Json(text))
-    }
-
-    /// `200` with a JSON text in pieces, which are sent one after the other and not copied together.
-    pub fn pieces(pieces: Vec<Bytes>) -> Self {
-        Self::new(StatusCode::OK, Content::Pieces(pieces))
     }
 
     /// `200` with `value` as JSON.
@@ -124,15 +114,7 @@ impl Answer {
 
     /// The HTTP response. `request` becomes `flex.request.id` in error envelopes; 0 leaves it out.
     pub fn into_response(self, request: u64) -> Response<Body> {
-        let length = match &self.content {
-            Content::Pieces(pieces) => Some(pieces.iter().map(Bytes::len).sum::<usize>()),
-            _ => None,
-        };
         let (content_type, body) = match self.content {
-            Content::Pieces(pieces) => {
-                let pieces = pieces.into_iter().map(Ok::<_, Infallible>);
-                ("application/json", Body::from_stream(stream::iter(pieces)))
-            }
             Content::Json(text) => ("application/json", Body::from(text)),
             Content::Error(text) => {
                 let mut envelope = serde_json::json!({"errors": {"error": text}});
@@ -150,9 +132,6 @@ impl Answer {
         let headers = response.headers_mut();
         if !content_type.is_empty() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        }
-        if let Some(length) = length {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Realm\""));

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -41,8 +40,8 @@ pub struct Definition {
     pub record: DefinitionRecord,
     /// The fields at the top level.
     pub fields: Fields,
-    /// The array of FIELD objects as JSON text: every metadata answer repeats it, and shares it.
-    pub rendered: Bytes,
+    /// The array of FIELD objects as JSON text: every metadata answer repeats it.
+    pub rendered: String,
 }
 
 impl Definition {
@@ -56,7 +55,7 @@ impl Definition {
             complete(field, &mut next)?;
         }
         let fields = Fields::read(&record.fields)?;
-        let rendered = Value::Array(record.fields.clone()).to_string().into();
+        let rendered = Value::Array(record.fields.clone()).to_string();
         Ok(Self { record, fields, rendered })
     }
 }

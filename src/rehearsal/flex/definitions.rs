@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Handled, flex_time};
@@ -29,8 +28,10 @@ pub fn get(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
 pub fn fields(flex: &Flex, id: &str) -> Handled {
     let definition = find(flex, id)?;
     let name = json!(definition.record.name);
-    let start = format!("{{\"definitionId\":{},\"name\":{name},\"definition\":", definition.record.id);
-    Ok(Answer::pieces(vec![start.into(), definition.rendered.clone(), Bytes::from_static(b",\"rules\":[]}")]))
+    Ok(Answer::json(format!(
+        "{{\"definitionId\":{},\"name\":{name},\"definition\":{},\"rules\":[]}}",
+        definition.record.id, definition.rendered
+    )))
 }
 
 /// `POST /metadataDefinitions`: made without fields and not enabled.

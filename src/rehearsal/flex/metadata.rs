@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Handled};
@@ -127,12 +126,11 @@ fn definition(store: &Store, stored: &Stored) -> Option<Arc<Definition>> {
 fn shown(flex: &Flex, store: &Store, stored: &Stored) -> Answer {
     let definition = definition(store, stored);
     let id = json!(stored.asset.definition);
-    let fields = definition.map_or(Bytes::from_static(b"[]"), |definition| definition.rendered.clone());
+    let fields = definition.as_ref().map_or("[]", |definition| &definition.rendered);
     let instance = readable(flex, store, stored);
     // The id of the metadata object; a number of its own, as in a real Flex.
     let own = stored.asset.id + 100_000_000;
-    let start = format!("{{\"id\":{own},\"instance\":{instance},\"definitionId\":{id},\"definition\":");
-    Answer::pieces(vec![start.into(), fields, Bytes::from_static(b"}")])
+    Answer::json(format!("{{\"id\":{own},\"instance\":{instance},\"definitionId\":{id},\"definition\":{fields}}}"))
 }
 
 /// The instance as a read shows it: references with the name, the type, (since 2023.6) the uuid and

@@ -79,10 +79,6 @@ impl Strike {
     /// The response with the harm that a body takes.
     pub async fn damage(&self, response: Response<Body>) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
-        if matches!(self.harm, Harm::Garbage | Harm::Truncate { .. } | Harm::Drip(_)) {
-            // That of the answer as it was; what takes its place has another or is given one.
-            parts.headers.remove(header::CONTENT_LENGTH);
-        }
         match self.harm {
             Harm::Garbage => Response::from_parts(parts, Body::from(&b"\x00\xff\xfe{]\xc3"[..])),
             Harm::Truncate { early } => {
