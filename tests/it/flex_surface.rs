@@ -307,6 +307,45 @@ async fn what_hangs_on_an_asset() {
     assert_eq!(caller.post(&path, json!(["b", "c"])).await.json(), json!(["a", "b", "c"]));
     assert_eq!(caller.post(&path, json!({"a": 1})).await.status, 400);
     assert_eq!(caller.get(&path).await, json!(["a", "b", "c"]));
+    assert_eq!(caller.get("/resources/5/tags").await, json!([]));
+    assert_eq!(caller.post("/resources/5/tags", json!(["r", "r"])).await.json(), json!(["r"]));
+    assert_eq!(caller.get("/resources/5/tags").await, json!(["r"]));
+    assert_eq!(caller.get("/users/5/tags").await, json!([]), "of the same id, and another's");
+    assert_eq!(status(&caller, Method::GET, "/resources/6/tags").await, 404);
+    assert_eq!(status(&caller, Method::DELETE, "/resources/5/tags").await, 405);
+}
+
+#[tokio::test]
+async fn variants_are_read_by_id() {
+    let (_flex, caller) = start(Options::default());
+    let list = caller.get("/variants").await;
+    let all = list["variants"].as_array().unwrap();
+    assert!(!all.is_empty());
+    for variant in all {
+        assert_eq!(caller.get(&format!("/variants/{}", variant["id"])).await, *variant);
+    }
+    for wrong in ["0", "x"] {
+        assert_eq!(status(&caller, Method::GET, &format!("/variants/{wrong}")).await, 404, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn items_with_metadata_name_their_definition_and_the_newest_release_the_value_of_references() {
+    for version in [Version::V2021_5, Version::V2023_6, Version::V2024_9] {
+        let (_flex, caller) = start(Options { version, ..Options::default() });
+        let bare = made(&caller, "/assets", json!({"name": "b", "type": "media-asset"})).await["id"].clone();
+        let asset = furnished(&caller).await;
+        let put = caller.put(&format!("/assets/{asset}/metadata"), json!({"asset": {"id": bare}})).await;
+        let definition = put.json()["definitionId"].clone();
+        assert!(definition.is_u64(), "{version:?}: {}", put.text);
+        let list = caller.get("/assets;includeMetadata=true;sortBy=id").await;
+        assert_eq!(list["assets"][0]["metadata"], json!({"instance": {}, "definitionId": null}), "{version:?}");
+        assert_eq!(list["assets"][1]["metadata"]["definitionId"], definition, "{version:?}");
+        let shown = &list["assets"][1]["metadata"]["instance"]["asset"];
+        let value = (version == Version::V2024_9).then(|| json!("b"));
+        assert_eq!((&shown["id"], shown.get("value")), (&bare, value.as_ref()), "{version:?}");
+        assert_eq!(caller.put(&format!("/assets/{asset}/metadata"), json!({"asset": shown})).await.status, 200);
+    }
 }
 
 const KINDS: [&str; 23] = [

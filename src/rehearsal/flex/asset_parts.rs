@@ -1,4 +1,4 @@
-//! What hangs on an asset beside its metadata: external ids, children, keyframes, tags.
+//! What hangs on an asset beside its metadata: external ids, children, keyframes.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -8,7 +8,6 @@ use super::assets::{find, item};
 use super::call::{Call, required_text};
 use super::catalog::listed;
 use super::definitions::unstored;
-use super::records::Record;
 use super::service::Flex;
 use super::store::{Event, ExternalId};
 
@@ -88,36 +87,4 @@ pub fn children(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
 pub fn keyframes(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
     find(&flex.store(), id)?;
     listed(call, "keyframes", Vec::new())
-}
-
-/// `GET /assets/{id}/tags`: an array of strings.
-pub fn tags(flex: &Flex, id: &str) -> Handled {
-    let store = flex.store();
-    let asset = find(&store, id)?.asset.id;
-    let held = store.records().of("tags").find(|row| row.get("asset").as_u64() == Some(asset));
-    Ok(Answer::value(held.map_or(&json!([]), |row| row.get("tags"))))
-}
-
-/// `POST /assets/{id}/tags` with an array of strings, which are added.
-pub fn add_tags(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
-    let given: Vec<String> = serde_json::from_slice(&call.body)
-        .map_err(|error| Answer::bad(format!("The body is not an array of strings: {error}")))?;
-    let mut store = flex.store();
-    let asset = find(&store, id)?.asset.id;
-    let held = store.records().of("tags").find(|row| row.get("asset").as_u64() == Some(asset)).cloned();
-    let mut record = held.unwrap_or_else(|| Record {
-        kind: "tags".to_owned(),
-        id: store.records().next(),
-        body: serde_json::Map::from_iter([("asset".to_owned(), json!(asset)), ("tags".to_owned(), json!([]))]),
-    });
-    if let Some(Value::Array(tags)) = record.body.get_mut("tags") {
-        for tag in given {
-            if !tags.contains(&json!(tag)) {
-                tags.push(json!(tag));
-            }
-        }
-    }
-    store.commit(Event::Record(record)).map_err(unstored)?;
-    drop(store);
-    tags(flex, id)
 }

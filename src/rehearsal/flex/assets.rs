@@ -1,5 +1,7 @@
 //! `/assets` and `/assets/{id}`: placeholders made, shown and changed. Their metadata is another module's.
 
+use std::fmt::Write as _;
+
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -272,9 +274,9 @@ pub fn item(flex: &Flex, store: &Store, stored: &Stored, with_metadata: bool) ->
     let mut text = item.to_string();
     if with_metadata {
         text.truncate(text.len() - 1);
-        text.push_str(",\"metadata\":{\"instance\":");
-        text.push_str(&readable(flex, store, stored));
-        text.push_str("}}");
+        let (instance, definition) = (readable(flex, store, stored), json!(asset.definition));
+        // That the definition's id stands here too is assumed, as it does in the metadata read on their own.
+        let _ = write!(text, ",\"metadata\":{{\"instance\":{instance},\"definitionId\":{definition}}}}}");
     }
     text
 }

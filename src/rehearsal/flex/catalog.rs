@@ -78,6 +78,16 @@ pub fn object_type(call: &Call<'_>, id: &str) -> Handled {
 
 /// `GET /variants`.
 pub fn variants(flex: &Flex, call: &Call<'_>) -> Handled {
+    listed(call, "variants", all_variants(flex, call))
+}
+
+/// `GET /variants/{id}`.
+pub fn variant(flex: &Flex, call: &Call<'_>, id: &str) -> Handled {
+    let found = all_variants(flex, call).into_iter().find(|variant| id.parse().ok() == variant["id"].as_u64());
+    found.map(|variant| Answer::value(&variant)).ok_or_else(|| Answer::missing("Variant", id))
+}
+
+fn all_variants(flex: &Flex, call: &Call<'_>) -> Vec<Value> {
     let store = flex.store();
     let variants = store.variants().iter().map(|variant| {
         let definition = store.definition(variant.definition);
@@ -90,7 +100,7 @@ pub fn variants(flex: &Flex, call: &Call<'_>) -> Handled {
             "metadataDefinitions": [definition], "defaultMetadataDefinition": definition,
         })
     });
-    listed(call, "variants", variants.collect())
+    variants.collect()
 }
 
 /// A list of a few items in its envelope: filtered, ordered, paged.

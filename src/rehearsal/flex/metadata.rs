@@ -133,7 +133,8 @@ fn shown(flex: &Flex, store: &Store, stored: &Stored) -> Answer {
     Answer::json(format!("{{\"id\":{own},\"instance\":{instance},\"definitionId\":{id},\"definition\":{fields}}}"))
 }
 
-/// The instance as a read shows it: references with the name, the type and (since 2023.6) the uuid of what they point at.
+/// The instance as a read shows it: references with the name, the type, (since 2023.6) the uuid and
+/// (in 2024.9) the value of what they point at. What `value` holds is assumed: the name.
 pub fn readable(flex: &Flex, store: &Store, stored: &Stored) -> String {
     let Some(definition) = definition(store, stored).filter(|_| stored.instance.contains("\"id\":")) else {
         return stored.instance.clone();
@@ -148,6 +149,9 @@ pub fn readable(flex: &Flex, store: &Store, stored: &Stored) -> String {
         };
         if flex.version < Version::V2023_6 {
             described.as_object_mut()?.shift_remove("uuid");
+        }
+        if flex.version >= Version::V2024_9 {
+            described["value"] = described["name"].clone();
         }
         Some(described)
     };

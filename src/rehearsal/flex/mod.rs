@@ -42,6 +42,7 @@ mod service;
 mod standin;
 mod store;
 mod strike;
+mod tags;
 mod taxonomies;
 mod version;
 mod workflows;

@@ -6,7 +6,7 @@ use super::answer::{Answer, Handled};
 use super::call::Call;
 use super::catalog::USER_OBJECTS;
 use super::service::Flex;
-use super::{account, asset_actions, asset_parts, collections, taxonomies, workflows};
+use super::{account, asset_actions, asset_parts, collections, tags, taxonomies, workflows};
 
 /// Path words whose lists and items are the same for everybody.
 const FIXED: [&str; 7] = ["accounts", "resources", "users", "groups", "workspaces", "actions", "workflowDefinitions"];
@@ -16,6 +16,8 @@ pub fn route(flex: &Flex, method: &Method, call: &Call<'_>, segments: &[&str]) -
     match (method.as_str(), segments) {
         ("GET", [kind]) if FIXED.contains(kind) => account::list(call, kind),
         ("GET", [kind, id]) if FIXED.contains(kind) => account::get(call, kind, id),
+        ("GET", [kind, id, "tags"]) if FIXED.contains(kind) => tags::list(flex, call, kind, id),
+        ("POST", [kind, id, "tags"]) if FIXED.contains(kind) => tags::add(flex, call, kind, id),
         ("GET", ["tagCollections"]) => account::tag_collections(flex, call),
         ("GET", ["events"]) => account::events(flex, call),
         ("GET", ["accountProperties"]) => account::properties(flex, call),
@@ -69,8 +71,8 @@ fn below_asset(flex: &Flex, method: &Method, call: &Call<'_>, (id, part, rest): 
         ("GET", "children", []) => asset_parts::children(flex, call, id),
         ("GET", "keyframes", []) => asset_parts::keyframes(flex, call, id),
         ("GET", "workflows", []) => workflows::of_asset(flex, call, id),
-        ("GET", "tags", []) => asset_parts::tags(flex, id),
-        ("POST", "tags", []) => asset_parts::add_tags(flex, call, id),
+        ("GET", "tags", []) => tags::list(flex, call, "assets", id),
+        ("POST", "tags", []) => tags::add(flex, call, "assets", id),
         _ => Err(unrouted(&[&["assets", id, part], rest].concat())),
     }
 }
@@ -98,6 +100,7 @@ fn unrouted(segments: &[&str]) -> Answer {
         | ["taxonomies", _, "taxons", _, "taxons"]
         | ["jobs", _, "history"]
         | [USER_OBJECTS, _, "data"] => Answer::page(StatusCode::METHOD_NOT_ALLOWED),
+        [word, _, "tags"] if FIXED.contains(word) => Answer::page(StatusCode::METHOD_NOT_ALLOWED),
         _ => Answer::page(StatusCode::NOT_FOUND),
     }
 }

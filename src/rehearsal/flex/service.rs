@@ -253,6 +253,7 @@ fn route(flex: &Flex, method: &Method, call: &Call<'_>) -> Handled {
         ("GET", ["objectTypes"]) => catalog::object_types(call),
         ("GET", ["objectTypes", id]) => catalog::object_type(call, id),
         ("GET", ["variants"]) => catalog::variants(flex, call),
+        ("GET", ["variants", id]) => catalog::variant(flex, call, id),
         ("GET", ["metadataDefinitions"]) => definitions::list(flex, call),
         ("POST", ["metadataDefinitions"]) => definitions::create(flex, call),
         ("GET", ["metadataDefinitions", id]) => definitions::get(flex, call, id),

@@ -13,7 +13,7 @@ pub enum Version {
     /// 2023.6: all of these.
     #[default]
     V2023_6,
-    /// 2024.9: `commonPlaceholderFileDetails` too.
+    /// 2024.9: `commonPlaceholderFileDetails`, and `value` in references, too.
     V2024_9,
 }
 
