@@ -373,7 +373,7 @@ impl FlexClient {
                 Err(Closed::Away(away)) => return Err(self.away(method, path, away)),
             };
             let exchange = self.0.transport.send(method, path, body.clone()).await;
-            slot.answered(verdict(&exchange, |after| retry.pause(attempt, after)));
+            slot.answered(verdict(&exchange, |repeat, after| retry.pause(repeat.min(attempt), after)));
             let (message, status, outage) = match exchange {
                 Exchange::Done(reply) => return Ok(Outcome::Done(reply)),
                 Exchange::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
@@ -458,15 +458,16 @@ impl FlexClient {
     }
 }
 
-/// What an answer says of the target rather than of the request; `pause` gives the wait that a refusal costs all.
-fn verdict(exchange: &Exchange, pause: impl Fn(Option<Duration>) -> Duration) -> Verdict {
+/// What an answer says of the target rather than of the request; `pause` gives the wait that it costs all, of no more than so many
+/// refusals in a row. That of a 429 does not grow: the rate is lowered instead.
+fn verdict(exchange: &Exchange, pause: impl Fn(u32, Option<Duration>) -> Duration) -> Verdict {
     match exchange {
         Exchange::Done(_) | Exchange::Refused(_) => Verdict::Good,
         Exchange::Unauthorised(_) | Exchange::Untrusted(_) => Verdict::Unauthorised,
         Exchange::Throttled { status: 503, after, .. } => {
-            Verdict::Unavailable { pause: pause(*after), asked: after.is_some_and(|after| !after.is_zero()) }
+            Verdict::Unavailable { pause: pause(u32::MAX, *after), asked: after.is_some_and(|after| !after.is_zero()) }
         }
-        Exchange::Throttled { after, .. } => Verdict::Throttled(pause(*after)),
+        Exchange::Throttled { after, .. } => Verdict::Throttled { pause: pause(1, *after), asked: after.is_some() },
         Exchange::Unclear { .. } | Exchange::NotSent(_) => Verdict::Failed,
     }
 }

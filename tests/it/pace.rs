@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::StatusCode;
 use telecine::flex::{BreakerState, FlexClient, FlexConfig, RetryPolicy};
+use telecine::rehearsal::flex::{LocalFlex, Options};
 
 /// A server with a bucket of tokens, or one that answers 502 while it is broken.
 struct Limited {
@@ -87,6 +88,68 @@ async fn a_hidden_limit_of_requests_a_second_is_found_and_kept_to() {
     assert!(refused < 0.03 * (granted + refused), "{refused} of {granted}");
     let pace = client.pace();
     assert!(pace.rate.is_some() && pace.throttled >= 1 && pace.in_flight == 0, "{pace:?}");
+}
+
+/// A local Flex with faults, and a client of it.
+fn faulty(faults: &[&str]) -> (LocalFlex, FlexClient) {
+    let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+    let flex = LocalFlex::start(Options { faults, ..Options::default() }).unwrap();
+    let client = FlexClient::new(&FlexConfig::new(flex.base_url(), "rehearsal", "rehearsal")).unwrap();
+    (flex, client)
+}
+
+/// What was granted in each second.
+async fn seconds(client: &FlexClient, seconds: u32) -> Vec<u64> {
+    let begin = Instant::now();
+    let mut granted = Vec::new();
+    for second in 1..=seconds {
+        granted.push(read_until(client, begin + Duration::from_secs(second.into())).await);
+    }
+    granted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_makes_all_wait_a_second_is_kept_to_with_few_refusals() {
+    for fault in ["rate=200", "rate=200:*:burst=20"] {
+        let (_flex, client) = faulty(&[fault]);
+        let (begin, length) = (Instant::now(), Duration::from_secs(30));
+        let granted = read_until(&client, begin + length).await as f64;
+        let reached = granted / begin.elapsed().as_secs_f64() / 200.0;
+        let refused = client.pace().throttled as f64 / granted;
+        println!(
+            "{fault}: {:.1} % of the limit, {:.2} % refused, {:?}",
+            100.0 * reached,
+            100.0 * refused,
+            client.pace()
+        );
+        // Of a small bucket each refusal costs a second of thirty.
+        let least = if fault.contains("burst") { 0.85 } else { 0.9 };
+        assert!(reached >= least, "{fault}: {reached}");
+        assert!(client.pace().throttled >= 1 && refused < 0.01, "{fault}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_slow_spell_the_limit_is_used_again_within_seconds() {
+    let (flex, client) = faulty(&["rate=200"]);
+    let before = seconds(&client, 8).await;
+    flex.set_faults(vec!["rate=40".parse().unwrap()]);
+    let during = seconds(&client, 6).await;
+    flex.set_faults(vec!["rate=200".parse().unwrap()]);
+    let after = seconds(&client, 8).await;
+    println!("{before:?} {during:?} {after:?} {:?}", client.pace());
+    assert!(after.iter().take(6).any(|granted| *granted >= 160), "{after:?}");
+    assert!(after.iter().skip(5).sum::<u64>() >= 3 * 140, "and it stays: {after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_at_random_do_not_bring_it_to_a_halt() {
+    let (flex, client) = faulty(&["latency=20ms", "status=429:*:p=0.05"]);
+    let granted = seconds(&client, 25).await;
+    println!("{granted:?} {:?}", client.pace());
+    // Thirty-two requests at once, of twenty milliseconds each, are 1,600 a second.
+    assert!(granted.iter().rev().take(5).sum::<u64>() >= 5 * 400, "{granted:?}");
+    flex.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

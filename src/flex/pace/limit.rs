@@ -20,9 +20,8 @@ const ON_THROTTLE: f64 = 0.7;
 /// Latency alone takes the limit no lower than this share of the configured number: many slow targets do not queue.
 const FLOOR: f64 = 0.125;
 
-/// What each answer adds at the start, a quarter more each round: all that is under way when a full bucket runs empty is
-/// refused, so doubling would cost twice as many refusals.
-const START: f64 = 0.25;
+/// What each answer adds at the start: doubling each round. It is the rate that rises so gently that few are refused.
+const START: f64 = 1.0;
 
 #[derive(Debug)]
 pub(super) struct Limit {

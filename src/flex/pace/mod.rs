@@ -2,6 +2,7 @@
 //! together: how many are under way ([`limit`]), how many go a second ([`rate`]), and whether the target is there at all
 //! ([`Breaker`]). All times are durations since the start of the client.
 
+mod bucket;
 mod limit;
 mod rate;
 #[cfg(test)]
@@ -75,8 +76,8 @@ pub(super) struct Ticket {
 pub(super) enum Verdict {
     /// It works, whether or not it did what was asked.
     Good,
-    /// It asked for less (429), and all are to pause so long.
-    Throttled(Duration),
+    /// It asked for less (429), and all are to pause so long; `asked` where it said for how long.
+    Throttled { pause: Duration, asked: bool },
     /// It is out of order for the moment (503), and all are to pause so long; `asked` where it said for how long, as one
     /// that asks for less does.
     Unavailable { pause: Duration, asked: bool },
@@ -147,14 +148,18 @@ impl Pace {
         match verdict {
             Verdict::Good => {
                 self.breaker.answered();
-                if ticket.number >= self.fence {
-                    self.rate.granted(now);
-                }
+                self.rate.granted(ticket.sent, now);
                 self.limit.good(now, latency);
             }
-            Verdict::Throttled(pause) => {
+            Verdict::Throttled { pause, asked } => {
                 self.breaker.answered();
-                self.less(now, &ticket, Some(pause), true);
+                if self.rate.minds(now) {
+                    self.less(now, &ticket, Some(pause), true);
+                } else if asked {
+                    self.pause(now.saturating_add(pause));
+                } else {
+                    self.throttled += 1;
+                }
             }
             Verdict::Unavailable { pause, asked } => {
                 self.breaker.failed(now, ticket.probe);
@@ -195,7 +200,7 @@ impl Pace {
         PaceSnapshot {
             in_flight: self.limit.under_way(),
             limit: self.limit.now(),
-            rate: self.rate.now(now),
+            rate: self.rate.known(now),
             paused: until.saturating_sub(now),
             breaker: self.breaker.state(),
             throttled: self.throttled,
@@ -209,13 +214,15 @@ impl Pace {
         if let Some(pause) = pause {
             self.pause(now.saturating_add(pause));
         }
+        if too_many {
+            self.rate.refused(ticket.sent, now, self.paused_until);
+        }
         if ticket.number < self.fence {
             return;
         }
         self.fence = self.next;
-        self.limit.throttled();
-        if too_many {
-            self.rate.refused(ticket.sent, now, self.paused_until);
+        if !too_many {
+            self.limit.throttled();
         }
     }
 }

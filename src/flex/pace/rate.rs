@@ -1,57 +1,78 @@
-//! How many requests a second: no bound until the target has asked for less, then the rate at which it granted requests,
-//! evenly spaced, and gently upward from there.
-//!
-//! A limit of requests a second is a bucket of tokens that the target fills. It cannot be seen, but when it is empty the
-//! requests granted are the tokens that came in; so the rate granted before a refusal tells the limit. From a little below
-//! it the rate rises along a cubic curve, flat near the known limit and steeper beyond (as in CUBIC, RFC 9438).
+//! How many requests a second. At first ever more, doubling within a few round trips, so that the first refusal comes
+//! close to the target's limit; then the limit as the refusals tell it ([`Bucket`]): from a little below it the rate rises
+//! along a cubic curve, flat near the limit and steeper beyond (as in CUBIC, RFC 9438). Requests are evenly spaced.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Share of the limit found that is used at first. The bucket fills a little meanwhile.
-const FACTOR: f64 = 0.95;
-/// One refusal takes the rate no lower than this share of what it was.
-const LEAST: f64 = 0.6;
-/// Seconds until a limit found is reached again, or the time of so many requests where that is longer: a refusal each
-/// time must stay well below one in a hundred.
-const CLIMB: f64 = 4.0;
-const CLIMB_REQUESTS: f64 = 200.0;
-/// Nor are they fewer than so many times the pause that the last refusal cost.
-const CLIMB_PAUSES: f64 = 15.0;
+use super::bucket::{Bucket, Epoch};
+
+/// Requests a second at first: so many round trips in flight, within these bounds.
+const FIRST: f64 = 0.2;
+const FIRST_BOUNDS: (f64, f64) = (20.0, 100.0);
+/// Round trips in which the rate doubles at first, and bounds of the time in seconds: what is in flight when the bucket is
+/// empty is refused.
+const DOUBLING: f64 = 2.5;
+const DOUBLING_BOUNDS: (f64, f64) = (0.1, 0.5);
+/// Seconds in which it doubles after a first refusal, which tells little.
+const SEARCH: f64 = 0.5;
+/// Share by which the limit found may be wrong, at least and at most: so far beyond it the rate rises, and from so far
+/// below, though no more than the last.
+const DOUBT: (f64, f64) = (0.015, 0.5);
+const BELOW: f64 = 0.08;
+/// The doubt about a former limit after a spell.
+const BEYOND: f64 = 0.3;
+/// Seconds until the limit found is reached again: at least, for so many requests, and so many times the pause that the
+/// last refusal cost. With more doubt it is sooner.
+const SPAN: f64 = 4.0;
+const SPAN_REQUESTS: f64 = 200.0;
+const SPAN_PAUSES: f64 = 15.0;
+/// A refusal takes the rate no lower than this share of what it was.
+const LEAST: f64 = 0.125;
 /// A limit so far below the one before is taken for a passing spell.
 const SPELL: f64 = 0.7;
-/// Seconds in a spell until more is tried.
-const HOLD: f64 = 1.0;
-/// What a failed try leaves of the hope for the former limit.
-const HOPE: f64 = 0.93;
-/// Seconds without a refusal that prove a limit; until then the search goes on, each time so much slower, up to a doubling
-/// in so many seconds.
+/// Seconds until more is tried in a spell, at least and at most; in between a share of what it has lasted, or the time of so
+/// many requests. And the seconds in which the rate then doubles.
+const HOLD: (f64, f64) = (0.8, 15.0);
+const HOLD_SHARE: f64 = 0.1;
+const HOLD_REQUESTS: f64 = 12.0;
+const BACK: f64 = 0.7;
+/// Seconds of a spell in which the hope for the former limit falls to a third.
+const HOPE: f64 = 400.0;
+/// Seconds without a refusal that prove a rate.
 const PROVEN: f64 = 2.0;
-const SLOWER: f64 = 3.0;
-const SLOWEST: f64 = 1.0;
-/// What is left of a rate that is refused within a second; and where it is near a limit that was proven, or none was yet.
-const SOON: f64 = 0.8;
-const NEAR: f64 = 0.9;
+/// What each refusal leaves of the rate, where several in a row come long before the limit found is reached.
+const EARLY: f64 = 0.9;
+const EARLY_SHARE: f64 = 0.25;
+/// A pause of fewer seconds is our own guess.
+const GUESSED: f64 = 0.5;
+/// Requests granted before a refusal from which on it tells the limit, where it came so early.
+const TELLING: f64 = 3.0;
+/// What is left of the hope for a former limit where the rate rose towards it in vain.
+const FAILED: f64 = 0.93;
+/// By how many more refusals come before so much of the way to the limit found than after it, to show that they do not come of the rate: for
+/// so many seconds none is then learned, as long as no more than a share of the last answers, about so many, are refusals;
+/// and when that was wrong, they are learned for so many seconds in any case. So does a share of hits among the last
+/// answers, about so many, that no limit brings when it is kept to.
+const STREAK: u32 = 10;
+const STREAK_SHARE: f64 = 0.8;
+const HITS_SHARE: f64 = 0.03;
+const HITS_ANSWERS: f64 = 200.0;
+const DEAF: f64 = 300.0;
+const DEAF_SHARE: f64 = 0.25;
+const DEAF_ANSWERS: f64 = 100.0;
 /// Requests may catch up on so much time: timers of a millisecond and a busy machine make them late.
 const SLACK: f64 = 0.01;
-/// The time over which the rate granted is measured, in slots.
-const SLOT: Duration = Duration::from_millis(50);
-const SLOTS: usize = 20;
-/// Refusals in a row, long before the limit found was reached, that show that they do not come of the rate; so many times
-/// the pause must lie between them, else it may be the pause that had filled the bucket. And the seconds for which none is
-/// then learned.
-const EARLY: u32 = 6;
-const SURE: f64 = 10.0;
-const DEAF: f64 = 30.0;
-/// With headroom, the limit is found anew so often.
+/// With headroom, the limit is found anew so often, in seconds.
 const ANEW: f64 = 120.0;
-/// No limit found is lower (requests a second): what is refused at random, or with everything else, is no limit, and must
-/// not bring a load to a halt.
-const LOWEST: f64 = 5.0;
+/// No limit found is lower (requests a second).
+const LOWEST: f64 = 0.2;
 
+/// How the rate goes with time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
-    /// The first refusal tells little: doubling until the second.
+    /// No refusal yet.
+    Start,
+    /// The first refusal tells little: up from there until the second.
     Search,
     /// Around the limit.
     Climb,
@@ -60,51 +81,72 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Learned {
-    phase: Phase,
-    /// The limit found, and the highest one that is still hoped for.
-    limit: f64,
-    best: f64,
-    /// The rate that growth starts from.
-    base: f64,
-    /// When growth starts, in seconds: the end of the pause.
-    from: f64,
-    /// Granted since then.
-    granted: f64,
-    /// Seconds of the pause after the last refusal.
-    pause: f64,
-    /// Seconds in which the rate doubles where it searches.
-    doubling: f64,
-    /// Refusals in a row that came too early for the limit found.
-    early: u32,
-}
-
-#[derive(Debug)]
 pub(super) struct Rate {
     cap: Option<f64>,
     headroom: f64,
-    learned: Option<Learned>,
+    phase: Phase,
+    /// The limit that the curve is about, and the highest that is still hoped for.
+    limit: f64,
+    best: f64,
+    /// The highest limit known before refusals were not learned.
+    hope: f64,
+    /// Share by which the limit may be wrong, when the curve begins, and seconds until it is back at the limit.
+    doubt: f64,
+    from: f64,
+    span: f64,
+    /// When the last spell began.
+    spell: f64,
+    /// Seconds from a request to its answer, about.
+    latency: Option<f64>,
     /// When the next request is due, in seconds (the virtual scheduling of the generic cell rate algorithm).
     due: f64,
-    window: Window,
-    /// Granted since the start.
-    total: f64,
-    /// No rate is learned before, in seconds.
+    epoch: Epoch,
+    bucket: Bucket,
+    /// Refusals in a row that came long before the limit found was reached.
+    early: i32,
+    /// Refusals before the limit found was near, less those after, and the rate at the first of them.
+    streak: u32,
+    top: f64,
+    /// Refusals are not learned until then, and learned in any case until then; the share of refusals lately.
     deaf_until: f64,
+    awake_until: f64,
+    share: f64,
+    hits: f64,
+    /// A refusal was met: when it came, and when requests go again.
+    refused: Option<(f64, f64)>,
 }
 
 impl Rate {
     pub(super) fn new(cap: Option<f64>, headroom: f64) -> Self {
-        Self { cap, headroom, learned: None, due: 0.0, window: Window::default(), total: 0.0, deaf_until: 0.0 }
+        Self {
+            cap,
+            headroom,
+            phase: Phase::Start,
+            limit: FIRST_BOUNDS.0,
+            best: 0.0,
+            hope: 0.0,
+            doubt: 0.0,
+            from: 0.0,
+            span: DOUBLING_BOUNDS.0,
+            spell: 0.0,
+            latency: None,
+            due: 0.0,
+            epoch: Epoch::new(0.0, f64::INFINITY),
+            bucket: Bucket::default(),
+            early: 0,
+            streak: 0,
+            top: 0.0,
+            deaf_until: 0.0,
+            awake_until: 0.0,
+            share: 0.0,
+            hits: 0.0,
+            refused: None,
+        }
     }
 
-    /// Requests a second now; `None` where nothing bounds them.
-    pub(super) fn now(&self, now: Duration) -> Option<f64> {
-        let learned = self.learned.as_ref().map(|learned| learned.at(now.as_secs_f64(), self.headroom));
-        match (learned, self.cap) {
-            (Some(learned), Some(cap)) => Some(learned.min(cap)),
-            (learned, cap) => learned.or(cap),
-        }
+    /// Requests a second now; `None` where nothing bounds them as far as is known.
+    pub(super) fn known(&self, now: Duration) -> Option<f64> {
+        (self.cap.is_some() || self.phase != Phase::Start).then(|| self.at(now.as_secs_f64()))
     }
 
     /// The moment from which the next request may go.
@@ -115,193 +157,175 @@ impl Rate {
     /// A request goes.
     pub(super) fn sent(&mut self, now: Duration) {
         let seconds = now.as_secs_f64();
-        let Some(rate) = self.now(now) else {
-            self.due = 0.0;
-            return;
-        };
+        if let Some((at, _)) = self.refused.take_if(|(_, resume)| *resume <= seconds) {
+            self.learn(at, seconds);
+        }
         let unused = seconds - SLACK - self.due;
         if unused > 0.0 {
             // A rate that is not used proves nothing, so it does not grow meanwhile.
-            if let Some(learned) = self.learned.as_mut().filter(|learned| learned.from < seconds) {
-                learned.from = (learned.from + unused).min(seconds);
+            if self.from < seconds {
+                self.from = (self.from + unused).min(seconds);
             }
             self.due = seconds - SLACK;
         }
-        self.due += 1.0 / rate;
+        self.due += 1.0 / self.at(seconds);
     }
 
-    /// A request was granted.
-    pub(super) fn granted(&mut self, now: Duration) {
-        self.window.count(now);
-        self.total += 1.0;
-        if let Some(learned) = &mut self.learned {
-            learned.granted += 1.0;
+    /// A request sent at `sent` was granted.
+    pub(super) fn granted(&mut self, sent: Duration, now: Duration) {
+        let latency = now.saturating_sub(sent).as_secs_f64();
+        if self.latency.is_none() && self.phase == Phase::Start {
+            self.limit = (FIRST / latency.max(1e-6)).clamp(FIRST_BOUNDS.0, FIRST_BOUNDS.1);
+            self.span = (DOUBLING * latency).clamp(DOUBLING_BOUNDS.0, DOUBLING_BOUNDS.1);
+            self.from = now.as_secs_f64();
         }
+        let known = self.latency.get_or_insert(latency);
+        *known += 0.1 * (latency - *known);
+        self.epoch.grant(sent.as_secs_f64());
+        self.share *= 1.0 - 1.0 / DEAF_ANSWERS;
+        self.hits *= 1.0 - 1.0 / HITS_ANSWERS;
     }
 
-    /// A request of the present round, sent at `sent`, was refused for there were too many; nothing is sent until `resume`.
+    /// Whether a refusal is learned from; where it is not, they seem to come at random.
+    pub(super) fn minds(&mut self, now: Duration) -> bool {
+        let seconds = now.as_secs_f64();
+        self.share += (1.0 - self.share) / DEAF_ANSWERS;
+        if seconds < self.deaf_until && self.share > DEAF_SHARE {
+            (self.deaf_until, self.awake_until) = (0.0, seconds + DEAF);
+        }
+        seconds >= self.deaf_until
+    }
+
+    /// A request sent at `sent` was refused for there were too many; nothing is sent until `resume`.
     pub(super) fn refused(&mut self, sent: Duration, now: Duration, resume: Duration) {
-        let (sent, seconds, from) = (sent.as_secs_f64(), now.as_secs_f64(), resume.as_secs_f64());
-        let recent = |active: f64, over: f64| self.window.rate(now, active, over);
-        match &mut self.learned {
-            None if seconds < self.deaf_until => {}
-            None => {
-                let limit = recent(sent, 1.0).max(LOWEST);
-                let doubling = (1.5 * (seconds - sent)).max(0.1);
-                let mut learned = Learned {
-                    phase: Phase::Search,
-                    limit,
-                    best: 0.0,
-                    base: limit,
-                    from,
-                    granted: 0.0,
-                    pause: 0.0,
-                    doubling,
-                    early: 0,
-                };
-                learned.settle(limit, from);
-                self.learned = Some(learned);
-            }
-            // Nothing at all was granted: that is no rate but a target that is away.
-            Some(learned) if learned.granted == 0.0 && learned.best > 0.0 => learned.from = learned.from.max(from),
-            Some(learned) => {
-                let rate = learned.at(sent, self.headroom);
-                let active = (sent - learned.from).max(0.001);
-                let mut limit = learned.found(rate, active, || recent(active, (10.0 / rate).max(0.15)));
-                if learned.phase == Phase::Search && active < 1.0 {
-                    // The first bucket was full: the mean since the start is nearer than what it granted at once.
-                    limit = limit.min((rate * (self.total + 1.0) / seconds).sqrt()).max(LOWEST);
-                }
-                learned.refused(limit, active);
-                learned.settle(limit, from);
-            }
+        let (sent, seconds, mut resume) = (sent.as_secs_f64(), now.as_secs_f64(), resume.as_secs_f64());
+        if sent < self.epoch.from {
+            return;
         }
-        if self.learned.as_ref().is_some_and(|learned| learned.early >= EARLY) {
-            self.learned = None;
-            self.deaf_until = seconds + DEAF;
+        self.epoch.refuse(sent);
+        if matches!(self.phase, Phase::Start | Phase::Search) && self.refused.is_none() {
+            // What becomes of the requests under way tells the limit best.
+            resume = resume.max(seconds + 1.2 * self.latency.unwrap_or(0.0));
         }
-        if let Some(learned) = &mut self.learned {
-            learned.pause = from - seconds;
-        }
-        self.window.clear();
-        self.due = self.due.max(from + SLACK);
-    }
-}
-
-impl Learned {
-    fn settle(&mut self, limit: f64, from: f64) {
-        (self.limit, self.base, self.from, self.granted) = (limit, limit * FACTOR, from, 0.0);
+        let (at, later) = self.refused.unwrap_or((seconds, resume));
+        self.refused = Some((at, later.max(resume)));
+        self.due = self.due.max(later.max(resume) + SLACK);
     }
 
-    /// The limit as it shows in a refusal at `rate` after `active` seconds. The bucket was empty at the last refusal and
-    /// is now: what was granted in between came in, pause included or, where the bucket is small, not.
-    fn found(&self, rate: f64, active: f64, recent: impl Fn() -> f64) -> f64 {
-        let flat = match self.phase {
-            Phase::Search => 0.0,
-            Phase::Spell => HOLD,
-            Phase::Climb => 1.5 * self.span(),
+    /// Takes in what an epoch showed, whose first refusal came at `at`; requests go again.
+    fn learn(&mut self, at: f64, seconds: f64) {
+        let Some((first, last, _)) = self.epoch.refused else { return };
+        let (rate, active) = (self.at(first), self.epoch.active());
+        let epoch = std::mem::replace(&mut self.epoch, Epoch::new(seconds, seconds - last));
+        if epoch.total() == 0.0 && self.phase != Phase::Start {
+            // Nothing at all was granted. Who says when to come back is away, or will grant then; else it was too soon.
+            self.limit = if seconds - at < GUESSED { (EARLY * self.limit).max(LOWEST) } else { self.limit };
+            self.from = self.from.max(seconds);
+            return;
+        }
+        let soon = match self.phase {
+            Phase::Start | Phase::Search => false,
+            Phase::Climb => active < EARLY_SHARE * self.span,
+            Phase::Spell => active < 0.5 * self.hold(),
         };
-        let soon = match active {
-            1.0.. => FACTOR * rate,
-            _ if self.limit > NEAR * self.best => NEAR * rate,
-            _ => SOON * rate,
-        };
-        let found = if active < 0.1 || self.granted < 10.0 {
-            soon
-        } else if active > flat {
-            recent().min(soon)
-        } else if active > 3.0 * self.pause {
-            self.granted / active
+        self.early = if soon { self.early + 1 } else { 0 };
+        if self.come_at_random(rate, active) && seconds >= self.awake_until {
+            (self.deaf_until, self.streak, self.hits, self.hope) = (seconds + DEAF, 0, 0.0, self.best);
+            (self.phase, self.limit, self.from, self.span) = (Phase::Start, self.top, seconds, DOUBLING_BOUNDS.1);
+            self.bucket = Bucket::default();
+            return;
+        }
+        // Refused at once: that tells only that the bucket was still empty.
+        if !soon || active * rate >= TELLING {
+            self.bucket.learn(&epoch);
         } else {
-            let middle = self.granted / (active * (active + self.pause)).sqrt();
-            if self.granted / active < SPELL * rate { middle } else { middle.max(soon) }
-        };
-        found.clamp(LEAST * rate, rate).max(LOWEST)
+            self.bucket.rate = rate;
+        }
+        let most = rate * EARLY.powi(self.early * (self.early + 1) / 2);
+        self.turn(self.bucket.rate.min(most).clamp(LEAST * rate, rate).max(LOWEST), &epoch, seconds);
+        let span = SPAN.max(SPAN_REQUESTS / self.limit).max(SPAN_PAUSES * (seconds - at));
+        self.doubt = self.bucket.doubt.max(self.best / self.limit - 1.0).clamp(DOUBT.0, DOUBT.1);
+        self.span = span * (DOUBT.0 / self.doubt).sqrt();
     }
 
-    fn refused(&mut self, limit: f64, active: f64) {
-        let proven = active > PROVEN;
-        if active > 0.5 * self.span() {
-            self.early = 0;
-        } else if self.phase == Phase::Climb && active > SURE * self.pause {
-            self.early += 1;
-        }
+    /// Goes on around the limit found.
+    fn turn(&mut self, limit: f64, epoch: &Epoch, seconds: f64) {
+        let active = epoch.active();
         match self.phase {
-            Phase::Spell if active > HOLD => self.best *= HOPE,
-            Phase::Spell => {}
-            Phase::Climb | Phase::Search if proven => self.best = self.limit.max(limit),
-            Phase::Climb if active > HOLD => self.best = limit.max(self.best * HOPE),
-            Phase::Climb | Phase::Search => {}
+            Phase::Start | Phase::Search if active > PROVEN => self.best = (epoch.total() / active).max(self.hope),
+            Phase::Start | Phase::Search => self.best = self.hope,
+            Phase::Spell => self.best *= (-(seconds - epoch.from) / HOPE).exp(),
+            Phase::Climb if active > PROVEN => self.best = limit.max(self.best * FAILED),
+            Phase::Climb => {}
         }
-        if limit < SPELL * self.best {
-            self.phase = Phase::Spell;
-        } else if proven || self.phase != Phase::Search || self.doubling >= SLOWEST {
-            self.phase = Phase::Climb;
-        } else {
-            self.doubling = (self.doubling * SLOWER).min(SLOWEST);
+        if self.phase != Phase::Spell {
+            self.spell = seconds;
+        }
+        self.phase = match self.phase {
+            Phase::Start if self.bucket.doubt > DOUBT.1 => Phase::Search,
+            _ if limit < SPELL * self.best => Phase::Spell,
+            _ => Phase::Climb,
+        };
+        (self.limit, self.from) = (limit, seconds);
+    }
+
+    /// Whether refusals, of which this one came at `rate` after `active` seconds, do not come of the rate.
+    fn come_at_random(&mut self, rate: f64, active: f64) -> bool {
+        self.hits += 1.0 / HITS_ANSWERS;
+        self.streak = if self.is_early(active) { self.streak + 1 } else { self.streak.saturating_sub(1) };
+        if self.streak == 0 {
+            self.top = rate;
+        }
+        self.streak >= STREAK || self.hits > HITS_SHARE
+    }
+
+    /// Whether a refusal after so many seconds is no sign of the limit found.
+    fn is_early(&self, active: f64) -> bool {
+        match self.phase {
+            Phase::Start => false,
+            Phase::Search => true,
+            Phase::Climb => active < STREAK_SHARE * self.span,
+            Phase::Spell => active < self.hold(),
         }
     }
 
-    /// Seconds until the limit is reached again.
-    fn span(&self) -> f64 {
-        CLIMB.max(CLIMB_REQUESTS / self.limit).max(CLIMB_PAUSES * self.pause)
+    /// Seconds until more is tried in a spell.
+    fn hold(&self) -> f64 {
+        (HOLD_SHARE * (self.from - self.spell)).max(HOLD_REQUESTS / self.limit).clamp(HOLD.0, HOLD.1)
     }
 
     /// The rate at a moment.
-    fn at(&self, seconds: f64, headroom: f64) -> f64 {
-        let age = (seconds - self.from).max(0.0);
-        if headroom > 0.0 && self.phase == Phase::Climb && age < ANEW {
-            return self.limit * (1.0 - headroom);
-        }
-        let age = if headroom > 0.0 && self.phase == Phase::Climb { age - ANEW } else { age };
+    fn at(&self, seconds: f64) -> f64 {
+        let rate = self.curve((seconds - self.from).max(0.0));
+        self.cap.map_or(rate, |cap| rate.min(cap))
+    }
+
+    fn curve(&self, age: f64) -> f64 {
+        let doubled = |times: f64| times.clamp(0.0, 30.0).exp2();
         match self.phase {
-            Phase::Search => self.base * (age / self.doubling).min(30.0).exp2(),
-            Phase::Spell => self.base * (age - HOLD).clamp(0.0, 30.0).exp2(),
+            Phase::Start => self.limit * doubled(age / self.span),
+            Phase::Search => self.limit * doubled(age / SEARCH),
+            Phase::Climb if self.headroom > 0.0 && age < ANEW => self.limit * (1.0 - self.headroom),
             Phase::Climb => {
-                let span = self.span();
-                let reach = age / span - 1.0;
-                let beyond = ((age - 1.5 * span) / 4.0).clamp(0.0, 30.0);
-                let aim = self.limit.max(FACTOR * self.best);
-                (aim + (aim - self.base) * reach.min(0.5).powi(3)) * beyond.exp2()
+                let age = if self.headroom > 0.0 { age - ANEW } else { age };
+                climb(self.limit, self.doubt, age / self.span - 1.0)
+            }
+            Phase::Spell => {
+                let base = self.limit * (1.0 - BELOW);
+                let hold = self.hold();
+                let reached = hold + BACK * (self.best / self.limit).log2().max(0.0);
+                if age < reached {
+                    base * doubled((age - hold) / BACK)
+                } else {
+                    climb(self.best, BEYOND, (age - reached) / SPAN - 1.0)
+                }
             }
         }
     }
 }
 
-/// What was granted lately.
-#[derive(Debug, Default)]
-struct Window {
-    /// Number of the slot since the start, and its count; the newest last.
-    slots: VecDeque<(u128, u32)>,
-}
-
-impl Window {
-    fn slot(now: Duration) -> u128 {
-        now.as_millis() / SLOT.as_millis()
-    }
-
-    fn count(&mut self, now: Duration) {
-        let slot = Self::slot(now);
-        match self.slots.back_mut() {
-            Some((last, count)) if *last == slot => *count += 1,
-            _ => self.slots.push_back((slot, 1)),
-        }
-        if self.slots.len() > SLOTS {
-            self.slots.pop_front();
-        }
-    }
-
-    /// Requests a second over the last `over` seconds, or over the `active` ones where those were fewer. A time shorter than
-    /// a tenth of a second says more of how full the bucket was than of how it fills.
-    fn rate(&self, now: Duration, active: f64, over: f64) -> f64 {
-        let slots = (over / SLOT.as_secs_f64()).clamp(1.0, SLOTS as f64 - 1.0) as u128;
-        let oldest = Self::slot(now).saturating_sub(slots);
-        let granted: u32 = self.slots.iter().filter(|(slot, _)| *slot >= oldest).map(|(_, count)| count).sum();
-        let begun = oldest as f64 * SLOT.as_secs_f64();
-        f64::from(granted) / (now.as_secs_f64() - begun).min(active.max(0.1))
-    }
-
-    fn clear(&mut self) {
-        self.slots.clear();
-    }
+/// The curve around a limit: at -1 a little below, at 0 there, beyond it ever steeper.
+fn climb(limit: f64, doubt: f64, way: f64) -> f64 {
+    let share = if way < 0.0 { doubt.min(BELOW) } else { doubt };
+    limit * (1.0 + share * way.powi(3)) * (way - 1.2).clamp(0.0, 30.0).exp2()
 }
