@@ -9,10 +9,11 @@ use futures::{FutureExt, TryStreamExt};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Need, is_linked};
+use super::decide::{Need, is_linked, relinks};
 use super::ledger::{Entry, Intent, Reason, State};
 use super::reference::Resolved;
 use super::report::{LoadReport, Tally};
+use super::request::Request;
 use super::row::Row;
 use super::work::{Pass, Work};
 use super::{Bound, Load, preflight, reference};
@@ -39,6 +40,8 @@ pub(super) struct Task {
     pub(super) entry: Option<Entry>,
     /// The references with ids: all that are known in the second pass, those known before the load in the first.
     pub(super) resolved: Resolved,
+    /// The request that creates the asset of a row that has none.
+    pub(super) create: Option<Request>,
 }
 
 impl Load {
@@ -61,11 +64,13 @@ impl Load {
             () = cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
         }
         let work = Arc::new(Work::new(self, progress, cancel).await?);
-        let sent = {
-            let _watch = self.watch_definitions(&work);
-            let _copies = self.copy_from_time_to_time();
-            self.send(&work).await
-        };
+        let beside = [self.watch_definitions(&work), self.copy_from_time_to_time()];
+        let sent = self.send(&work).await;
+        for task in beside {
+            task.abort();
+            // Until it has ended it holds the ledger open.
+            let _ = task.await;
+        }
         // Whatever happened: what was done is to be found in the staging area too.
         let copied = self.checkpoint().await;
         sent?;
@@ -141,24 +146,52 @@ impl FlexSink {
                 continue;
             }
             match faults.remove(&index) {
-                None => tasks.push(Task { row, entry, resolved }),
+                None => tasks.push(Task { row, entry, resolved, create: None }),
                 Some(lines) => self.refuse(&row, entry.as_ref(), lines.join("; ")).await?,
             }
         }
-        if self.pass == Pass::Assets {
-            tasks.truncate(self.work.allowed(tasks.len()));
-            let new = tasks.iter().filter(|task| task.entry.as_ref().is_none_or(|entry| entry.flex_id.is_none()));
-            load.ledger.intend(new.map(|task| self.intent(&task.row, task.entry.as_ref(), true)).collect()).await?;
+        match self.pass {
+            Pass::Assets => {
+                tasks.truncate(self.work.allowed(tasks.len()));
+                let mut intents = Vec::new();
+                for task in &mut tasks {
+                    if task.entry.as_ref().is_none_or(|entry| entry.flex_id.is_none()) {
+                        let request = load.create_request(&self.bound, &task.row);
+                        intents.push(self.intent(&task.row, task.entry.as_ref(), Some(&request)));
+                        task.create = Some(request);
+                    }
+                }
+                load.ledger.intend(intents).await?;
+            }
+            Pass::References => {
+                // What the first pass began is brought to its end, whatever the limit.
+                tasks.retain(|task| self.is_begun(task) || self.work.allowed(1) == 1);
+                let anew = |task: &&Task| task.entry.as_ref().is_some_and(|entry| relinks(entry, &task.resolved));
+                load.ledger.relink(tasks.iter().filter(anew).map(|task| task.row.source_key.clone()).collect()).await?;
+            }
         }
         Ok(tasks)
     }
 
+    fn is_begun(&self, task: &Task) -> bool {
+        task.entry.as_ref().is_some_and(|entry| self.work.is_begun_here(entry))
+    }
+
     fn needs_work(&self, row: &Row, entry: Option<&Entry>, resolved: &Resolved) -> bool {
-        let is_reject = entry.is_some_and(|entry| matches!(entry.state, State::Failed | State::Unknown));
-        if self.work.load.config.only_rejects && self.pass == Pass::Assets && !is_reject {
+        let is_chosen = match (self.work.load.config.only_rejects, self.pass, entry) {
+            (false, ..) => true,
+            (true, _, None) => false,
+            (true, Pass::Assets, Some(entry)) => matches!(entry.state, State::Failed | State::Unknown),
+            (true, Pass::References, Some(entry)) => self.work.is_begun_here(entry),
+        };
+        if !is_chosen {
             return false;
         }
         let need = Need::of(row, entry);
+        let config = &self.work.load.config;
+        if self.pass == Pass::Assets && entry.is_some_and(|entry| config.is_restated(&self.bound, row, entry)) {
+            Tally::add(&self.work.tally.restated);
+        }
         match (self.pass, need, entry) {
             (Pass::Assets, Need::Nothing, _) => {
                 Tally::add(&self.work.tally.unchanged);
@@ -177,11 +210,11 @@ impl FlexSink {
 
     async fn refuse(&self, row: &Row, entry: Option<&Entry>, message: String) -> Result<()> {
         let reason = Reason { class: INVALID.to_owned(), message, request_id: None };
-        self.work.load.ledger.refuse(self.intent(row, entry, false), reason).await?;
+        self.work.load.ledger.refuse(self.intent(row, entry, None), reason).await?;
         self.work.count_failure(INVALID)
     }
 
-    fn intent(&self, row: &Row, entry: Option<&Entry>, to_be_sent: bool) -> Intent {
+    fn intent(&self, row: &Row, entry: Option<&Entry>, request: Option<&Request>) -> Intent {
         let load = &self.work.load;
         Intent {
             source_key: row.source_key.clone(),
@@ -190,7 +223,8 @@ impl FlexSink {
             name: row.name.clone(),
             payload: row.payload,
             run: load.run.id().to_owned(),
-            request: to_be_sent.then(|| load.create_request(&self.bound, row).hash()),
+            request: request.map(Request::hash),
+            made: Some(load.config.made(&self.bound, row)),
             fresh: entry.is_none(),
         }
     }

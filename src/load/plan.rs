@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::decide::{Need, is_untouched};
+use super::decide::{Need, is_untouched, lacks_name};
 use super::ledger::{Entry, State};
 use super::reference::{self, Resolved};
 use super::request::{Request, Step};
@@ -70,6 +70,10 @@ pub struct PlanCounts {
     pub held: u64,
     /// Forbidden by the definition; they would fail without a request.
     pub invalid: u64,
+    /// Those of all above that were created with another type, definition or external id than their rows have now. A load
+    /// cannot change that.
+    #[serde(default)]
+    pub restated: u64,
     /// Those of all above that failed before and are tried again.
     pub retry: u64,
 }
@@ -203,6 +207,8 @@ impl Planner<'_> {
     fn plan(&self, row: &Row, entry: Option<&Entry>, invalid: bool, plan: &mut QueryPlan) -> Result<Option<Planned>> {
         let need = Need::of(row, entry);
         let counts = &mut plan.counts;
+        let restated = entry.is_some_and(|entry| self.load.config.is_restated(self.bound, row, entry));
+        counts.restated += u64::from(restated);
         if need == Need::Held {
             counts.held += 1;
             return Ok(None);
@@ -223,22 +229,24 @@ impl Planner<'_> {
             (Need::Link, Some(entry)) => {
                 counts.create += u64::from(entry.completions == 0);
                 counts.update += u64::from(entry.completions > 0);
-                requests.extend(self.load.link_request(self.bound, row, entry, &resolved, None));
+                requests.extend(self.load.link_request(self.bound, row, entry, &resolved, None, true));
             }
             (Need::Update, Some(entry)) => {
                 counts.update += 1;
                 fields = self.changed(row, entry);
                 self.update(row, entry, &resolved, &mut requests)?;
             }
-            (Need::Nothing, Some(entry)) => match self.load.link_request(self.bound, row, entry, &resolved, None) {
-                Some(request) => {
-                    counts.update += 1;
-                    counts.relink += 1;
-                    fields = self.changed(row, entry);
-                    requests.push(request);
+            (Need::Nothing, Some(entry)) => {
+                match self.load.link_request(self.bound, row, entry, &resolved, None, false) {
+                    Some(request) => {
+                        counts.update += 1;
+                        counts.relink += 1;
+                        fields = self.changed(row, entry);
+                        requests.push(request);
+                    }
+                    None => counts.unchanged += 1,
                 }
-                None => counts.unchanged += 1,
-            },
+            }
         }
         for field in &fields {
             *plan.fields.entry(field.clone()).or_default() += 1;
@@ -270,7 +278,6 @@ impl Planner<'_> {
         let id = entry.and_then(|entry| entry.flex_id);
         match (entry, id) {
             (Some(entry), Some(_)) if !is_untouched(row, entry) => return self.update(row, entry, resolved, requests),
-            (Some(entry), Some(id)) if entry.name != row.name => requests.push(Request::rename(id, &row.name)),
             (_, Some(_)) => {}
             (_, None) => requests.push(load.create_request(self.bound, row)),
         }
@@ -285,7 +292,7 @@ impl Planner<'_> {
 
     fn update(&self, row: &Row, entry: &Entry, resolved: &Resolved, requests: &mut Vec<Request>) -> Result<()> {
         let Some(id) = entry.flex_id else { return Ok(()) };
-        if entry.name != row.name {
+        if lacks_name(row, entry) {
             requests.push(Request::rename(id, &row.name));
         }
         let known = self.resolved(row, false)?;
@@ -328,6 +335,7 @@ impl PlanCounts {
         self.unchanged += other.unchanged;
         self.held += other.held;
         self.invalid += other.invalid;
+        self.restated += other.restated;
         self.retry += other.retry;
     }
 }

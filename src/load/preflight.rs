@@ -141,7 +141,7 @@ pub(super) async fn check(config: &LoadConfig, client: &FlexClient, run: &RunFol
             problems.push(format!("definition {}: not enabled in the target", binding.definition));
         }
         let schema = schema(&dataset, &manifest).await?;
-        let shape = Shape::of(&binding.query, &schema)?;
+        let shape = Shape::of(&binding.query, &schema)?.with_external_ids(&config.external_id_column);
         problems.extend(binding.open(&mut definition));
         let found = mismatches(&schema, &definition);
         problems.extend(found.into_iter().map(|mismatch| format!("query {}: {mismatch}", binding.query)));

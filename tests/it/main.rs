@@ -9,6 +9,7 @@
 //! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
 //! - `definitions`: queries and rows against the target's definitions, live and pulled; what is covered and what is not
 //! - `dependencies`: licences, and one stack of each kind
+//! - `doubt`: what a load that was broken off left in doubt, the next one settles
 //! - `extract`: extraction and verification: one moment, damage named, resuming
 //! - `faults`: extraction while sessions, servers and networks fail, and while others write (`proxy` and `cluster` are
 //!   what these share)
@@ -57,6 +58,7 @@ mod connection;
 mod connectorx;
 mod definitions;
 mod dependencies;
+mod doubt;
 mod extract;
 mod faults;
 mod flex_client;

@@ -49,6 +49,19 @@ impl Ledger {
             .await
     }
 
+    /// Whether the target ever came to hold all of a row of this query.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn has_complete(&self, query: &str) -> Result<bool> {
+        let query = query.to_owned();
+        self.read_apart(move |connection| {
+            let sql = "select exists (select 1 from asset where query = ?1 and completions > 0)";
+            connection.query_row(sql, [query], |row| row.get(0))
+        })
+        .await
+    }
+
     /// The entries of these source keys; keys without an entry are left out.
     ///
     /// # Errors
@@ -57,7 +70,7 @@ impl Ledger {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "select state, flex_id, name, payload, fields, linked, unresolved, completions, intended_at, created_at, run,
-                     revisions
+                     revisions, changed_at, rename_blake3 is not null and rename_status is null, made
                  from asset where source_key = ?1",
             )?;
             let mut entries = HashMap::with_capacity(source_keys.len());
@@ -223,5 +236,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         created_at: created.map(|text| moment(9, &text)).transpose()?,
         run: row.get(10)?,
         revisions: row.get(11)?,
+        changed_at: moment(12, &row.get::<_, String>(12)?)?,
+        renaming: row.get(13)?,
+        made: row.get(14)?,
     })
 }

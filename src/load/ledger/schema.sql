@@ -26,6 +26,7 @@ create table asset (
     unresolved integer not null default 0 check (unresolved >= 0),
     completions integer not null default 0 check (completions >= 0),
     revisions integer not null default 0 check (revisions >= 0), -- how often it was begun to be written anew
+    made integer,                                     -- fingerprint of what it was created with beside its name
     run text not null,                                -- the run that created it, or is about to
     intended_at text not null,
     created_at text,
@@ -34,6 +35,7 @@ create table asset (
     message text,
     request_id text,
     -- The last request of each kind: BLAKE3 of method, path and body; the status of its answer, null while none has come.
+    -- That of a creation and of a new name is entered before it is sent.
     create_blake3 blob check (length(create_blake3) = 32),
     create_status integer,
     rename_blake3 blob check (length(rename_blake3) = 32),
