@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Bound;
@@ -47,7 +48,7 @@ impl Work {
             return self.rewrite(bound, task, entry, *id).await;
         }
         match self.create(bound, task).await? {
-            Some(Made::New(id)) => self.describe(bound, task, id).await,
+            Some(Made::New(id)) => self.describe(task, id).await,
             Some(Made::Found(asset)) => self.adopt(bound, task, &asset).await,
             None => Ok(()),
         }
@@ -225,20 +226,22 @@ impl Work {
     }
 
     /// Sets the field values of a new asset.
-    async fn describe(&self, bound: &Bound, task: &Task, id: i64) -> Result<()> {
+    async fn describe(&self, task: &Task, id: i64) -> Result<()> {
         let row = &task.row;
         let mut sent = None;
-        if &row.values[..] != b"{}" {
-            let way = *self.way.get_or_try_init(|| self.find_way(row, id)).await?;
-            let request = Request::write(Step::Attributes, way, Some(id), row.values.clone());
+        let values = task.first.with(&row.values);
+        if &values[..] != b"{}" {
+            let way = *self.way.get_or_try_init(|| self.find_way(&values, id)).await?;
+            let request = Request::write(Step::Attributes, way, Some(id), values);
             let outcome = self.write_fields(&request, id).await?;
             sent = self.settle(row, &request, outcome).await?;
             if sent.is_none() {
                 return Ok(());
             }
         }
-        if bound.shape.has_references() && !row.links.is_empty() {
-            return self.load.ledger.described(&row.source_key, row.fields.clone(), None, sent).await;
+        if !row.links.is_empty() {
+            let linked = Some(&task.first).filter(|first| !first.fields.is_empty());
+            return self.load.ledger.described(&row.source_key, row.fields.clone(), linked, sent).await;
         }
         self.load.ledger.complete(&row.source_key, row.fields.clone(), sent).await?;
         self.tally.complete(0);
@@ -246,15 +249,15 @@ impl Work {
     }
 
     /// Tries whether annotations set the instance. What the trial leaves behind is overwritten by the write itself.
-    async fn find_way(&self, row: &Row, id: i64) -> Result<Way> {
-        let trial = Request::write(Step::Attributes, Way::Annotations, Some(id), row.values.clone());
+    async fn find_way(&self, values: &Bytes, id: i64) -> Result<Way> {
+        let trial = Request::write(Step::Attributes, Way::Annotations, Some(id), values.clone());
         let way = match self.write_fields(&trial, id).await? {
             // A fault on the way says nothing about what annotations are: good for this load, not to be remembered.
             Outcome::Unclear(_) => return Ok(Way::Metadata),
             Outcome::Refused(_) => Way::Metadata,
             Outcome::Done(_) => {
                 let found = self.load.client.metadata(id).await?.unwrap_or_default();
-                let expected: Instance = serde_json::from_slice(&row.values).unwrap_or_default();
+                let expected: Instance = serde_json::from_slice(values).unwrap_or_default();
                 if instance::contains(&found, &expected) { Way::Annotations } else { Way::Metadata }
             }
         };
@@ -292,7 +295,7 @@ impl Work {
     async fn rewrite(&self, bound: &Bound, task: &Task, entry: &Entry, id: i64) -> Result<()> {
         let row = &task.row;
         if is_untouched(row, entry) {
-            return self.describe(bound, task, id).await;
+            return self.describe(task, id).await;
         }
         let rename = lacks_name(row, entry).then(|| Request::rename(id, &row.name));
         let hash = rename.as_ref().map(Request::hash);

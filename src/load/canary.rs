@@ -23,7 +23,7 @@ pub(super) struct Canaries {
 
 impl FlexSink {
     pub(super) fn canaries(&self) -> Canaries {
-        let left = if self.pass == Pass::Assets { self.work.load.config().canary } else { 0 };
+        let left = if matches!(self.pass, Pass::Assets(_)) { self.work.load.config().canary } else { 0 };
         Canaries { left, failed: Vec::new() }
     }
 

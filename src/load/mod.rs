@@ -16,6 +16,7 @@ mod found;
 mod known;
 pub mod ledger;
 mod link;
+mod needed;
 mod plan;
 mod preflight;
 mod rebuild;

@@ -21,6 +21,7 @@
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
 //! - `memory`: `queries/` over a rehearsal: threads and memory change no row, too little of it ends cleanly
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
+//! - `order`: parents before children, where a definition requires a reference
 //! - `pace`: the client's pace against servers that limit requests, go away and come back
 //! - `plan`: what is planned is what is sent, byte for byte; canaries, changed definitions, a lost ledger
 //! - `queries`: the SQL as text: heads that name their rules, and duplicates compared in every mapped field
@@ -72,6 +73,7 @@ mod mapped;
 mod mappings;
 mod memory;
 mod migration;
+mod order;
 mod outside;
 mod pace;
 mod plan;

@@ -59,7 +59,7 @@ fn filled(line: &Value, url: &str, ids: &BTreeMap<String, i64>) -> (String, Stri
 }
 
 /// Plans and loads, and compares what was planned with what the target got and with what the ledger keeps.
-async fn truthful(config: LoadConfig, server: &LocalFlex, run: &RunFolder) -> PlanReport {
+pub async fn truthful(config: LoadConfig, server: &LocalFlex, run: &RunFolder) -> PlanReport {
     let url = server.base_url();
     let before = writes(url, 0).await.len();
     let (report, lines) = plan(config.clone(), url, run).await;
