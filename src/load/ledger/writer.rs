@@ -229,7 +229,7 @@ fn progressed(connection: &Connection, change: &Change, at: &str) -> rusqlite::R
             connection,
             "state = 'complete', fields = coalesce(?3, fields), links = ?4, linked = ?5, unresolved = ?6,
              completions = completions + 1",
-            "state in ('created', 'described', 'complete')",
+            "(state = 'created' or state = 'described' or state = 'complete')",
             &[
                 &written.fields.as_ref().map(FieldPrints::bytes),
                 &links(written.linked.as_ref(), written.unresolved),
