@@ -73,7 +73,7 @@ pub async fn truthful(config: LoadConfig, server: &LocalFlex, run: &RunFolder) -
     planned.sort();
     sent.sort();
     assert_eq!(planned, sent);
-    let kept = prepared.ledger().requests_after(String::new(), 10_000).await.unwrap();
+    let (kept, _) = prepared.ledger().requests_after(String::new(), 10_000).await.unwrap();
     for line in &lines {
         let (hash, what) = filled(line, url, &ids);
         let same = |kept: &&telecine::load::ledger::RequestRecord| {

@@ -65,7 +65,8 @@ async fn an_asset_comes_to_completion_and_survives_reopening() {
     assert_eq!((entry.state, entry.flex_id, entry.unresolved, entry.completions), (State::Complete, Some(10), 2, 1));
     assert_eq!((entry.payload, entry.fields, entry.linked), ([7; 32], prints(), Some(resolved(2).hash())));
     assert_eq!(ledger.asset("P:1").await.unwrap().unwrap().links, "partial");
-    let requests = ledger.requests_after(String::new(), 10).await.unwrap();
+    let (requests, last) = ledger.requests_after(String::new(), 10).await.unwrap();
+    assert_eq!(last.as_deref(), Some("P:1"));
     let seen: Vec<_> = requests.iter().map(|r| (r.step.as_str(), r.status, r.blake3.len())).collect();
     assert_eq!(seen, [("attributes", Some(200), 64), ("create", Some(201), 64), ("references", Some(200), 64)]);
     assert_eq!(ledger.recall("attributes").await.unwrap().as_deref(), Some("metadata"));
