@@ -82,7 +82,7 @@ struct Head<'a> {
 #[derive(Debug)]
 pub(super) struct Transport {
     http: reqwest::Client,
-    base: String,
+    base: Url,
     /// What must not be repeated to anybody: a server may put what it was sent into its error page.
     secrets: [SecretString; 2],
     requests: AtomicU64,
@@ -109,7 +109,7 @@ impl Transport {
             .connect_timeout(config.timeout.min(Duration::from_secs(10)))
             .user_agent(concat!("telecine/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers);
-        if !base.starts_with("https:") {
+        if base.scheme() != "https" {
             // Plain http trusts nobody: reading the system's certificates would be the longest part of a short load.
             builder = builder.tls_built_in_root_certs(false);
         }
@@ -133,12 +133,23 @@ impl Transport {
         })
     }
 
+    /// The base URL, without its last slash.
     pub(super) fn base(&self) -> &str {
-        &self.base
+        self.base.as_str().trim_end_matches('/')
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        format!("{}{path}", self.base())
+    }
+
+    /// The same, ready to be sent: only the path is taken apart anew.
+    fn address(&self, path: &str) -> Result<Url, url::ParseError> {
+        if path.contains(['?', '#']) {
+            return Url::parse(&self.url(path));
+        }
+        let mut address = self.base.clone();
+        address.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        Ok(address)
     }
 
     /// Requests sent so far, repeats included.
@@ -158,7 +169,11 @@ impl Transport {
             return Exchange::Unauthorised(Refusal { status: 401, message, request_id: None });
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut request = self.http.request(method.clone(), self.url(path));
+        let address = match self.address(path) {
+            Ok(address) => address,
+            Err(cause) => return Exchange::NotSent(format!("{path:?} makes no URL: {cause}")),
+        };
+        let mut request = self.http.request(method.clone(), address);
         if let Some(body) = body {
             self.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
             request = request.body(body);
@@ -210,8 +225,8 @@ impl Exchange {
     }
 }
 
-/// The base without its last slash, and whether it is on this machine.
-fn checked_base(config: &FlexConfig) -> Result<(String, bool)> {
+/// The base, and whether it is on this machine.
+fn checked_base(config: &FlexConfig) -> Result<(Url, bool)> {
     let bad = |why: &str| Error::config(format!("flex url: {why}; expected https://HOST/api"));
     let url = Url::parse(&config.base_url).map_err(|cause| bad(&format!("not a URL ({cause})")))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -236,7 +251,7 @@ fn checked_base(config: &FlexConfig) -> Result<(String, bool)> {
         }
         _ => return Err(bad("the scheme is neither https nor http")),
     }
-    Ok((url.as_str().trim_end_matches('/').to_owned(), loopback))
+    Ok((url, loopback))
 }
 
 /// User and password as HTTP Basic sends them.
@@ -439,6 +454,24 @@ mod tests {
         }
         let leave = FlexConfig { allow_insecure: true, ..config("http://10.0.0.1/api") };
         assert_eq!(Transport::new(&leave).unwrap().url("/assets"), "http://10.0.0.1/api/assets");
+    }
+
+    #[test]
+    fn an_address_is_what_its_text_would_be_parsed_to() {
+        for base in ["http://127.0.0.1:80/api", "https://flex.example.com", "http://localhost/a/b/api/"] {
+            let transport = Transport::new(&config(base)).unwrap();
+            for path in [
+                "/assets",
+                "/assets/7/metadata",
+                "/assets;name=a%2Fb%3B%3D%25;limit=1",
+                "/a?b=c;d",
+                "/ü ä",
+                "/%2e%2e/x",
+            ] {
+                let parsed = Url::parse(&transport.url(path)).unwrap();
+                assert_eq!(transport.address(path).unwrap(), parsed, "{base} {path}");
+            }
+        }
     }
 
     #[test]
