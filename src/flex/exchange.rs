@@ -93,7 +93,8 @@ impl Transport {
     /// # Errors
     /// When the base URL or the file of authorities is unusable, or the URL is plain http to another host without leave.
     pub(super) fn new(config: &FlexConfig) -> Result<Self> {
-        let (base, loopback) = checked_base(config)?;
+        let (base, loopback) = checked_base(&config.base_url, config.allow_insecure)
+            .map_err(|why| Error::config(format!("flex url: {why}; https://HOST/api is wanted")))?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, MEDIA_TYPE);
@@ -208,31 +209,32 @@ impl Exchange {
     }
 }
 
-/// The base without its last slash, and whether it is on this machine.
-fn checked_base(config: &FlexConfig) -> Result<(String, bool)> {
-    let bad = |why: &str| Error::config(format!("flex url: {why}; expected https://HOST/api"));
-    let url = Url::parse(&config.base_url).map_err(|cause| bad(&format!("not a URL ({cause})")))?;
+/// The base `text` without its last slash, and whether it is on this machine.
+///
+/// # Errors
+/// Why it cannot be a base: no URL, not of HTTP, with credentials, a query or a fragment, or plain http to another machine
+/// though that is not allowed.
+pub fn checked_base(text: &str, allow_insecure: bool) -> Result<(String, bool), String> {
+    let url = Url::parse(text).map_err(|cause| format!("not a URL ({cause})"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("credentials in the URL; set username and password instead"));
+        return Err("credentials do not belong here; set username and password".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(bad("a query or fragment cannot be used"));
+        return Err("a query or fragment cannot be used".to_owned());
+    }
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err("it begins with neither https:// nor http://".to_owned());
     }
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => return Err(bad("no host")),
+        None => return Err("no host".to_owned()),
     };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback || config.allow_insecure => {}
-        "http" => {
-            return Err(bad(
-                "plain http would show the password to everybody on the way (--allow-insecure permits it)",
-            ));
-        }
-        _ => return Err(bad("the scheme is neither https nor http")),
+    if url.scheme() == "http" && !loopback && !allow_insecure {
+        return Err(
+            "plain http would show the password to everybody on the way (allow_insecure = true permits it)".to_owned()
+        );
     }
     Ok((url.as_str().trim_end_matches('/').to_owned(), loopback))
 }

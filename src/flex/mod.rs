@@ -31,6 +31,7 @@ use secrecy::SecretString;
 pub use self::breaker::BreakerState;
 pub use self::client::{FlexClient, Traffic};
 pub use self::definition::{Definition, Family, Field};
+pub use self::exchange::checked_base;
 pub use self::instance::Difference;
 pub use self::model::{
     Asset, CreateFields, Expected, ExternalId, Finding, Instance, Metadata, NewAsset, ObjectType, Outcome, Refusal,

@@ -35,6 +35,7 @@
 //!
 //! Through the binary, as users and scripts call it (`support` is what these share):
 //!
+//! - `advice`: what the verbs of a load say when something is in their way
 //! - `cli`: exit codes, messages, settings, secrets, results
 //! - `kills`: extractions killed at random, stopped by signals and short of disk, files and threads, and then resumed
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
@@ -45,6 +46,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod advice;
 mod against;
 mod answers;
 mod architecture;
