@@ -175,16 +175,17 @@ impl Layers {
         let (value, origin) = self.find(key)?;
         let shown = if is_elsewhere(&value) { value.clone() } else { plain(&value) };
         self.note(key, &shown, origin);
-        let resolved = self.resolved(&value);
+        let resolved =
+            self.resolved(&value, |path| std::fs::read_to_string(path).map_err(|cause| format!("{path}: {cause}")));
         resolved.map_err(|problem| self.absent.push(format!("{key}: {problem}"))).ok()
     }
 
     /// What `env:NAME` or `file:PATH` stands for, or the text itself.
-    fn resolved(&self, value: &str) -> Result<String, String> {
+    fn resolved(&self, value: &str, read: impl Fn(&str) -> Result<String, String>) -> Result<String, String> {
         if let Some(name) = value.strip_prefix("env:") {
             self.environment.get(name).cloned().ok_or_else(|| format!("the environment variable {name} is not set"))
         } else if let Some(path) = value.strip_prefix("file:") {
-            secret_file(path).map(|text| text.trim_end().to_owned())
+            read(path).map(|text| text.trim_end().to_owned())
         } else {
             Ok(value.to_owned())
         }
@@ -200,7 +201,7 @@ impl Layers {
             ));
             return None;
         }
-        let resolved = self.resolved(&value);
+        let resolved = self.resolved(&value, secret_file);
         let shown = if is_elsewhere(&value) { value.as_str() } else { "********" };
         self.note(key, shown, origin);
         match resolved {
