@@ -35,6 +35,7 @@
 //!
 //! Through the binary, as users and scripts call it (`support` is what these share):
 //!
+//! - `adversity`: loads among answers and surroundings that no other test has
 //! - `advice`: what the verbs of a load say when something is in their way
 //! - `cli`: exit codes, messages, settings, secrets, results
 //! - `kills`: extractions killed at random, stopped by signals and short of disk, files and threads, and then resumed
@@ -46,6 +47,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod adversity;
 mod advice;
 mod against;
 mod answers;
