@@ -263,8 +263,10 @@ impl Pipeline {
             let load = self.unless_stopped(self.prepare_load(sending)).await?;
             self.require_plan(&load).await?;
             let applied = load.apply(progress, &self.cancel).await;
-            self.run.put_json("failed.json", &load.ledger().troubles(MOST_LISTED).await?).await?;
+            let kept = self.keep_troubles(&load).await;
+            // What stopped the load is told first.
             let report = applied?;
+            kept?;
             self.run.put_json("load.json", &report).await?;
             if report.interrupted {
                 return Err(Error::Interrupted { signal: 2 });
@@ -274,14 +276,20 @@ impl Pipeline {
         .await
     }
 
+    async fn keep_troubles(&self, load: &Load) -> Result<()> {
+        self.run.put_json("failed.json", &load.ledger().troubles(MOST_LISTED).await?).await
+    }
+
     /// Reads Flex back, all of it or a sample of so many assets, and compares it field by field.
     ///
     /// # Errors
-    /// When the target or the datasets cannot be read. Differences are in the report.
+    /// When the target or the datasets cannot be read, or the ledger knows of no asset while the target holds ours.
+    /// Differences are in the report.
     pub async fn reconcile(&self, sample: Option<u64>) -> Result<Step<ReconcileReport>> {
         self.step("reconcile", async |progress| {
             let work = async {
                 let load = self.prepare_load(&Sending::default()).await?;
+                load.require_known().await?;
                 let (client, target, external_id_key) = (load.client(), load.target(), load.external_id_key());
                 let definitions = load.bound().iter().map(|bound| &bound.definition).collect();
                 let job = Reconcile { client, target, external_id_key, definitions, run: &self.run, sample };

@@ -1,6 +1,7 @@
 //! What the user typed. No effects: turning it into settings and calls is the parent module's work.
 
 mod ledger;
+mod load;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,13 +11,23 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::ledger::{
     LedgerRebuild, LedgerVerb, PruneArgs, RejectsList, RejectsReplay, RejectsVerb, Removing, UndoArgs,
 };
+pub use self::load::{LoadArgs, PlanArgs, ReconcileArgs};
 use crate::config::Flags;
-use crate::load::Threshold;
 use crate::rehearsal::flex::GRAMMAR;
+
+/// The project folder unless another is named.
+pub(super) const DEFAULT_PROJECT: &str = "queries";
+/// What scripts rely on, at the end of the help.
+const EXIT_CODES: &str = "Exit codes:
+  0         done and balanced
+  1         failed; the same command goes on where it stopped
+  2         could not start: nothing was sent
+  3         finished and not clean: rows rejected by the target, held, or different
+  130, 143  stopped by a signal; the same command goes on";
 
 /// Moves the metadata of a media library from PostgreSQL into Dalet Flex.
 #[derive(Debug, Parser)]
-#[command(name = "telecine", version, max_term_width = 110, propagate_version = true)]
+#[command(name = "telecine", version, max_term_width = 110, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Settings that every verb knows.
     #[command(flatten)]
@@ -30,7 +41,7 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The project folder: migration.toml, queries, mappings.
-    #[arg(long, global = true, value_name = "DIR", default_value = "queries", env = "TELECINE_PROJECT")]
+    #[arg(long, global = true, value_name = "DIR", default_value = DEFAULT_PROJECT, env = "TELECINE_PROJECT")]
     pub project: PathBuf,
     /// The staging area: file:PATH or s3://bucket/prefix.
     #[arg(long, global = true, value_name = "URL")]
@@ -84,11 +95,11 @@ pub enum Verb {
     Verify(Verify),
     /// Queries into datasets, documents and rejected rows.
     Transform(TransformArgs),
-    /// What a load would do; sends nothing.
+    /// What a load would do, by query: create, update, held, gone. Sends nothing; the plan is kept in the run.
     Plan(PlanArgs),
-    /// Sends what the target lacks.
+    /// Sends what the target lacks. Broken off at any point, the same command goes on and makes nothing twice.
     Load(LoadArgs),
-    /// Reads Flex back and compares it field by field.
+    /// Reads Flex back and compares it field by field. Changes nothing there; exit code 3 when something differs.
     Reconcile(ReconcileArgs),
     /// Fields of the target that nothing feeds, and values of the source that lead nowhere, with counts.
     Coverage(CoverageArgs),
@@ -287,45 +298,6 @@ pub struct CoverageArgs {
     /// The folder of definitions that `telecine flex pull` wrote.
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     pub definitions: Option<String>,
-}
-
-/// `telecine plan`.
-#[derive(Debug, Clone, Args)]
-pub struct PlanArgs {
-    /// The target and the run.
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// Write the exact requests as NDJSON.
-    #[arg(long, value_name = "FILE")]
-    pub requests: Option<PathBuf>,
-}
-
-/// `telecine load`.
-#[derive(Debug, Clone, Args)]
-pub struct LoadArgs {
-    /// The target and the run.
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// Send at most this many assets.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u64>,
-    /// Stop when more rows fail than this: a count, or a share such as 1%.
-    #[arg(long, value_name = "N|P%", value_parser = Threshold::parse)]
-    pub max_failures: Option<Threshold>,
-    /// Needed to load a target marked `production = true`.
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// `telecine reconcile`.
-#[derive(Debug, Clone, Args)]
-pub struct ReconcileArgs {
-    /// The target and the run.
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// Read back N assets only, the same ones each time, of all definitions and types.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub sample: Option<u64>,
 }
 
 /// `telecine sql`.

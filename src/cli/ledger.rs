@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::args::{LedgerRebuild, PruneArgs, Removing, UndoArgs};
 use super::output::{self, Printed};
 use super::verbs::Session;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::load::{RebuildReport, Removal, RemovalPlan, RemovalReport};
 use crate::pipeline::{Pipeline, named_run};
 use crate::report::{Table, thousands, visible};
@@ -18,7 +18,7 @@ impl Session {
     pub(super) async fn rebuild(&self, args: LedgerRebuild) -> Result<()> {
         let report = self.loading(&args.target).await?.rebuild_ledger(args.force).await?.outcome;
         self.print(&report)?;
-        report.verdict()
+        self.verdict(report.verdict())
     }
 
     pub(super) async fn undo(&self, args: UndoArgs) -> Result<()> {
@@ -42,13 +42,17 @@ impl Session {
         if removing.yes {
             let report = pipeline.remove(removal, removing.max).await?.outcome;
             self.print(&report)?;
-            return report.verdict();
+            return self.verdict(report.verdict());
         }
         let plan = removal.plan().await?;
         let allowed = plan.require_within(removing.max);
         self.print(&Planned { plan, sent: false })?;
         if let Err(error) = allowed {
-            output::note(&format!("with --yes this would be refused: {error}"));
+            let why = match error {
+                Error::Preflight { message, .. } => message,
+                other => other.to_string(),
+            };
+            output::note(&format!("with --yes this would be refused: {why}"));
         }
         Ok(())
     }
@@ -65,6 +69,13 @@ struct Planned {
 impl Printed for Planned {
     fn to_text(&self) -> String {
         let plan = &self.plan;
+        if plan.remove == 0 {
+            let of = thousands(plan.of);
+            return format!(
+                "nothing is to be removed: of {of} assets in the ledger each stands for a row\ntarget {} ({})",
+                plan.target, plan.url
+            );
+        }
         let mut table = Table::new(&["query", "to be removed"]);
         plan.queries.iter().for_each(|(query, count)| table.row([query.clone(), thousands(*count)]));
         table.row(["all".to_owned(), format!("{} of {}", thousands(plan.remove), thousands(plan.of))]);
@@ -73,9 +84,7 @@ impl Printed for Planned {
             let unclear = thousands(plan.unclear);
             text.push_str(&format!("\n{unclear} of them may not be there: they are looked up first"));
         }
-        if plan.remove > 0 {
-            text.push_str(&format!("\nto be removed: {}", first(&plan.keys, plan.remove)));
-        }
+        text.push_str(&format!("\nto be removed: {}", first(&plan.keys, plan.remove)));
         match plan.referring {
             Some(0) => text.push_str("\nno row that stays refers to one of them"),
             Some(count) => text.push_str(&format!(

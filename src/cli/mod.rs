@@ -5,6 +5,7 @@ mod coverage;
 mod ledger;
 mod output;
 mod rejects;
+mod request_file;
 mod rows;
 mod trace;
 mod verbs;

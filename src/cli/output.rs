@@ -405,8 +405,20 @@ impl Printed for PlanReport {
             let gone: Vec<&str> = self.gone_keys.iter().take(SHOWN).map(String::as_str).collect();
             let (count, gone) = (thousands(self.gone), gone.join(", "));
             text.push_str(&format!(
-                "\n{count} assets are in the target and no longer in the run (see `telecine prune`): {gone} …"
+                "\n{count} assets are in the target and no longer in the run (see `telecine prune`): {gone}{}",
+                if self.gone > SHOWN as u64 { ", …" } else { "" }
             ));
+        }
+        if self.counts.held > 0 {
+            let held = thousands(self.counts.held);
+            text.push_str(&format!(
+                "\n{held} rows are held: `telecine rejects list --target {}` says why",
+                self.target
+            ));
+        }
+        if self.counts.invalid > 0 {
+            let invalid = thousands(self.counts.invalid);
+            text.push_str(&format!("\n{invalid} rows break their definition and would be refused without a request"));
         }
         text.push_str(&restated(self.counts.restated));
         format!("{text}\ntarget {} ({})", self.target, self.url)
@@ -468,7 +480,9 @@ impl Printed for ReconcileReport {
             text.push_str(&format!("{key} was not loaded\n"));
         }
         for asset in self.extra_assets.iter().take(SHOWN) {
-            text.push_str(&format!("asset {} is of no mapped asset {}\n", asset.id, asset.source_key));
+            let whose =
+                if asset.source_key.is_empty() { "nothing of the run or the ledger" } else { &asset.source_key };
+            text.push_str(&format!("asset {} is extra: {whose}\n", asset.id));
         }
         let Self { target, checked, equal, different, missing, duplicates, .. } = self;
         let Self { not_loaded, extra, others, findings, .. } = self;

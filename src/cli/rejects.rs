@@ -9,7 +9,9 @@ use super::args::{Output, RejectsList, RejectsReplay, RejectsVerb};
 use super::verbs::{Session, ask_for_production};
 use super::{output, rows};
 use crate::error::{Error, Result};
+use crate::load::LoadReport;
 use crate::pipeline::Sending;
+use crate::report::thousands;
 
 /// Rows that are listed unless all are asked for.
 const LISTED: usize = 100;
@@ -53,4 +55,35 @@ impl Session {
         ask_for_production(&pipeline, args.yes)?;
         self.send(&pipeline, &Sending { only_rejects: true, ..Sending::default() }).await
     }
+}
+
+/// Whether each row came to a good end, and what is to be done with those that did not.
+///
+/// # Errors
+/// [`Error::Mismatch`] when rows failed or are held.
+pub(super) fn verdict(report: &LoadReport) -> Result<()> {
+    let LoadReport { target, failed, held, .. } = report;
+    let mut parts = Vec::new();
+    if *failed > 0 {
+        parts.push(format!(
+            "{} failed: mend what refused them, then `telecine rejects replay --target {target}`",
+            rows_of(*failed)
+        ));
+    }
+    if *held > 0 {
+        parts.push(format!(
+            "{} held, because nobody can tell whether their assets exist: look for each uuid in the target, then load \
+             again (a load repeats nothing that may be there)",
+            rows_of(*held)
+        ));
+    }
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{}. `telecine rejects list --target {target}` names them", parts.join("; "));
+    Err(Error::Mismatch { what: format!("load into {target}"), message })
+}
+
+fn rows_of(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{} rows", thousands(count)) }
 }

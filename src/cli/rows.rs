@@ -134,6 +134,7 @@ async fn table(mut rows: SendableRecordBatchStream) -> Result<()> {
     }
     output::text(&table.to_string())?;
     let cut = if count > SHOWN { format!(", the first {} shown", thousands(SHOWN as u64)) } else { String::new() };
-    output::note(&format!("{} rows{cut}", thousands(count as u64)));
+    let unit = if count == 1 { "row" } else { "rows" };
+    output::note(&format!("{} {unit}{cut}", thousands(count as u64)));
     Ok(())
 }

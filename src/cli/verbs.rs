@@ -1,17 +1,16 @@
 //! One method a verb.
 
-use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use super::args::{
-    CoverageArgs, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare, LibraryShape,
-    LibraryVerb, LoadArgs, Output, PlanArgs, ReconcileArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql,
-    TargetArgs, TraceArgs, TransformArgs, Verify, put,
+    CoverageArgs, DEFAULT_PROJECT, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare,
+    LibraryShape, LibraryVerb, LoadArgs, Output, PlanArgs, ReconcileArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs,
+    Sql, TargetArgs, TraceArgs, TransformArgs, Verify, put,
 };
-use super::{Surroundings, output, rows};
+use super::request_file::RequestFile;
+use super::{Surroundings, output, rejects, rows};
 use crate::config::{Config, Flags, is_elsewhere};
 use crate::dataflow::{Progress, Source};
 use crate::error::{Error, Result};
@@ -43,7 +42,17 @@ impl Session {
 
     pub(super) fn load_config(&self, flags: Flags) -> Result<Config> {
         refuse_passwords(&flags)?;
+        self.require_project()?;
         Config::load(&self.global.project, flags, self.surroundings.environment.clone(), &[])
+    }
+
+    /// A project that was named is there; only the default may be missing, for verbs that need none.
+    fn require_project(&self) -> Result<()> {
+        let project = &self.global.project;
+        if project.is_dir() || project.as_os_str() == DEFAULT_PROJECT {
+            return Ok(());
+        }
+        Err(Error::config(format!("--project {}: there is no such folder", project.display())))
     }
 
     pub(super) fn pipeline(&self, config: Config, target: Option<String>, run: RunFolder) -> Pipeline {
@@ -64,7 +73,8 @@ impl Session {
     }
 
     pub(super) async fn over(&self, config: Config, target: Option<String>, run: &RunId) -> Result<Pipeline> {
-        let area = StagingArea::open(&config.staging)?;
+        // A mistyped path makes no folder.
+        let area = StagingArea::open_existing(&config.staging)?;
         let folder = match &run.run {
             Some(id) => existing_run(&area, id).await?,
             None => latest_run(&area).await?,
@@ -77,6 +87,17 @@ impl Session {
             // Only rows have this form, and they are printed elsewhere.
             Output::Json | Output::Csv => output::json(value),
             Output::Table => output::text(&value.to_text()),
+        }
+    }
+
+    /// What was found unclean, after its report was printed: people have just read it, so the first line will do.
+    pub(super) fn verdict(&self, verdict: Result<()>) -> Result<()> {
+        match (verdict, self.global.output) {
+            (Err(Error::Mismatch { what, message }), Output::Table) => {
+                let message = message.lines().next().unwrap_or_default().to_owned();
+                Err(Error::Mismatch { what, message })
+            }
+            (verdict, _) => verdict,
         }
     }
 
@@ -205,9 +226,9 @@ impl Session {
         let step = match &args.requests {
             None => pipeline.plan(None).await?,
             Some(path) => {
-                let mut file = std::io::BufWriter::new(create(path)?);
+                let mut file = RequestFile::begin(path)?;
                 let step = pipeline.plan(Some(&mut file)).await?;
-                file.flush().map_err(|cause| Error::staging(path.display().to_string(), "cannot be written", cause))?;
+                file.keep()?;
                 step
             }
         };
@@ -224,22 +245,23 @@ impl Session {
     pub(super) async fn send(&self, pipeline: &Pipeline, sending: &Sending) -> Result<()> {
         let report = pipeline.load(sending).await?.outcome;
         self.print(&report)?;
-        if report.failed + report.held == 0 {
-            return Ok(());
+        let ended = report.created + report.updated + report.failed + report.held;
+        if sending.only_rejects && ended == 0 {
+            output::note(&format!(
+                "no row failed or is held in {0}, so nothing was sent; rows that the transform rejected are loaded by \
+                 `telecine load --target {0}` when `telecine transform` takes them",
+                report.target
+            ));
+        } else if sending.limit.is_some_and(|limit| ended >= limit) {
+            output::note("as many as --limit allows; `telecine load` without it sends the rest");
         }
-        Err(Error::Mismatch {
-            what: format!("load into {}", report.target),
-            message: format!(
-                "{} rows failed, {} are held; `telecine rejects list --target {}` names them",
-                report.failed, report.held, report.target
-            ),
-        })
+        rejects::verdict(&report)
     }
 
     pub(super) async fn reconcile(&self, args: ReconcileArgs) -> Result<()> {
         let report = self.loading(&args.target).await?.reconcile(args.sample).await?.outcome;
         self.print(&report)?;
-        report.require_equal()
+        self.verdict(report.require_equal())
     }
 
     pub(super) async fn coverage(&self, args: CoverageArgs) -> Result<()> {
@@ -402,10 +424,6 @@ fn warn_of_password(flag: &str, url: &str) {
     if !is_elsewhere(url) && has_password(url) {
         output::note(&format!("warning: {flag} holds a password that other users can see; write env:NAME instead"));
     }
-}
-
-fn create(path: &Path) -> Result<std::fs::File> {
-    std::fs::File::create(path).map_err(|cause| Error::staging(path.display().to_string(), "cannot be created", cause))
 }
 
 fn library_options(shape: &LibraryShape) -> LibraryOptions {

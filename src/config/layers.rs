@@ -107,6 +107,7 @@ impl Layers {
         match in_file? {
             Value::String(text) => Some((text, Origin::File)),
             Value::Integer(number) => Some((number.to_string(), Origin::File)),
+            Value::Float(number) => Some((number.to_string(), Origin::File)),
             Value::Boolean(truth) => Some((truth.to_string(), Origin::File)),
             other => {
                 self.problems.push(format!("{key}: {} is not a value for this key", other.type_str()));
@@ -169,6 +170,27 @@ impl Layers {
         }
     }
 
+    /// The place of something: text, `env:NAME` or `file:PATH`. `plain` gives it without what must not be shown.
+    pub(super) fn place(&mut self, key: &str, plain: impl Fn(&str) -> String) -> Option<String> {
+        let (value, origin) = self.find(key)?;
+        let shown = if is_elsewhere(&value) { value.clone() } else { plain(&value) };
+        self.note(key, &shown, origin);
+        let resolved =
+            self.resolved(&value, |path| std::fs::read_to_string(path).map_err(|cause| format!("{path}: {cause}")));
+        resolved.map_err(|problem| self.absent.push(format!("{key}: {problem}"))).ok()
+    }
+
+    /// What `env:NAME` or `file:PATH` stands for, or the text itself.
+    fn resolved(&self, value: &str, read: impl Fn(&str) -> Result<String, String>) -> Result<String, String> {
+        if let Some(name) = value.strip_prefix("env:") {
+            self.environment.get(name).cloned().ok_or_else(|| format!("the environment variable {name} is not set"))
+        } else if let Some(path) = value.strip_prefix("file:") {
+            read(path).map(|text| text.trim_end().to_owned())
+        } else {
+            Ok(value.to_owned())
+        }
+    }
+
     /// A secret: `env:NAME`, `file:PATH`, or text from the environment or a flag. Never noted in clear. In the file a
     /// secret must not stand as text.
     pub(super) fn secret(&mut self, key: &str, plain_in_file: impl Fn(&str) -> bool) -> Option<String> {
@@ -179,13 +201,7 @@ impl Layers {
             ));
             return None;
         }
-        let resolved = if let Some(name) = value.strip_prefix("env:") {
-            self.environment.get(name).cloned().ok_or_else(|| format!("the environment variable {name} is not set"))
-        } else if let Some(path) = value.strip_prefix("file:") {
-            secret_file(path).map(|text| text.trim_end().to_owned())
-        } else {
-            Ok(value.clone())
-        };
+        let resolved = self.resolved(&value, secret_file);
         let shown = if is_elsewhere(&value) { value.as_str() } else { "********" };
         self.note(key, shown, origin);
         match resolved {

@@ -220,6 +220,11 @@ impl Config {
         self.targets.get_mut(name)?.as_mut().ok()
     }
 
+    /// Whether a target is set, usable or not.
+    pub fn has_targets(&self) -> bool {
+        !self.targets.is_empty()
+    }
+
     /// What keeps the source or a target from being used, though the settings are right: secrets that are not there.
     pub fn absent(&self) -> Vec<String> {
         let targets = self.targets.values().filter_map(|target| target.as_ref().err());

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use url::Url;
 
 use super::layers::{self, Layers};
 use super::{Shared, TargetConfig, words};
-use crate::flex::{FlexConfig, RetryPolicy};
+use crate::flex::{Base, FlexConfig, RetryPolicy};
 use crate::load::LoadConfig;
 
 /// A day: longer than that nobody waits, and no clock overflows.
@@ -20,19 +19,20 @@ const MOST_IN_FLIGHT: usize = 4_096;
 
 pub(super) fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option<TargetConfig> {
     let key = |part: &str| format!("flex.{name}.{part}");
-    let url = layers.optional(&key("url")).and_then(|url| match flex_url(&url) {
-        Ok(()) => Some(url),
-        // Without the text, which may hold a password.
-        Err(wanted) => {
-            layers.problems.push(format!("{}: {wanted}", key("url")));
-            None
-        }
-    });
     let username = layers.secret(&key("username"), |_| true);
     let password = layers.secret(&key("password"), |_| false);
     let attributes = layers.parsed(&key("attributes"), "annotations", words::attributes);
     let production = layers.parsed(&key("production"), "false", layers::truth);
     let allow_insecure = layers.parsed(&key("allow_insecure"), "false", layers::truth);
+    // What is wrong with that setting is told by itself.
+    let url =
+        layers.place(&key("url"), presentable).and_then(|url| match flex_url(&url, allow_insecure.unwrap_or(true)) {
+            Ok(()) => Some(url),
+            Err(wanted) => {
+                layers.problems.push(format!("{} = `{}`: {wanted}", key("url"), presentable(&url)));
+                None
+            }
+        });
     let ca = layers.optional(&key("ca"));
     let loading = loading(layers, key);
     let manners = manners(layers, key);
@@ -134,12 +134,18 @@ fn drain(text: &str) -> Result<Duration, String> {
 }
 
 /// The base URL; who signs in there is said by `username` and `password`.
-fn flex_url(text: &str) -> Result<(), String> {
-    match Url::parse(text) {
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            Err("credentials do not belong here; set username and password".to_owned())
+fn flex_url(text: &str, allow_insecure: bool) -> Result<(), String> {
+    Base::parse(text, allow_insecure).map(|_| ()).map_err(|why| format!("{why}; https://HOST/api is wanted"))
+}
+
+/// A URL as it can be shown, whether or not it is one: without what stands before `@` or in a query.
+fn presentable(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    match text.rsplit_once('@') {
+        None => text.to_owned(),
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+            format!("{scheme}…@{host}")
         }
-        Ok(_) => Ok(()),
-        Err(cause) => Err(format!("{cause}; https://HOST/api is wanted")),
     }
 }

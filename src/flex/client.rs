@@ -82,7 +82,7 @@ impl FlexClient {
 
     /// The base URL, without its last slash.
     pub fn base_url(&self) -> &str {
-        self.0.transport.base()
+        self.0.transport.base().as_str()
     }
 
     /// The fields that the server takes of a new asset.

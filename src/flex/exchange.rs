@@ -1,7 +1,6 @@
 //! One request and its one answer, classified. Nothing is repeated here.
 
 use std::error::Error as StdError;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,9 +13,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use url::{Host, Url};
 
 use super::FlexConfig;
+use super::base::Base;
 use super::model::Refusal;
 use super::retry::retry_after;
 use super::tls;
@@ -82,7 +81,7 @@ struct Head<'a> {
 #[derive(Debug)]
 pub(super) struct Transport {
     http: reqwest::Client,
-    base: Url,
+    base: Base,
     /// What must not be repeated to anybody: a server may put what it was sent into its error page.
     secrets: [SecretString; 2],
     requests: AtomicU64,
@@ -95,7 +94,8 @@ impl Transport {
     /// # Errors
     /// When the base URL or the file of authorities is unusable, or the URL is plain http to another host without leave.
     pub(super) fn new(config: &FlexConfig) -> Result<Self> {
-        let (base, loopback) = checked_base(config)?;
+        let base = Base::parse(&config.base_url, config.allow_insecure)
+            .map_err(|why| Error::config(format!("flex url: {why}; https://HOST/api is wanted")))?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, MEDIA_TYPE);
@@ -109,11 +109,11 @@ impl Transport {
             .connect_timeout(config.timeout.min(Duration::from_secs(10)))
             .user_agent(concat!("telecine/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers);
-        if base.scheme() != "https" {
+        if !base.is_encrypted() {
             // Plain http trusts nobody: reading the system's certificates would be the longest part of a short load.
             builder = builder.tls_built_in_root_certs(false);
         }
-        if loopback {
+        if base.is_loopback() {
             builder = builder.no_proxy();
         }
         for authority in config.ca.as_deref().map(tls::authorities).transpose()?.unwrap_or_default() {
@@ -133,23 +133,12 @@ impl Transport {
         })
     }
 
-    /// The base URL, without its last slash.
-    pub(super) fn base(&self) -> &str {
-        self.base.as_str().trim_end_matches('/')
+    pub(super) fn base(&self) -> &Base {
+        &self.base
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base())
-    }
-
-    /// The same, ready to be sent: only the path is taken apart anew.
-    fn address(&self, path: &str) -> Result<Url, url::ParseError> {
-        if path.contains(['?', '#']) {
-            return Url::parse(&self.url(path));
-        }
-        let mut address = self.base.clone();
-        address.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        Ok(address)
+        format!("{}{path}", self.base.as_str())
     }
 
     /// Requests sent so far, repeats included.
@@ -169,7 +158,7 @@ impl Transport {
             return Exchange::Unauthorised(Refusal { status: 401, message, request_id: None });
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let address = match self.address(path) {
+        let address = match self.base.address(path) {
             Ok(address) => address,
             Err(cause) => return Exchange::NotSent(format!("{path:?} makes no URL: {cause}")),
         };
@@ -223,35 +212,6 @@ impl Exchange {
             Self::Unauthorised(_) => "unauthorised",
         }
     }
-}
-
-/// The base, and whether it is on this machine.
-fn checked_base(config: &FlexConfig) -> Result<(Url, bool)> {
-    let bad = |why: &str| Error::config(format!("flex url: {why}; expected https://HOST/api"));
-    let url = Url::parse(&config.base_url).map_err(|cause| bad(&format!("not a URL ({cause})")))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("credentials in the URL; set username and password instead"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(bad("a query or fragment cannot be used"));
-    }
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => return Err(bad("no host")),
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback || config.allow_insecure => {}
-        "http" => {
-            return Err(bad(
-                "plain http would show the password to everybody on the way (--allow-insecure permits it)",
-            ));
-        }
-        _ => return Err(bad("the scheme is neither https nor http")),
-    }
-    Ok((url, loopback))
 }
 
 /// User and password as HTTP Basic sends them.
@@ -454,24 +414,6 @@ mod tests {
         }
         let leave = FlexConfig { allow_insecure: true, ..config("http://10.0.0.1/api") };
         assert_eq!(Transport::new(&leave).unwrap().url("/assets"), "http://10.0.0.1/api/assets");
-    }
-
-    #[test]
-    fn an_address_is_what_its_text_would_be_parsed_to() {
-        for base in ["http://127.0.0.1:80/api", "https://flex.example.com", "http://localhost/a/b/api/"] {
-            let transport = Transport::new(&config(base)).unwrap();
-            for path in [
-                "/assets",
-                "/assets/7/metadata",
-                "/assets;name=a%2Fb%3B%3D%25;limit=1",
-                "/a?b=c;d",
-                "/ü ä",
-                "/%2e%2e/x",
-            ] {
-                let parsed = Url::parse(&transport.url(path)).unwrap();
-                assert_eq!(transport.address(path).unwrap(), parsed, "{base} {path}");
-            }
-        }
     }
 
     #[test]

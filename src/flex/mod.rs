@@ -6,6 +6,7 @@
 //! definitions in files; [`instance`] compares field values. The contract all
 //! this relies on is told in each module.
 
+mod base;
 mod breaker;
 mod client;
 pub mod definition;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use self::base::Base;
 pub use self::breaker::BreakerState;
 pub use self::client::{FlexClient, Traffic};
 pub use self::definition::{Definition, Family, Field};

@@ -11,10 +11,12 @@ use crate::flex::Finding;
 const LOOKED_FOR: usize = 5;
 
 impl Load {
+    /// That a ledger that knows of no asset is not a lost one.
+    ///
     /// # Errors
     /// [`Error::Preflight`] when the ledger is blank, but the target holds assets of the run's rows. When the target cannot
     /// be asked.
-    pub(super) async fn require_known(&self) -> Result<()> {
+    pub async fn require_known(&self) -> Result<()> {
         self.require_whole().await?;
         if !self.ledger.is_blank().await? {
             return Ok(());

@@ -118,9 +118,13 @@ pub(super) async fn require_clean(bound: &[Arc<Bound>], run: &RunFolder) -> Resu
 /// # Errors
 /// [`Error::Preflight`] with every problem, or what kept the target or the staging area from answering.
 pub(super) async fn check(config: &LoadConfig, client: &FlexClient, run: &RunFolder) -> Result<Vec<Bound>> {
-    client.ping().await.map_err(|cause| Error::Preflight {
-        message: format!("target {}: no Flex answers at {}", config.target, client.base_url()),
-        cause: Some(Box::new(cause)),
+    client.ping().await.map_err(|cause| {
+        let what = match &cause {
+            Error::Flex { status: Some(401 | 403), .. } => "username or password is refused by the Flex at",
+            _ => "no Flex answers at",
+        };
+        let message = format!("target {}: {what} {}", config.target, client.base_url());
+        Error::Preflight { message, cause: Some(Box::new(cause)) }
     })?;
     let checked: Vec<Definition> = run.get_json(DEFINITIONS_FILE).await?.unwrap_or_default();
     let mut problems = Vec::new();

@@ -27,7 +27,7 @@ const REBUILD: &str = "rebuild";
 const BEGUN: &str = "begun";
 const ENDED: &str = "ended";
 /// Stands for the run that created an asset, which nobody knows any more. No run can have this id.
-const UNKNOWN_RUN: &str = "(rebuilt)";
+pub(super) const UNKNOWN_RUN: &str = "(rebuilt)";
 
 /// What a rebuild found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

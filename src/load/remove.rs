@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::ledger::{AssetRecord, Sent, State};
+use super::rebuild::UNKNOWN_RUN;
 use super::request::Request;
 use super::seen::Seen;
 use super::{Deletion, Ledger, Load, LoadConfig, Threshold, preflight};
@@ -140,15 +141,32 @@ impl Removal {
             selection,
         };
         if removal.plan().await?.remove == 0 {
-            let known = removal.ledger.tally().await?.runs;
-            let known: Vec<String> = known.into_iter().map(|(run, assets)| format!("{run} ({assets})")).collect();
-            let known = if known.is_empty() { "none at all".to_owned() } else { known.join(", ") };
-            return Err(Error::preflight(format!(
-                "run {run} has no asset in the target `{}`; assets there were created by: {known}",
-                removal.target
-            )));
+            return Err(removal.nothing_of(run).await?);
         }
         Ok(removal)
+    }
+
+    /// That no asset is known as one of `run`, and what is known instead.
+    async fn nothing_of(&self, run: &str) -> Result<Error> {
+        let (known, target) = (self.ledger.tally().await?.runs, &self.target);
+        if known.is_empty() {
+            return Ok(Error::preflight(format!(
+                "the ledger {} knows of no asset in the target `{target}`, so there is nothing of run {run} to remove. If \
+                 it was lost, put its last copy back (ledger/ in the staging area): one made anew by `telecine ledger \
+                 rebuild` does not know which run created what",
+                self.ledger.path().display()
+            )));
+        }
+        let rebuilt = if known.iter().any(|(run, _)| run == UNKNOWN_RUN) {
+            "; of those that are `(rebuilt)` the ledger was made anew from the target and does not know their run"
+        } else {
+            ""
+        };
+        let known: Vec<String> = known.into_iter().map(|(run, assets)| format!("{run} ({assets})")).collect();
+        Ok(Error::preflight(format!(
+            "run {run} has no asset in the target `{target}`; assets there were created by: {}{rebuilt}",
+            known.join(", ")
+        )))
     }
 
     /// Of the assets that no row of the load's run stands for.
@@ -386,8 +404,8 @@ impl RemovalPlan {
             return Ok(());
         }
         Err(Error::preflight(format!(
-            "{} of the {} assets that the ledger of `{}` knows would be removed, more than {most}: nothing was sent. If that \
-             is meant, say so with --max, such as --max {}",
+            "{} of the {} assets that the ledger of `{}` knows would be removed, more than {most}, so nothing is sent; if that is \
+             meant, say so with --max, such as --max {}",
             self.remove, self.of, self.target, self.remove
         )))
     }

@@ -51,14 +51,17 @@ impl Basis {
         Ok(Self { url, identity, contents, definitions, settings: settings_of(load.config()) })
     }
 
+    /// Where the target is, and how it is known where that is another name.
+    fn server(&self) -> String {
+        let known = if self.identity == self.url { String::new() } else { format!(" ({})", self.identity) };
+        format!("{}{known}", self.url)
+    }
+
     /// What has changed since, a line each.
     fn changes(&self, now: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         if (&self.url, &self.identity) != (&now.url, &now.identity) {
-            changes.push(format!(
-                "it was made for {} ({}), not for {} ({})",
-                self.url, self.identity, now.url, now.identity
-            ));
+            changes.push(format!("it was made for {}, not for {}", self.server(), now.server()));
         }
         let queries = now.contents.iter().filter(|(query, content)| self.contents.get(*query) != Some(content));
         changes.extend(queries.map(|(query, _)| format!("the rows of {query} are others")));

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::steps::Outcome;
 use super::{Pipeline, Step};
+use crate::config::TargetConfig;
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
 use crate::flex::{Difference, FlexClient, instance};
@@ -73,8 +74,8 @@ impl Pipeline {
     pub async fn sql(&self, statement: &str) -> Result<SendableRecordBatchStream> {
         if statement.to_lowercase().contains(SCHEMA) {
             self.refresh_ledger().await?;
-            if let (Err(error), None) = (self.target(), &self.target) {
-                tracing::warn!("the ledger's tables are not there: {error}");
+            if self.ledger_tables().await?.is_empty() {
+                tracing::warn!("the ledger's tables are not there: {}", self.why_no_ledger());
             }
         }
         self.looking().await?.sql(&self.run, statement).await
@@ -90,14 +91,18 @@ impl Pipeline {
         if self.run.rejected().manifest().await?.is_some() {
             parts.push(
                 "select source_key, 'transform' as at, 'rejected' as state, reason, details as message, \
-                 cast(null as varchar) as request_id, cast(null as bigint) as flex_id from rejected \
+                 cast(null as varchar) as request_id, cast(null as bigint) as flex_id, cast(null as varchar) as uuid from rejected \
                  where disposition = 'reject'",
             );
         }
-        if !self.ledger_tables().await?.is_empty() {
+        if self.ledger_tables().await?.is_empty() {
+            if self.config.has_targets() {
+                tracing::warn!("rows that failed or are held in a target are not listed: {}", self.why_no_ledger());
+            }
+        } else {
             parts.push(
                 "select source_key, 'load' as at, case state when 'unknown' then 'held' else state end as state, reason, \
-                 message, request_id, flex_id from ledger.assets where state in ('failed', 'unknown')",
+                 message, request_id, flex_id, uuid from ledger.assets where state in ('failed', 'unknown')",
             );
         }
         if parts.is_empty() {
@@ -243,11 +248,32 @@ impl Pipeline {
         Ledger::open_apart(path, target.load.target.clone(), server).await.map(Some)
     }
 
+    /// Why there is no ledger to look at.
+    fn why_no_ledger(&self) -> String {
+        match self.target() {
+            Ok(TargetConfig { load, .. }) => {
+                format!(
+                    "the target `{}` has no ledger at {}: nothing was loaded from here",
+                    load.target,
+                    load.ledger.display()
+                )
+            }
+            Err(Error::Config { problems }) => problems.join("; "),
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// Copies the ledger's tables into the staging area as they are now. Where a load holds the ledger, the last copy stays.
     async fn refresh_ledger(&self) -> Result<()> {
         match self.opened_ledger().await {
             Ok(Some(ledger)) => ledger.export(self.run.area(), &self.target()?.load.target).await,
-            Ok(None) => Ok(()),
+            Ok(None) => {
+                if !self.ledger_tables().await?.is_empty() {
+                    let why = self.why_no_ledger();
+                    tracing::warn!("{why}; what is shown of the ledger is its last copy in the staging area");
+                }
+                Ok(())
+            }
             Err(error @ Error::Ledger { .. }) => {
                 tracing::warn!("{error}: what is shown of the ledger is its last copy in the staging area");
                 Ok(())

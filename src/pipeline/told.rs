@@ -10,6 +10,8 @@ use crate::transform::{Outlook, REPORT_FILE, TransformReport};
 
 /// The steps before a transform, whose part of a report stays true.
 const BEFORE: [&str; 4] = ["library", "discover", "extract", "verify"];
+/// Queries that a warning names for each reason.
+const MOST_NAMED: usize = 5;
 
 impl Pipeline {
     /// The report of the run.
@@ -74,10 +76,13 @@ impl Pipeline {
         let id = self.run.id();
         match self.transform_outlook(&[], false).await {
             Ok(outlook) => {
-                let stale = outlook.queries.iter().filter(|query| query.outlook == Outlook::Stale);
-                let stale: Vec<String> =
-                    stale.map(|query| format!("{} ({})", query.name, query.reasons.join("; "))).collect();
+                let mut stale: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+                for query in outlook.queries.iter().filter(|query| query.outlook == Outlook::Stale) {
+                    stale.entry(query.reasons.join("; ")).or_default().push(&query.name);
+                }
                 if !stale.is_empty() {
+                    let stale: Vec<String> =
+                        stale.into_iter().map(|(why, queries)| format!("{} ({why})", few(&queries))).collect();
                     tracing::warn!(
                         "run {id}: the datasets are those of the last transform, and a transform now would make others: {}; \
                          run `telecine transform --run {id}` first",
@@ -89,5 +94,14 @@ impl Pipeline {
                 tracing::warn!("run {id}: nobody can tell whether its datasets are those of the queries: {error}")
             }
         }
+    }
+}
+
+/// The first few names, and how many more there are.
+fn few(names: &[&str]) -> String {
+    let shown = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }

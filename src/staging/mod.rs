@@ -77,6 +77,16 @@ impl StagingConfig {
     pub fn at(url: impl Into<String>) -> Self {
         Self { url: url.into(), compression: Compression::default() }
     }
+
+    /// The folder, where it is one of this machine.
+    fn folder(&self) -> Option<PathBuf> {
+        let text = match Url::parse(&self.url) {
+            Ok(url) if url.scheme() == "file" => self.url.trim_start_matches("file:"),
+            Ok(url) if url.scheme().len() > 1 => return None,
+            _ => &self.url,
+        };
+        Some(PathBuf::from(if text.starts_with("//") { text.trim_start_matches("//") } else { text }))
+    }
 }
 
 /// How the pages of Parquet files are compressed.
@@ -117,29 +127,43 @@ impl StagingArea {
     /// # Errors
     /// When the URL cannot be understood, the folder cannot be made, or the S3 settings are unusable.
     pub fn open(config: &StagingConfig) -> Result<Self> {
-        let area = match Url::parse(&config.url) {
-            Ok(url) if url.scheme() == "s3" => Self::open_s3(&url),
-            Ok(url) if url.scheme() == "file" => Self::open_folder(config.url.trim_start_matches("file:")),
-            Ok(url) if url.scheme().len() > 1 => Err(Error::config(format!(
-                "staging.url: the scheme `{}` is not known; use file:PATH or s3://bucket/prefix",
-                url.scheme()
+        let area = match (config.folder(), Url::parse(&config.url)) {
+            (Some(path), _) => Self::open_folder(&path),
+            (None, Ok(url)) if url.scheme() == "s3" => Self::open_s3(&url),
+            (None, _) => Err(Error::config(format!(
+                "staging.url: the scheme of `{}` is not known; use file:PATH or s3://bucket/prefix",
+                config.url
             ))),
-            _ => Self::open_folder(&config.url),
         }?;
         Ok(Self { compression: config.compression, ..area })
+    }
+
+    /// The same, for those who only look: a local folder that is not there is not made.
+    ///
+    /// # Errors
+    /// As [`StagingArea::open`]; when there is no such folder.
+    pub fn open_existing(config: &StagingConfig) -> Result<Self> {
+        if let Some(path) = config.folder()
+            && !path.is_dir()
+        {
+            return Err(Error::preflight(format!(
+                "there is no run in {}: no such folder; `telecine extract` or `telecine run` starts one",
+                config.url
+            )));
+        }
+        Self::open(config)
     }
 
     pub(in crate::staging) fn compression(&self) -> Compression {
         self.compression
     }
 
-    fn open_folder(text: &str) -> Result<Self> {
-        let path = PathBuf::from(if text.starts_with("//") { text.trim_start_matches("//") } else { text });
+    fn open_folder(path: &std::path::Path) -> Result<Self> {
         let unusable = |cause: std::io::Error| Error::Preflight {
             message: format!("staging {}: the folder cannot be made or opened", path.display()),
             cause: Some(Box::new(cause)),
         };
-        std::fs::create_dir_all(&path).map_err(unusable)?;
+        std::fs::create_dir_all(path).map_err(unusable)?;
         let absolute = path.canonicalize().map_err(unusable)?;
         let root = Path::from_absolute_path(&absolute)
             .map_err(|cause| Error::staging(absolute.display().to_string(), "the path cannot be used", cause))?;

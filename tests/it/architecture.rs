@@ -198,3 +198,36 @@ fn unsafe_code_is_in_one_file_only_and_says_why() {
     let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"deny\""), "the compiler refuses it everywhere else");
 }
+
+/// The table of faults at the head of these tests names tests that are there.
+#[test]
+fn every_fault_of_the_table_has_its_tests() {
+    fn add(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let module = if prefix.is_empty() { name } else { prefix.to_owned() };
+            if path.is_dir() {
+                add(&path, &module, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let tests = text.split("#[test]").skip(1).chain(text.split("#[tokio::test").skip(1));
+                let names = tests.filter_map(|after| after.split_once("fn ")?.1.split_once('('));
+                found.extend(names.map(|(name, _)| format!("{module}::{name}")));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut known = BTreeSet::new();
+    add(&root.join("tests/it"), "", &mut known);
+    add(&root.join("src/flex"), "flex", &mut known);
+    let table = std::fs::read_to_string(root.join("tests/it/main.rs")).unwrap();
+    let rows: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("//! | ")).skip(1).collect();
+    let numbers: Vec<u32> = rows.iter().map(|row| row.split_once(' ').unwrap().0.parse().unwrap()).collect();
+    assert_eq!(numbers, (43..=64).collect::<Vec<_>>());
+    for row in rows {
+        let named: Vec<&str> = row.split('`').filter(|part| part.contains("::")).collect();
+        let absent: Vec<_> = named.iter().filter(|name| !known.contains(**name)).collect();
+        assert!(!named.is_empty() && absent.is_empty(), "{row}: {absent:?} is no test");
+    }
+}

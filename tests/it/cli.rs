@@ -58,7 +58,7 @@ const FILMS: &str = "
     create view titles as select title from film;
     analyze";
 
-fn films() -> Workplace {
+pub fn films() -> Workplace {
     Workplace::of_files(&[
         ("migration.toml", SETTINGS),
         ("1_select/candidates.sql", CANDIDATES),
@@ -68,7 +68,7 @@ fn films() -> Workplace {
 
 /// Every part is in the text, in whatever order.
 #[track_caller]
-fn has(text: &str, parts: &[&str]) {
+pub fn has(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "no `{part}` in:\n{text}");
     }
@@ -122,11 +122,12 @@ async fn what_is_missing_is_named() {
     has(&place.run("extract").await.code(2).stderr, &["source.url is not set", "--source-url", "TELECINE_SOURCE_URL"]);
     has(&place.run("transform").await.code(2).stderr, &["there is no run in", "telecine extract"]);
     has(&place.run("load").await.code(2).stderr, &["no target is set", "[flex.NAME]"]);
-    has(&place.run("verify --run r").await.code(2).stderr, &["there is no run r in"]);
-    has(&place.run("verify --run ../r").await.code(2).stderr, &["letters, digits"]);
+    has(&place.run("verify --run r").await.code(2).stderr, &["there is no run in", "no such folder"]);
     let begun = place.path().join("staging/runs/r");
     fs::create_dir_all(&begun).unwrap();
     fs::write(begun.join("run.json"), r#"{"run": "r", "begun": "2026-01-01T00:00:00Z"}"#).unwrap();
+    has(&place.run("verify --run ../r").await.code(2).stderr, &["letters, digits"]);
+    has(&place.run("verify --run s").await.code(2).stderr, &["there is no run s in", "the last are: r"]);
     let flex = Flex::start(&[]).await;
     let (root, elsewhere) = (flex.url.trim_end_matches("/api"), ["no Flex answers", "does the URL end in /api?"]);
     place.add_target("one", root, "");

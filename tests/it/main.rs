@@ -37,6 +37,8 @@
 //!
 //! Through the binary, as users and scripts call it (`support` is what these share):
 //!
+//! - `adversity`: loads among answers and surroundings that no other test has
+//! - `advice`: what the verbs of a load say when something is in their way
 //! - `cli`: exit codes, messages, settings, secrets, results
 //! - `kills`: extractions killed at random, stopped by signals and short of disk, files and threads, and then resumed
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
@@ -44,9 +46,39 @@
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
 //! - `signals`: loads stopped at any moment, a target that hangs, a ledger in use, odd surroundings
 //! - `s3`: the same run in an S3-compatible store
+//!
+//! # Which test shows which fault of a load and of the process
+//! | fault | shown by |
+//! |---|---|
+//! | 43 refused or reset before a request is sent | `flex_client::a_target_that_stays_away_is_a_transient_error`, `load::no_fault_makes_a_second_asset_or_loses_one` |
+//! | 44 made and not answered: dropped, late, 5xx | `flex_client::a_post_of_unclear_outcome_is_not_repeated`, `load::no_fault_makes_a_second_asset_or_loses_one`, `load::what_cannot_be_proven_is_held_and_never_posted_again`, `campaign::no_script_of_faults_loses_an_asset_or_makes_a_second_one` |
+//! | 45 killed between an asset and its values | `load::killed_loads_resume`, `campaign::killed_anywhere_and_resumed_a_load_ends_like_an_unbroken_one` |
+//! | 46 429 and 503, `Retry-After` in every form | `adversity::what_a_target_asks_to_wait_is_waited_by_all`, `adversity::what_no_wait_can_be_is_none`, `flex::a_spent_budget_says_so_and_requests_earn_it_back`, `pace::a_hidden_limit_of_requests_a_second_is_found_and_kept_to` |
+//! | 47 401 or 403 in the midst | `load::refused_rows_fail_alone_and_refused_credentials_stop_everything`, `flex_client::refused_credentials_are_sent_once`, `campaign::no_script_of_faults_loses_an_asset_or_makes_a_second_one` |
+//! | 48 400 or 422 for one row, a threshold | `load::refused_rows_fail_alone_and_refused_credentials_stop_everything`, `verbs::rejects_traces_and_tables_through_the_binary`, `advice::what_cannot_be_done_says_what_can` |
+//! | 49 409 | `adversity::an_asset_that_is_there_already_is_taken_and_not_made_again`, `campaign::no_script_of_faults_loses_an_asset_or_makes_a_second_one` |
+//! | 50 slow, degrading, away | `pace::after_a_slow_spell_the_limit_is_used_again_within_seconds`, `pace::a_server_that_goes_away_is_probed_and_waited_for` |
+//! | 51 redirects | `security::redirects_are_reported_with_their_place_and_never_followed` |
+//! | 52 bodies endless, slow, cut, zipped, no JSON | `flex_client::bodies_are_bounded_in_size_and_time`, `security::what_is_no_answer_leaves_a_post_unclear`, `security::an_answer_cut_at_any_byte_is_unclear`, `security::no_answer_makes_the_client_grow_without_bound` |
+//! | 53 any value in a matrix parameter | `flex::every_value_comes_back`, `security::any_name_is_found_again_by_exactly_that_name` |
+//! | 54 pages that repeat, miss, ignore | `flex_client::pages_that_repeat_or_end_early_are_an_error`, `scan::limits_that_are_ignored_or_lowered_do_not_matter`, `load::what_cannot_be_proven_is_held_and_never_posted_again` |
+//! | 55 2xx and something else stored | `plan::a_target_that_alters_values_is_found_out_with_the_first_rows`, `reconcile::lossy_storage_is_found_and_bad_lists_do_no_harm` |
+//! | 56 the same again; what changed, what is gone | `load::a_first_load_brings_everything_and_a_second_sends_nothing`, `load::what_changed_is_updated_and_what_is_gone_is_reported` |
+//! | 57 SIGINT and SIGTERM, once and twice | `signals::stopped_anywhere_and_resumed_a_load_ends_like_an_unbroken_one`, `signals::a_ledger_in_use_is_refused_and_a_second_signal_ends_at_once`, `signals::a_target_that_hangs_in_a_load_does_not_hold_the_process` |
+//! | 58 SIGKILL at any time | `campaign::killed_anywhere_and_resumed_a_load_ends_like_an_unbroken_one`, `resume::killed_at_random_and_resumed_it_ends_like_an_unbroken_load`, `verbs::an_undo_that_is_killed_again_and_again_removes_everything_once` |
+//! | 59 a ledger damaged, locked, foreign, lost, without room | `campaign::a_truncated_or_foreign_ledger_is_refused`, `campaign::a_flipped_bit_makes_no_second_asset_and_the_copy_mends_all`, `campaign::a_ledger_that_another_program_has_locked_is_refused`, `campaign::without_leave_or_room_to_write_a_load_stops_and_resumes_later`, `advice::a_lost_ledger_is_told_by_every_verb_that_needs_it` |
+//! | 60 two processes, one ledger | `signals::a_ledger_in_use_is_refused_and_a_second_signal_ends_at_once` |
+//! | 61 outputs full or closed | `adversity::outputs_that_are_full_or_closed_lose_no_row`, `signals::surroundings_change_no_byte_of_what_is_sent` |
+//! | 62 clocks, time zones, languages | `adversity::a_clock_that_jumps_changes_nothing_in_the_target`, `signals::surroundings_change_no_byte_of_what_is_sent` |
+//! | 63 few files, little memory | `adversity::with_few_files_or_little_memory_a_load_ends_well_or_goes_on_later` |
+//! | 64 dependencies: licences, doubles | `dependencies::licences_are_permitted`, `dependencies::there_is_one_stack_of_each_kind` |
+//!
+//! The numbers are those of the specification of reliability. Advisories (part of 64) need a database that the tests do not have.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod adversity;
+mod advice;
 mod against;
 mod answers;
 mod architecture;

@@ -384,7 +384,7 @@ async fn rejects_are_listed_and_sent_again(place: &Workplace) {
     assert!(of_load.iter().all(|row| row["state"] == "failed" && row["reason"] == "HTTP 400"), "{listed}");
     let csv = place.run("rejects list --run r --all --output csv").await.code(0).stdout;
     assert_eq!(csv.lines().count(), 1 + 4 + of_load.len(), "{csv}");
-    assert!(csv.starts_with("source_key,at,state,reason,message,request_id,flex_id\n"), "{csv}");
+    assert!(csv.starts_with("source_key,at,state,reason,message,request_id,flex_id,uuid\n"), "{csv}");
     let table = place.run("rejects list --run r").await.code(0).stdout;
     assert!(table.contains("MISSING_TITLE") && table.contains("HTTP 400"), "{table}");
     let replayed = place.json("rejects replay --run r -q").await;
