@@ -50,7 +50,7 @@ struct Arguments {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Assets of one round without latency; fewer with it, so that a round takes as long.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 50_000)]
     assets: usize,
     /// The server on the first core, the client on the second.
     #[arg(long)]

@@ -66,7 +66,7 @@ impl Ground {
     }
 
     fn compare(&self, arguments: &Arguments, latency: u64, in_flight: usize) {
-        let fits = if latency == 0 { arguments.assets } else { 2_000 * in_flight / usize::try_from(latency).unwrap() };
+        let fits = if latency == 0 { arguments.assets } else { 10_000 * in_flight / usize::try_from(latency).unwrap() };
         let assets = arguments.assets.min(fits);
         let mut rounds: Vec<Vec<Sent>> = CLIENTS.iter().map(|_| Vec::new()).collect();
         for _ in 0..arguments.rounds {

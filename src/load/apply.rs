@@ -139,7 +139,9 @@ impl FlexSink {
         let (mut begun, mut canaries) = (0, self.canaries());
         while let Some(batch) = batches.try_next().await.map_err(Error::from_datafusion)? {
             for start in (0..batch.num_rows()).step_by(PORTION) {
-                if self.work.is_over() {
+                // Of a limited load the rows beyond are not even counted.
+                let is_full = matches!(self.pass, Pass::Assets(_)) && !self.work.is_within_limit();
+                if self.work.is_over() || is_full {
                     return Ok(begun);
                 }
                 let portion = batch.slice(start, PORTION.min(batch.num_rows() - start));
