@@ -1,6 +1,6 @@
 //! telecine's command line: arguments, runtime, signals, exit code. The error chain is printed here.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use telecine::Error;
 use telecine::cli::{self, Cli, Global, LogFormat, Surroundings};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -38,7 +38,9 @@ fn main() -> ExitCode {
         // A limit on the size of files (`ulimit -f`) would end the process without a word; caught, the write fails and says so.
         let _file_size = signal(SignalKind::from_raw(SIGXFSZ));
         let surroundings = Surroundings { environment: std::env::vars().collect(), cancel: cancel.clone() };
-        let listening = tokio::spawn(listen(cancel.clone(), Arc::clone(&received)));
+        // Caught from here on: before the work begins, and not some time after.
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        let listening = tokio::spawn(listen(signals, cancel.clone(), Arc::clone(&received)));
         let late = async {
             cancel.cancelled().await;
             tokio::time::sleep(DRAIN).await;
@@ -64,11 +66,12 @@ fn main() -> ExitCode {
 }
 
 /// The first signal asks the work to drain; the second ends the process at once.
-async fn listen(cancel: CancellationToken, received: Arc<AtomicI32>) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
+async fn listen(
+    signals: (io::Result<Signal>, io::Result<Signal>),
+    cancel: CancellationToken,
+    received: Arc<AtomicI32>,
+) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
     loop {
         let number = tokio::select! {
             _ = interrupt.recv() => 2,
