@@ -83,10 +83,7 @@ async fn listen(
         received.store(number, Ordering::Relaxed);
         cancel.cancel();
         // A closed stderr must not keep the process from stopping.
-        let _ = writeln!(
-            std::io::stderr(),
-            "stopping; what is in flight is finished first (a second signal stops at once)"
-        );
+        let _ = writeln!(io::stderr(), "stopping; what is in flight is finished first (a second signal stops at once)");
     }
 }
 
@@ -100,8 +97,8 @@ fn start_log(global: &Global) {
     };
     let filter = EnvFilter::try_from_env("TELECINE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // Colours are for eyes: not in files and pipes, nor where NO_COLOR asks for none (no-color.org).
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours);
     match global.log_format {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().init(),
@@ -125,6 +122,6 @@ fn fail(error: &Error, format: LogFormat) -> ExitCode {
         text = serde_json::json!({"level": "ERROR", "exit_code": error.exit_code(), "message": text}).to_string();
     }
     // A closed stderr must not change the exit code.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{text}");
     ExitCode::from(error.exit_code())
 }
