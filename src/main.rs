@@ -1,6 +1,6 @@
 //! telecine's command line: arguments, runtime, signals, exit code. The error chain is printed here.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use telecine::Error;
 use telecine::cli::{self, Cli, Global, LogFormat, Surroundings};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -38,7 +38,9 @@ fn main() -> ExitCode {
         // A limit on the size of files (`ulimit -f`) would end the process without a word; caught, the write fails and says so.
         let _file_size = signal(SignalKind::from_raw(SIGXFSZ));
         let surroundings = Surroundings { environment: std::env::vars().collect(), cancel: cancel.clone() };
-        let listening = tokio::spawn(listen(cancel.clone(), Arc::clone(&received)));
+        // Caught from here on: before the work begins, and not some time after.
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        let listening = tokio::spawn(listen(signals, cancel.clone(), Arc::clone(&received)));
         let late = async {
             cancel.cancelled().await;
             tokio::time::sleep(DRAIN).await;
@@ -64,11 +66,12 @@ fn main() -> ExitCode {
 }
 
 /// The first signal asks the work to drain; the second ends the process at once.
-async fn listen(cancel: CancellationToken, received: Arc<AtomicI32>) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
+async fn listen(
+    signals: (io::Result<Signal>, io::Result<Signal>),
+    cancel: CancellationToken,
+    received: Arc<AtomicI32>,
+) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
     loop {
         let number = tokio::select! {
             _ = interrupt.recv() => 2,
@@ -80,10 +83,7 @@ async fn listen(cancel: CancellationToken, received: Arc<AtomicI32>) {
         received.store(number, Ordering::Relaxed);
         cancel.cancel();
         // A closed stderr must not keep the process from stopping.
-        let _ = writeln!(
-            std::io::stderr(),
-            "stopping; what is in flight is finished first (a second signal stops at once)"
-        );
+        let _ = writeln!(io::stderr(), "stopping; what is in flight is finished first (a second signal stops at once)");
     }
 }
 
@@ -97,8 +97,8 @@ fn start_log(global: &Global) {
     };
     let filter = EnvFilter::try_from_env("TELECINE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // Colours are for eyes: not in files and pipes, nor where NO_COLOR asks for none (no-color.org).
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours);
     match global.log_format {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().init(),
@@ -122,6 +122,6 @@ fn fail(error: &Error, format: LogFormat) -> ExitCode {
         text = serde_json::json!({"level": "ERROR", "exit_code": error.exit_code(), "message": text}).to_string();
     }
     // A closed stderr must not change the exit code.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{text}");
     ExitCode::from(error.exit_code())
 }

@@ -204,7 +204,8 @@ impl Pipeline {
             let known = self.known_definitions().await?;
             let transform = self.held_to(&self.transform_config().await?, known.clone())?;
             let transform = if again { transform.again() } else { transform };
-            let report = transform.run(&self.run, &definitions, select, progress, &self.cancel).await?;
+            let report = transform.run(&self.run, &definitions, select, progress, &self.cancel).await;
+            let report = self.unless_not_extracted(report).await?;
             self.keep_definitions(&known).await?;
             Ok(report)
         })
@@ -219,7 +220,18 @@ impl Pipeline {
         let known = self.known_definitions().await?;
         let transform = self.held_to(&self.transform_config().await?, known)?;
         let transform = if again { transform.again() } else { transform };
-        transform.outlook(&self.run, select).await
+        self.unless_not_extracted(transform.outlook(&self.run, select).await).await
+    }
+
+    /// Queries over a run into which nothing was extracted have a problem for each table that they read: one is enough.
+    async fn unless_not_extracted<T>(&self, outcome: Result<T>) -> Result<T> {
+        match outcome {
+            Err(Error::Preflight { .. }) if self.run.raw_tables().await?.is_empty() => {
+                let id = self.run.id();
+                Err(Error::preflight(format!("run {id} holds no raw tables; `telecine extract --run {id}` reads them")))
+            }
+            outcome => outcome,
+        }
     }
 
     /// One asset's way from the source's rows to its document.

@@ -252,6 +252,11 @@ impl Session {
                  `telecine load --target {0}` when `telecine transform` takes them",
                 report.target
             ));
+        } else if sending.only_rejects && report.created > 0 {
+            output::note(&format!(
+                "the next `telecine load --target {}` sets the references of other rows to those that were created now",
+                report.target
+            ));
         } else if sending.limit.is_some_and(|limit| ended >= limit) {
             output::note("as many as --limit allows; `telecine load` without it sends the rest");
         }

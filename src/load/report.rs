@@ -113,12 +113,6 @@ impl Tally {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }
 
-    /// A row that only lacked its references is taken off these when it is written. A load of rejects alone has not
-    /// counted it before, so what it takes off is below nothing.
-    fn unchanged(&self) -> u64 {
-        u64::try_from(self.unchanged.load(Ordering::Relaxed).cast_signed()).unwrap_or(0)
-    }
-
     pub(super) fn report(
         &self,
         target: &str,
@@ -133,7 +127,7 @@ impl Tally {
             target: target.to_owned(),
             created: read(&self.created),
             updated: read(&self.updated),
-            unchanged: self.unchanged(),
+            unchanged: read(&self.unchanged),
             failed: self.failures(),
             held: read(&self.held),
             adopted: read(&self.adopted),

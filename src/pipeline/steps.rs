@@ -149,9 +149,11 @@ impl Outcome for LoadReport {
             report.problems.push(format!("load: {rows} rows failed: {reason}"));
         }
         if self.held > 0 {
-            report
-                .problems
-                .push(format!("load: {} rows are held: nobody can tell whether their assets exist", self.held));
+            report.problems.push(format!(
+                "load: {} rows are held: nobody can tell whether their assets exist; look for the uuids that `telecine rejects \
+                 list` names in the target, then load again",
+                self.held
+            ));
         }
         Ok(())
     }

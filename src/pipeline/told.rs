@@ -91,7 +91,10 @@ impl Pipeline {
                 }
             }
             Err(error) => {
-                tracing::warn!("run {id}: nobody can tell whether its datasets are those of the queries: {error}")
+                let why = error.to_string();
+                let (why, more) = why.split_once('\n').unwrap_or((&why, ""));
+                let more = if more.is_empty() { "" } else { "; `telecine transform --dry-run` names them" };
+                tracing::warn!("run {id}: nobody can tell whether its datasets are those of the queries: {why}{more}");
             }
         }
     }

@@ -74,7 +74,7 @@ async fn planned_requests_take_their_name_when_they_are_whole() {
 async fn what_cannot_be_done_says_what_can() {
     let small = rows(20, 3);
     // The first rows fail and are referred to; others are held, for nobody finds them.
-    let faults = ["status=400:POST /assets:first=2", "no-lookup=nothing", "drop-after-commit:POST /assets:every=7"];
+    let faults = ["status=400:POST /assets:first=10", "no-lookup=nothing", "drop-after-commit:POST /assets:every=7"];
     let (place, server) = (workplace(&small).await, server(&faults));
     has(&place.run("plan --project nowhere").await.code(2).stderr, &["--project nowhere: there is no such folder"]);
     has(&place.run("plan --staging file:nowhere").await.code(2).stderr, &["no target is set"]);
@@ -85,17 +85,18 @@ async fn what_cannot_be_done_says_what_can() {
     has(&place.run("sql ledger.assets --run r1").await.code(2).stderr, &["the target `dev` has no ledger at"]);
 
     let loaded = place.run("load --run r1 -q").await.code(3);
-    has(&loaded.stderr, &["2 rows failed: mend what refused them", "telecine rejects replay --target dev"]);
+    has(&loaded.stderr, &["10 rows failed: mend what refused them", "telecine rejects replay --target dev"]);
     has(&loaded.stderr, &["held, because nobody can tell", "look for each uuid in the target, then load again"]);
     let listed = place.json("rejects list --run r1").await;
     let held = listed["rows"].as_array().unwrap().iter().filter(|row| row["state"] == "held").collect::<Vec<_>>();
     assert!(!held.is_empty() && held.iter().all(|row| row["uuid"].as_str().is_some_and(|uuid| uuid.len() == 36)));
     has(&place.run("plan --run r1 -q").await.code(0).stdout, &["rows are held: `telecine rejects list --target dev`"]);
-    // Rows that were complete but for their references to those that had failed get them, and are no part of it.
+    // Rows that refer to those that had failed are no part of it: the next load sets their references.
     let replayed = place.run("rejects replay --run r1 -q --output json").await.code(3);
     let counts = replayed.json();
-    assert_eq!((&counts["created"], &counts["failed"], &counts["unchanged"]), (&json!(2), &json!(0), &json!(0)));
-    assert!(counts["updated"].as_u64() > Some(0), "{counts}");
+    assert_eq!((&counts["failed"], &counts["unchanged"]), (&json!(0), &json!(0)), "{counts}");
+    assert!(counts["created"].as_u64() > Some(0) && counts["updated"] == 0, "{counts}");
+    has(&replayed.stderr, &["the next `telecine load --target dev` sets the references"]);
 
     // Without the password the ledger cannot be opened, and what is shown is not all.
     let mut call = place.call("rejects list --run r1");
@@ -127,5 +128,21 @@ async fn a_lost_ledger_is_told_by_every_verb_that_needs_it() {
     place.json("ledger rebuild --run r1 -q").await;
     has(&place.run("undo --run r1").await.code(2).stderr, &["(rebuilt) (", "does not know their run"]);
     has(&place.run("prune --run r1").await.code(0).stdout, &["nothing is to be removed"]);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_into_which_nothing_was_extracted_says_so() {
+    let (place, server) = (films(), server(&[]));
+    place.add_target("dev", server.base_url(), "");
+    let empty = place.run_folder("empty");
+    fs::create_dir_all(&empty).unwrap();
+    fs::write(empty.join("run.json"), r#"{"run": "empty", "begun": "2020-01-01T00:00:00Z"}"#).unwrap();
+    for verb in ["transform", "plan", "prune"] {
+        let told = place.run(&format!("{verb} --run empty")).await.code(2).stderr;
+        has(&told, &["holds no raw tables; `telecine extract --run empty` reads them"]);
+        assert!(!told.contains("public.film"), "{told}");
+    }
+    has(&place.run("load --run empty").await.code(2).stderr, &["run empty has no dataset of it"]);
     server.shutdown().await;
 }
