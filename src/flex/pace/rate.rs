@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::bucket::{Bucket, Epoch};
 
 /// Requests a second at first: so many round trips in flight, within these bounds.
-const FIRST: f64 = 0.2;
+const FIRST: f64 = 1.0;
 const FIRST_BOUNDS: (f64, f64) = (20.0, 100.0);
 /// Round trips in which the rate doubles at first, and bounds of the time in seconds: what is in flight when the bucket is
 /// empty is refused.
 const DOUBLING: f64 = 2.5;
-const DOUBLING_BOUNDS: (f64, f64) = (0.1, 0.5);
+const DOUBLING_BOUNDS: (f64, f64) = (0.01, 0.5);
 /// Seconds in which it doubles after a first refusal, which tells little.
 const SEARCH: f64 = 0.5;
 /// Share by which the limit found may be wrong, at least and at most: so far beyond it the rate rises, and from so far
@@ -174,10 +174,14 @@ impl Rate {
     /// A request sent at `sent` was granted.
     pub(super) fn granted(&mut self, sent: Duration, now: Duration) {
         let latency = now.saturating_sub(sent).as_secs_f64();
-        if self.latency.is_none() && self.phase == Phase::Start {
-            self.limit = (FIRST / latency.max(1e-6)).clamp(FIRST_BOUNDS.0, FIRST_BOUNDS.1);
+        if self.phase == Phase::Start && self.latency.is_none_or(|least| latency < 0.9 * least) {
+            // The first answer waits for the connection too, so a quicker one tells the round trip better.
+            let seconds = now.as_secs_f64();
+            let first = (FIRST / latency.max(1e-6)).clamp(FIRST_BOUNDS.0, FIRST_BOUNDS.1);
+            self.limit = if self.latency.is_none() { first } else { self.curve(seconds - self.from).max(first) };
             self.span = (DOUBLING * latency).clamp(DOUBLING_BOUNDS.0, DOUBLING_BOUNDS.1);
-            self.from = now.as_secs_f64();
+            self.from = seconds;
+            self.latency = Some(latency);
         }
         let known = self.latency.get_or_insert(latency);
         *known += 0.1 * (latency - *known);
