@@ -21,6 +21,8 @@ const DOUBT: (f64, f64) = (0.015, 0.5);
 const BELOW: f64 = 0.08;
 /// The doubt about a former limit after a spell.
 const BEYOND: f64 = 0.3;
+/// After a spell it is reached in so many seconds.
+const AGAIN: f64 = 2.5;
 /// Seconds until the limit found is reached again: at least, for so many requests, and so many times the pause that the
 /// last refusal cost. With more doubt it is sooner.
 const SPAN: f64 = 4.0;
@@ -64,6 +66,8 @@ const DEAF_ANSWERS: f64 = 100.0;
 const SLACK: f64 = 0.01;
 /// With headroom, the limit is found anew so often, in seconds.
 const ANEW: f64 = 120.0;
+const BOLD: (f64, f64) = (0.5, 0.02);
+const SETTLED: u32 = 3;
 /// No limit found is lower (requests a second).
 const LOWEST: f64 = 0.2;
 
@@ -104,6 +108,8 @@ pub(super) struct Rate {
     bucket: Bucket,
     /// Refusals in a row that came long before the limit found was reached.
     early: i32,
+    /// Refusals in a row that came near the limit found.
+    settled: u32,
     /// Refusals before the limit found was near, less those after, and the rate at the first of them.
     streak: u32,
     top: f64,
@@ -134,6 +140,7 @@ impl Rate {
             epoch: Epoch::new(0.0, f64::INFINITY),
             bucket: Bucket::default(),
             early: 0,
+            settled: 0,
             streak: 0,
             top: 0.0,
             deaf_until: 0.0,
@@ -204,6 +211,12 @@ impl Rate {
     pub(super) fn refused(&mut self, sent: Duration, now: Duration, resume: Duration) {
         let (sent, seconds, mut resume) = (sent.as_secs_f64(), now.as_secs_f64(), resume.as_secs_f64());
         if sent < self.epoch.from {
+            // One of those before, which tells nothing new; but nothing goes meanwhile, so that counting begins again.
+            if self.refused.is_none() && resume > seconds {
+                self.epoch = Epoch::new(resume, self.epoch.gap + resume - self.epoch.from);
+                self.from = self.from.max(resume);
+                self.due = self.due.max(resume + SLACK);
+            }
             return;
         }
         self.epoch.refuse(sent);
@@ -246,7 +259,15 @@ impl Rate {
             self.bucket.rate = rate;
         }
         let most = rate * EARLY.powi(self.early * (self.early + 1) / 2);
-        self.turn(self.bucket.rate.min(most).clamp(LEAST * rate, rate).max(LOWEST), &epoch, seconds);
+        // At the start the rate runs far ahead of what is sent and says nothing.
+        let least = if self.phase == Phase::Start { 0.0 } else { LEAST * rate };
+        let mut found = self.bucket.rate.min(most);
+        self.settled = if self.phase == Phase::Climb && !soon { self.settled + 1 } else { 0 };
+        if self.settled > SETTLED {
+            // Epochs that are alike leave open how small the bucket is: one that goes another way tells.
+            found += (BOLD.0 * (rate - found)).clamp(0.0, BOLD.1 * found);
+        }
+        self.turn(found.clamp(least, rate).max(LOWEST), &epoch, seconds);
         let span = SPAN.max(SPAN_REQUESTS / self.limit).max(SPAN_PAUSES * (seconds - at));
         self.doubt = self.bucket.doubt.max(self.best / self.limit - 1.0).clamp(DOUBT.0, DOUBT.1);
         self.span = span * (DOUBT.0 / self.doubt).sqrt();
@@ -267,6 +288,7 @@ impl Rate {
         }
         self.phase = match self.phase {
             Phase::Start if self.bucket.doubt > DOUBT.1 => Phase::Search,
+            Phase::Search if epoch.total() < TELLING => Phase::Search,
             _ if limit < SPELL * self.best => Phase::Spell,
             _ => Phase::Climb,
         };
@@ -321,7 +343,7 @@ impl Rate {
                 if age < reached {
                     base * doubled((age - hold) / BACK)
                 } else {
-                    climb(self.best, BEYOND, (age - reached) / SPAN - 1.0)
+                    climb(self.best, BEYOND, (age - reached) / AGAIN - 1.0)
                 }
             }
         }
