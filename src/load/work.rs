@@ -13,6 +13,7 @@ use super::request::Way;
 use super::row::Row;
 use super::{Attributes, Load};
 use crate::dataflow::Progress;
+use crate::dataflow::progress::Sending;
 use crate::error::{Error, Result};
 
 /// The ledger's key for how field values are set.
@@ -53,13 +54,19 @@ impl Work {
             Attributes::Metadata => Some(Way::Metadata),
             Attributes::Auto => load.ledger.recall(ATTRIBUTES).await?.as_deref().and_then(Way::parse),
         };
+        let (client, before) = (load.client.clone(), load.client.traffic().requests);
+        progress.sends(move || {
+            let pace = client.pace();
+            let requests = client.traffic().requests.saturating_sub(before);
+            Sending { requests, in_flight: pace.in_flight, limit: pace.limit, paused: pace.paused }
+        });
         Ok(Self {
             tally: Tally::new(load.client.traffic()),
             way: OnceCell::new_with(way),
             began: Utc::now(),
             progress: progress.clone(),
             cancel: cancel.clone(),
-            rows: Arc::new(Semaphore::new(load.config.max_in_flight.max(1) * ROWS_A_REQUEST)),
+            rows: Arc::new(Semaphore::new(load.client.max_in_flight() * ROWS_A_REQUEST)),
             remaining: AtomicU64::new(load.config.limit.unwrap_or(u64::MAX)),
             error: Mutex::new(None),
             failed: CancellationToken::new(),

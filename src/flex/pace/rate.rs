@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::bucket::{Bucket, Epoch};
 
-/// Requests a second at first: so many round trips in flight, within these bounds.
+/// Requests a second at first: so many under way, within these bounds.
 const FIRST: f64 = 1.0;
 const FIRST_BOUNDS: (f64, f64) = (20.0, 100.0);
 /// Round trips in which the rate doubles at first, and bounds of the time in seconds: what is in flight when the bucket is
@@ -66,8 +66,10 @@ const DEAF_ANSWERS: f64 = 100.0;
 const SLACK: f64 = 0.01;
 /// With headroom, the limit is found anew so often, in seconds.
 const ANEW: f64 = 120.0;
-const BOLD: (f64, f64) = (0.5, 0.02);
+/// After more than so many refusals near the limit found, the next epoch goes higher, by a share of the way to the rate
+/// refused and of the limit at most.
 const SETTLED: u32 = 3;
+const BOLD: (f64, f64) = (0.5, 0.02);
 /// No limit found is lower (requests a second).
 const LOWEST: f64 = 0.2;
 

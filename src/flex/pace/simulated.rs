@@ -206,7 +206,7 @@ fn table() {
             println!("\nbucket of {size} s, Retry-After {retry_after} s\n    R   L ms | granted   429   | R/5    10 L");
         }
         let target = target(size, retry_after, rate, latency);
-        let count = || 0..if rate > 500.0 { 3 } else { 12 };
+        let count = || 0..if rate > 500.0 { 2 } else { 8 };
         let (least, most) = worst(&target, count(), 0.0, 60.0);
         let (scarce, slow) = (back(&target, count(), 0.2, 1.0), back(&target, count(), 1.0, 10.0));
         println!(
