@@ -205,6 +205,7 @@ async fn a_definition_that_changes_stops_the_plan_and_the_load() {
         put(longer.clone()).await;
     };
     let (stopped, ()) = tokio::join!(prepared.apply(&progress, &cancel), change);
+    drop(prepared);
     let text = stopped.unwrap_err().to_string();
     assert!(text.contains("assetType_Collection") && text.contains("field title differs"), "{text}");
     let there = Dump::of(url).await.assets.len();
