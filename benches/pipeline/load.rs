@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use telecine::dataflow::Progress;
-use telecine::flex::FlexClient;
+use telecine::flex::{FlexClient, FlexConfig};
 use telecine::load::{Load, LoadConfig};
 use telecine::rehearsal::flex::{LocalFlex, Options};
 use tokio_util::sync::CancellationToken;
@@ -38,8 +38,8 @@ async fn load(prepared: &Prepared, in_flight: usize) -> (u64, Duration) {
     let flex = LocalFlex::start(Options::default()).unwrap();
     let folder = prepared.scratch();
     let target = prepared.target(folder.path(), flex.base_url());
-    let config = LoadConfig { max_in_flight: in_flight, limit: Some(ASSETS), ..target.load };
-    let client = FlexClient::new(&target.flex).unwrap();
+    let config = LoadConfig { limit: Some(ASSETS), ..target.load };
+    let client = FlexClient::new(&FlexConfig { max_in_flight: in_flight, ..target.flex }).unwrap();
     let load = Load::prepare(config, client, prepared.run.clone()).await.unwrap();
     let started = Instant::now();
     let report = load.apply(&Progress::default(), &CancellationToken::new()).await.unwrap();

@@ -44,7 +44,6 @@ pub(super) fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option
         }
     }
     let manners = manners?;
-    let max_in_flight = manners.max_in_flight;
     let flex = FlexConfig {
         base_url: url?,
         username: SecretString::from(username?),
@@ -58,7 +57,6 @@ pub(super) fn target(layers: &mut Layers, name: &str, shared: &Shared) -> Option
         identity: None,
         ledger: shared.ledger.join(format!("{}.sqlite3", crate::staging::safe_name(name, false))),
         attributes: attributes?,
-        max_in_flight,
         limit: None,
         bindings: shared.bindings.clone(),
         external_id_key: shared.external_id_key.clone(),

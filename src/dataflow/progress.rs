@@ -1,7 +1,9 @@
 //! Counters a step moves while it works; whoever shows progress reads them. Cheap to clone, safe to share.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// The counters of one step.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +16,28 @@ struct Counters {
     bytes: AtomicU64,
     rejects: AtomicU64,
     in_flight: AtomicI64,
+    sending: OnceLock<Sender>,
+}
+
+struct Sender(Box<dyn Fn() -> Sending + Send + Sync>);
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)().fmt(f)
+    }
+}
+
+/// How a step sends requests at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sending {
+    /// Requests sent since the step began, repeats among them.
+    pub requests: u64,
+    /// Requests under way.
+    pub in_flight: usize,
+    /// Requests that may be under way.
+    pub limit: usize,
+    /// How long nothing will be sent because the target asked for a pause or is away.
+    pub paused: Duration,
 }
 
 /// What the counters of a step show at one moment.
@@ -27,8 +51,10 @@ pub struct Reading {
     pub bytes: u64,
     /// Rows set aside with a reason.
     pub rejects: u64,
-    /// Requests or reads under way.
+    /// Rows or reads under way.
     pub in_flight: i64,
+    /// How requests are sent, by a step that sends some.
+    pub sending: Option<Sending>,
 }
 
 impl Progress {
@@ -58,6 +84,11 @@ impl Progress {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Whoever shows progress asks this for how requests are sent. Only the first of a step counts.
+    pub fn sends(&self, sending: impl Fn() -> Sending + Send + Sync + 'static) {
+        let _ = self.0.sending.set(Sender(Box::new(sending)));
+    }
+
     /// The counters now.
     pub fn reading(&self) -> Reading {
         Reading {
@@ -66,6 +97,7 @@ impl Progress {
             bytes: self.0.bytes.load(Ordering::Relaxed),
             rejects: self.0.rejects.load(Ordering::Relaxed),
             in_flight: self.0.in_flight.load(Ordering::Relaxed),
+            sending: self.0.sending.get().map(|sender| (sender.0)()),
         }
     }
 }

@@ -90,6 +90,11 @@ impl FlexClient {
         &self.0.fields
     }
 
+    /// Requests under way at once, at most: from one on.
+    pub fn max_in_flight(&self) -> usize {
+        self.0.gate.max_in_flight()
+    }
+
     /// The counts so far.
     pub fn traffic(&self) -> Traffic {
         Traffic {

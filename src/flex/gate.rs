@@ -15,6 +15,7 @@ const FEWEST_FAILURES: usize = 10;
 #[derive(Debug)]
 pub(super) struct Gate {
     pace: Mutex<Pace>,
+    max_in_flight: usize,
     patience: Duration,
     started: Instant,
     /// Held by the one that is next: tokio gives it in the order of asking.
@@ -51,6 +52,7 @@ impl Gate {
         };
         Self {
             pace: Mutex::new(Pace::new(bounds)),
+            max_in_flight: config.max_in_flight.max(1),
             patience: config.patience,
             started: Instant::now(),
             turn: tokio::sync::Mutex::new(()),
@@ -84,6 +86,10 @@ impl Gate {
     pub(super) fn is_waiting(&self) -> bool {
         let away = self.pace().away(self.now());
         !away.is_zero() && away < self.patience
+    }
+
+    pub(super) fn max_in_flight(&self) -> usize {
+        self.max_in_flight
     }
 
     pub(super) fn snapshot(&self) -> PaceSnapshot {

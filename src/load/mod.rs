@@ -106,8 +106,6 @@ pub struct LoadConfig {
     pub identity: Option<String>,
     /// How field values are set.
     pub attributes: Attributes,
-    /// Rows worked on at the same time, at most.
-    pub max_in_flight: usize,
     /// Rows created or updated in this load, at most.
     pub limit: Option<u64>,
     /// What is loaded, in this order.
@@ -253,7 +251,7 @@ impl Default for LoadConfig {
 }
 
 impl LoadConfig {
-    /// The defaults: annotations, 32 rows at a time, no limits, nothing bound, no external ids, a ledger in the
+    /// The defaults: annotations, no limits, nothing bound, no external ids, a ledger in the
     /// current folder.
     pub fn new() -> Self {
         Self {
@@ -261,7 +259,6 @@ impl LoadConfig {
             ledger: PathBuf::from("ledger.sqlite3"),
             identity: None,
             attributes: Attributes::default(),
-            max_in_flight: 32,
             limit: None,
             bindings: Vec::new(),
             external_id_key: "reach".to_owned(),

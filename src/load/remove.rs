@@ -134,10 +134,10 @@ impl Removal {
         let selection = Selection::Run(run.to_owned());
         let removal = Self {
             ledger,
+            at_once: client.max_in_flight(),
             client,
             target: config.target.clone(),
             deletion: config.deletion,
-            at_once: config.max_in_flight.max(1),
             selection,
         };
         if removal.plan().await?.remove == 0 {
@@ -182,7 +182,7 @@ impl Removal {
             client: load.client.clone(),
             target: load.config.target.clone(),
             deletion: load.config.deletion,
-            at_once: load.config.max_in_flight.max(1),
+            at_once: load.client.max_in_flight(),
             selection: Selection::Gone { load: Box::new(load), seen },
         })
     }

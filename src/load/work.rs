@@ -14,6 +14,7 @@ use super::row::Row;
 use super::seen::Seen;
 use super::{Attributes, Load};
 use crate::dataflow::Progress;
+use crate::dataflow::progress::Sending;
 use crate::error::{Error, Result};
 
 /// The ledger's key for how field values are set.
@@ -69,6 +70,12 @@ impl Work {
             Attributes::Metadata => Some(Way::Metadata),
             Attributes::Auto => load.ledger.recall(ATTRIBUTES).await?.as_deref().and_then(Way::parse),
         };
+        let (client, before) = (load.client.clone(), load.client.traffic().requests);
+        progress.sends(move || {
+            let pace = client.pace();
+            let requests = client.traffic().requests.saturating_sub(before);
+            Sending { requests, in_flight: pace.in_flight, limit: pace.limit, paused: pace.paused }
+        });
         let seen = if load.bound.iter().any(|bound| bound.has_needed()) { Some(load.see_all().await?) } else { None };
         Ok(Self {
             seen,
@@ -77,7 +84,7 @@ impl Work {
             began: Utc::now(),
             progress: progress.clone(),
             cancel: cancel.clone(),
-            rows: Arc::new(Semaphore::new(load.config.max_in_flight.max(1) * ROWS_A_REQUEST)),
+            rows: Arc::new(Semaphore::new(load.client.max_in_flight() * ROWS_A_REQUEST)),
             remaining: AtomicU64::new(load.config.limit.unwrap_or(u64::MAX)),
             error: Mutex::new(None),
             failed: CancellationToken::new(),

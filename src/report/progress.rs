@@ -114,7 +114,14 @@ impl Rate {
         if reading.bytes > 0 {
             words.push_str(&format!(", {:.1} MiB/s", mebibytes(reading.bytes) / seconds));
         }
-        if reading.in_flight > 0 {
+        if let Some(sending) = reading.sending {
+            let requests = sending.requests as f64 / seconds;
+            words
+                .push_str(&format!(", {requests:.0} requests/s, {} of {} in flight", sending.in_flight, sending.limit));
+            if !sending.paused.is_zero() {
+                words.push_str(&format!(", pauses for {} s", sending.paused.as_secs() + 1));
+            }
+        } else if reading.in_flight > 0 {
             words.push_str(&format!(", {} in flight", reading.in_flight));
         }
         if reading.rejects > 0 {

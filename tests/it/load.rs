@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use telecine::dataflow::Progress;
 use telecine::error::Error;
+use telecine::flex::{FlexClient, FlexConfig};
 use telecine::load::{Attributes, Load, LoadConfig, Threshold};
 use telecine::rehearsal::flex::Personality;
 use tempfile::TempDir;
@@ -236,8 +237,8 @@ async fn a_load_that_is_asked_to_stop_drains_and_goes_on_later() {
     let small = rows(400, 10);
     let run = write_run(folder.path(), "r1", &small).await;
     // Few at a time, so that the load cannot be over before it is asked to stop.
-    let slow = LoadConfig { max_in_flight: 4, ..config(folder.path()) };
-    let prepared = Load::prepare(slow, mapped::client(url), run.clone()).await.unwrap();
+    let slow = FlexClient::new(&FlexConfig { max_in_flight: 4, ..mapped::flex_config(url) }).unwrap();
+    let prepared = Load::prepare(config(folder.path()), slow, run.clone()).await.unwrap();
     let cancel = CancellationToken::new();
     let stop_after_forty = async {
         while Dump::of(url).await.assets.len() < 40 {

@@ -7,10 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use telecine::dataflow::Progress;
+use telecine::flex::{FlexClient, FlexConfig};
 use telecine::load::{Attributes, Load, LoadConfig, PlanReport};
 use telecine::rehearsal::flex::{LocalFlex, Personality};
 use telecine::staging::RunFolder;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::mapped::{self, Dump, Rows, flex, load, rows, with_metadata, write_run};
 
@@ -191,14 +194,18 @@ async fn a_definition_that_changes_stops_the_plan_and_the_load() {
     title["maxLength"] = json!(4_000);
 
     // While rows are sent.
-    let watched = LoadConfig { watch: Duration::from_millis(20), max_in_flight: 1, ..mapped::config(folder.path()) };
+    let watched = LoadConfig { watch: Duration::from_millis(20), ..mapped::config(folder.path()) };
+    let slow = FlexClient::new(&FlexConfig { max_in_flight: 1, ..mapped::flex_config(url) }).unwrap();
+    let prepared = Load::prepare(watched, slow, run.clone()).await.unwrap();
+    let (progress, cancel) = (Progress::default(), CancellationToken::new());
     let change = async {
         while Dump::of(url).await.assets.len() < 12 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         put(longer.clone()).await;
     };
-    let (stopped, ()) = tokio::join!(load(watched, url, &run), change);
+    let (stopped, ()) = tokio::join!(prepared.apply(&progress, &cancel), change);
+    drop(prepared);
     let text = stopped.unwrap_err().to_string();
     assert!(text.contains("assetType_Collection") && text.contains("field title differs"), "{text}");
     let there = Dump::of(url).await.assets.len();

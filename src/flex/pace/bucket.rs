@@ -33,7 +33,7 @@ const ANSWERS: f64 = 16.0;
 pub(super) struct Epoch {
     pub(super) from: f64,
     /// Seconds before it in which the bucket filled unused; infinite where it was full at first.
-    gap: f64,
+    pub(super) gap: f64,
     width: f64,
     granted: Vec<u32>,
     /// The first and last request refused, and how many there were.

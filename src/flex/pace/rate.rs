@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::bucket::{Bucket, Epoch};
 
-/// Requests a second at first: so many round trips in flight, within these bounds.
-const FIRST: f64 = 0.2;
+/// Requests a second at first: so many under way, within these bounds.
+const FIRST: f64 = 1.0;
 const FIRST_BOUNDS: (f64, f64) = (20.0, 100.0);
 /// Round trips in which the rate doubles at first, and bounds of the time in seconds: what is in flight when the bucket is
 /// empty is refused.
 const DOUBLING: f64 = 2.5;
-const DOUBLING_BOUNDS: (f64, f64) = (0.1, 0.5);
+const DOUBLING_BOUNDS: (f64, f64) = (0.01, 0.5);
 /// Seconds in which it doubles after a first refusal, which tells little.
 const SEARCH: f64 = 0.5;
 /// Share by which the limit found may be wrong, at least and at most: so far beyond it the rate rises, and from so far
@@ -21,6 +21,8 @@ const DOUBT: (f64, f64) = (0.015, 0.5);
 const BELOW: f64 = 0.08;
 /// The doubt about a former limit after a spell.
 const BEYOND: f64 = 0.3;
+/// After a spell it is reached in so many seconds.
+const AGAIN: f64 = 2.5;
 /// Seconds until the limit found is reached again: at least, for so many requests, and so many times the pause that the
 /// last refusal cost. With more doubt it is sooner.
 const SPAN: f64 = 4.0;
@@ -64,6 +66,10 @@ const DEAF_ANSWERS: f64 = 100.0;
 const SLACK: f64 = 0.01;
 /// With headroom, the limit is found anew so often, in seconds.
 const ANEW: f64 = 120.0;
+/// After more than so many refusals near the limit found, the next epoch goes higher, by a share of the way to the rate
+/// refused and of the limit at most.
+const SETTLED: u32 = 3;
+const BOLD: (f64, f64) = (0.5, 0.02);
 /// No limit found is lower (requests a second).
 const LOWEST: f64 = 0.2;
 
@@ -104,6 +110,8 @@ pub(super) struct Rate {
     bucket: Bucket,
     /// Refusals in a row that came long before the limit found was reached.
     early: i32,
+    /// Refusals in a row that came near the limit found.
+    settled: u32,
     /// Refusals before the limit found was near, less those after, and the rate at the first of them.
     streak: u32,
     top: f64,
@@ -134,6 +142,7 @@ impl Rate {
             epoch: Epoch::new(0.0, f64::INFINITY),
             bucket: Bucket::default(),
             early: 0,
+            settled: 0,
             streak: 0,
             top: 0.0,
             deaf_until: 0.0,
@@ -174,10 +183,14 @@ impl Rate {
     /// A request sent at `sent` was granted.
     pub(super) fn granted(&mut self, sent: Duration, now: Duration) {
         let latency = now.saturating_sub(sent).as_secs_f64();
-        if self.latency.is_none() && self.phase == Phase::Start {
-            self.limit = (FIRST / latency.max(1e-6)).clamp(FIRST_BOUNDS.0, FIRST_BOUNDS.1);
+        if self.phase == Phase::Start && self.latency.is_none_or(|least| latency < 0.9 * least) {
+            // The first answer waits for the connection too, so a quicker one tells the round trip better.
+            let seconds = now.as_secs_f64();
+            let first = (FIRST / latency.max(1e-6)).clamp(FIRST_BOUNDS.0, FIRST_BOUNDS.1);
+            self.limit = if self.latency.is_none() { first } else { self.curve(seconds - self.from).max(first) };
             self.span = (DOUBLING * latency).clamp(DOUBLING_BOUNDS.0, DOUBLING_BOUNDS.1);
-            self.from = now.as_secs_f64();
+            self.from = seconds;
+            self.latency = Some(latency);
         }
         let known = self.latency.get_or_insert(latency);
         *known += 0.1 * (latency - *known);
@@ -200,6 +213,12 @@ impl Rate {
     pub(super) fn refused(&mut self, sent: Duration, now: Duration, resume: Duration) {
         let (sent, seconds, mut resume) = (sent.as_secs_f64(), now.as_secs_f64(), resume.as_secs_f64());
         if sent < self.epoch.from {
+            // One of those before, which tells nothing new; but nothing goes meanwhile, so that counting begins again.
+            if self.refused.is_none() && resume > seconds {
+                self.epoch = Epoch::new(resume, self.epoch.gap + resume - self.epoch.from);
+                self.from = self.from.max(resume);
+                self.due = self.due.max(resume + SLACK);
+            }
             return;
         }
         self.epoch.refuse(sent);
@@ -242,7 +261,15 @@ impl Rate {
             self.bucket.rate = rate;
         }
         let most = rate * EARLY.powi(self.early * (self.early + 1) / 2);
-        self.turn(self.bucket.rate.min(most).clamp(LEAST * rate, rate).max(LOWEST), &epoch, seconds);
+        // At the start the rate runs far ahead of what is sent and says nothing.
+        let least = if self.phase == Phase::Start { 0.0 } else { LEAST * rate };
+        let mut found = self.bucket.rate.min(most);
+        self.settled = if self.phase == Phase::Climb && !soon { self.settled + 1 } else { 0 };
+        if self.settled > SETTLED {
+            // Epochs that are alike leave open how small the bucket is: one that goes another way tells.
+            found += (BOLD.0 * (rate - found)).clamp(0.0, BOLD.1 * found);
+        }
+        self.turn(found.clamp(least, rate).max(LOWEST), &epoch, seconds);
         let span = SPAN.max(SPAN_REQUESTS / self.limit).max(SPAN_PAUSES * (seconds - at));
         self.doubt = self.bucket.doubt.max(self.best / self.limit - 1.0).clamp(DOUBT.0, DOUBT.1);
         self.span = span * (DOUBT.0 / self.doubt).sqrt();
@@ -263,6 +290,7 @@ impl Rate {
         }
         self.phase = match self.phase {
             Phase::Start if self.bucket.doubt > DOUBT.1 => Phase::Search,
+            Phase::Search if epoch.total() < TELLING => Phase::Search,
             _ if limit < SPELL * self.best => Phase::Spell,
             _ => Phase::Climb,
         };
@@ -317,7 +345,7 @@ impl Rate {
                 if age < reached {
                     base * doubled((age - hold) / BACK)
                 } else {
-                    climb(self.best, BEYOND, (age - reached) / SPAN - 1.0)
+                    climb(self.best, BEYOND, (age - reached) / AGAIN - 1.0)
                 }
             }
         }

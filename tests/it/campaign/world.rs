@@ -96,16 +96,18 @@ impl<'a> World<'a> {
             ledger: self.folder.path().join("dev.sqlite3"),
             identity: Some(IDENTITY.to_owned()),
             attributes: self.script.attributes,
-            max_in_flight: self.script.in_flight,
             bindings: self.script.kinds.iter().map(binding).collect(),
             external_id_column: if self.script.no_external_ids { "" } else { "externalId" }.to_owned(),
             ..LoadConfig::new()
         }
     }
 
-    fn flex_config(url: &str, timeout_ms: u64) -> FlexConfig {
+    fn flex_config(&self, url: &str, timeout_ms: u64) -> FlexConfig {
         FlexConfig {
             timeout: Duration::from_millis(timeout_ms),
+            max_in_flight: self.script.in_flight,
+            // Twice as many as are under way by default: faults of a script are no outage.
+            open_after: Some(64),
             settle: Duration::from_millis(2),
             // A target that is to stay away does so for the rest of its script.
             patience: Duration::from_millis(200),
@@ -130,7 +132,7 @@ impl<'a> World<'a> {
         let data = Some(self.folder.path().join("flex"));
         let personality = self.script.personality;
         let server = LocalFlex::start(Options { personality, faults, data, ..Options::default() }).unwrap();
-        let client = FlexClient::new(&Self::flex_config(server.base_url(), timeout_ms)).unwrap();
+        let client = FlexClient::new(&self.flex_config(server.base_url(), timeout_ms)).unwrap();
         let ended = self.apply(&client, stop).await;
         let traffic = client.traffic();
         drop(client);
