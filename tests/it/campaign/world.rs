@@ -103,10 +103,10 @@ impl<'a> World<'a> {
         }
     }
 
-    fn flex_config(url: &str, timeout_ms: u64) -> FlexConfig {
+    fn flex_config(url: &str, timeout_ms: u64, settle_ms: u64) -> FlexConfig {
         FlexConfig {
             timeout: Duration::from_millis(timeout_ms),
-            settle: Duration::from_millis(2),
+            settle: Duration::from_millis(settle_ms),
             // A target that is to stay away does so for the rest of its script.
             patience: Duration::from_millis(200),
             retry: RetryPolicy {
@@ -129,8 +129,10 @@ impl<'a> World<'a> {
         }
         let data = Some(self.folder.path().join("flex"));
         let personality = self.script.personality;
-        let server = LocalFlex::start(Options { personality, faults, data, ..Options::default() }).unwrap();
-        let client = FlexClient::new(&Self::flex_config(server.base_url(), timeout_ms)).unwrap();
+        let fault_seed = self.script.seed;
+        let server = LocalFlex::start(Options { personality, faults, data, fault_seed, ..Options::default() }).unwrap();
+        let settle_ms = self.script.late.settle_ms();
+        let client = FlexClient::new(&Self::flex_config(server.base_url(), timeout_ms, settle_ms)).unwrap();
         let ended = self.apply(&client, stop).await;
         let traffic = client.traffic();
         drop(client);
