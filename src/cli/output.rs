@@ -408,8 +408,21 @@ impl Printed for PlanReport {
                 "\n{count} assets are in the target and no longer in the run (see `telecine prune`): {gone} …"
             ));
         }
+        text.push_str(&restated(self.counts.restated));
         format!("{text}\ntarget {} ({})", self.target, self.url)
     }
+}
+
+/// A line on assets that were created otherwise than their rows now say; nothing where there are none.
+fn restated(count: u64) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    format!(
+        "\n{} assets were created with another asset type, definition or external id than their rows have now; a load cannot \
+         change that: set it back, or undo them and load them anew",
+        thousands(count)
+    )
 }
 
 impl Printed for LoadReport {
@@ -427,7 +440,8 @@ impl Printed for LoadReport {
         counts.into_iter().for_each(|(what, count)| table.row([what.to_owned(), thousands(count)]));
         self.failures.iter().for_each(|(reason, count)| table.row([format!("failed: {reason}"), thousands(*count)]));
         format!(
-            "{table}\n{} requests ({} of them repeats) to {} in {:.1} s, {:.0}/s",
+            "{table}{}\n{} requests ({} of them repeats) to {} in {:.1} s, {:.0}/s",
+            restated(self.restated),
             thousands(self.requests),
             thousands(self.retries),
             self.target,

@@ -123,9 +123,9 @@ impl FlexClient {
         true
     }
 
-    /// Waits as long as a POST of unclear outcome may take to take effect.
-    pub async fn settle(&self) {
-        tokio::time::sleep(self.0.settle).await;
+    /// How long a POST of unclear outcome may take to take effect.
+    pub fn settle_time(&self) -> Duration {
+        self.0.settle
     }
 
     /// One authenticated request that changes nothing; falls back to the list that older servers have. Asked before

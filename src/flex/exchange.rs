@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use url::{Host, Url};
 
 use super::FlexConfig;
@@ -71,9 +72,10 @@ impl Reply {
 /// What every answer is looked at for. Answers can be large (metadata come with their whole definition), so the rest is
 /// skipped and read by those who need it.
 #[derive(Deserialize)]
-struct Head {
+struct Head<'a> {
     errors: Option<IgnoredAny>,
-    id: Option<Value>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
 }
 
 /// The connection pool to one server.
@@ -287,13 +289,19 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 
 /// The body, counted while it comes in.
 async fn body(mut response: Response) -> Result<Bytes, String> {
-    let mut body = BytesMut::new();
+    // Most answers come in one piece, which need not be copied.
+    let (mut piece, mut body) = (Bytes::new(), BytesMut::new());
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > LONGEST_BODY => {
+            Ok(Some(chunk)) if piece.len() + body.len() + chunk.len() > LONGEST_BODY => {
                 return Err(format!("the answer is longer than {LONGEST_BODY} bytes"));
             }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) if piece.is_empty() && body.is_empty() => piece = chunk,
+            Ok(Some(chunk)) => {
+                body.extend_from_slice(&std::mem::take(&mut piece));
+                body.extend_from_slice(&chunk);
+            }
+            Ok(None) if body.is_empty() => return Ok(piece),
             Ok(None) => return Ok(body.freeze()),
             Err(cause) => return Err(format!("the answer broke off: {}", chain(cause))),
         }
@@ -317,7 +325,7 @@ fn success(status: StatusCode, body: Bytes, whole: bool) -> Exchange {
     // What is skipped is not looked at: bytes that are no text, or depth, would turn up only when the answer is used.
     let readable = match std::str::from_utf8(&body) {
         // Before each value but the first stands one of these; in texts they count too.
-        Ok(text) if text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MOST_VALUES => {
+        Ok(text) if whole && text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MOST_VALUES => {
             Err(format!("more than {MOST_VALUES} values"))
         }
         Err(cause) => Err(cause.to_string()),
@@ -339,7 +347,10 @@ fn success(status: StatusCode, body: Bytes, whole: bool) -> Exchange {
             let (message, request_id) = words(&body);
             Exchange::Refused(Refusal { status: status.as_u16(), message, request_id })
         }
-        Ok(head) => Exchange::Done(Reply { status: status.as_u16(), id: head.id.and_then(|id| id.as_i64()), body }),
+        Ok(head) => {
+            let id = head.id.and_then(|id| id.get().parse().ok());
+            Exchange::Done(Reply { status: status.as_u16(), id, body })
+        }
         Err(cause) => unreadable(status, &body, &cause.to_string()),
     }
 }

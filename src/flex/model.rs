@@ -52,6 +52,16 @@ pub struct NewAsset {
 }
 
 impl NewAsset {
+    /// Whether the asset has this uuid.
+    pub fn has_uuid_of(&self, asset: &Asset) -> bool {
+        asset.uuid.as_deref().is_some_and(|uuid| uuid.eq_ignore_ascii_case(&self.uuid))
+    }
+
+    /// Whether the asset may be this one: it shows this uuid or none.
+    pub fn may_be(&self, asset: &Asset) -> bool {
+        asset.uuid.is_none() || self.has_uuid_of(asset)
+    }
+
     /// The body of the request.
     pub fn body(&self, fields: &CreateFields) -> Value {
         let mut body = Map::new();

@@ -1,20 +1,23 @@
 //! Sending the plan: two passes over the mapped datasets, each a bounded number of rows at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::{FutureExt, TryStreamExt};
+use serde_json::Value;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Need, is_linked};
+use super::decide::{Need, is_linked, relinks};
 use super::ledger::{Entry, Intent, Reason, State};
+use super::needed::{Ids, Readiness};
 use super::reference::Resolved;
 use super::report::{LoadReport, Tally};
+use super::request::Request;
 use super::row::Row;
-use super::work::{Pass, Work};
+use super::work::{Pass, Round, Work};
 use super::{Bound, Load, preflight, reference};
 use crate::dataflow::{Progress, SendableRecordBatchStream, Sink, WriteSummary};
 use crate::error::{Error, Result};
@@ -23,6 +26,8 @@ use crate::error::{Error, Result};
 const PORTION: usize = 128;
 /// The reason of a row that the definition forbids.
 const INVALID: &str = "INVALID";
+/// The reason of a row of which a required reference has nothing to point to.
+const UNMET: &str = "REQUIRED_REFERENCE";
 
 /// The loader as a sink: takes the rows of one mapped dataset and writes those to be loaded to the target.
 #[derive(Debug, Clone)]
@@ -37,8 +42,13 @@ pub struct FlexSink {
 pub(super) struct Task {
     pub(super) row: Row,
     pub(super) entry: Option<Entry>,
-    /// The references with ids: all that are known in the second pass, those known before the load in the first.
+    /// The references that go with the first field values, because the definition requires them.
+    pub(super) first: Resolved,
+    /// The references with ids: all that are known in the second pass; in the first, those known before the load and those
+    /// that are required.
     pub(super) resolved: Resolved,
+    /// The request that creates the asset of a row that has none.
+    pub(super) create: Option<Request>,
 }
 
 impl Load {
@@ -61,11 +71,13 @@ impl Load {
             () = cancel.cancelled() => return Err(Error::Interrupted { signal: 2 }),
         }
         let work = Arc::new(Work::new(self, progress, cancel).await?);
-        let sent = {
-            let _watch = self.watch_definitions(&work);
-            let _copies = self.copy_from_time_to_time();
-            self.send(&work).await
-        };
+        let beside = [self.watch_definitions(&work), self.copy_from_time_to_time()];
+        let sent = self.send(&work).await;
+        for task in beside {
+            task.abort();
+            // Until it has ended it holds the ledger open.
+            let _ = task.await;
+        }
         // Whatever happened: what was done is to be found in the staging area too.
         let copied = self.checkpoint().await;
         sent?;
@@ -75,15 +87,46 @@ impl Load {
     }
 
     async fn send(&self, work: &Arc<Work>) -> Result<()> {
-        for bound in &self.bound {
+        let (needing, free): (Vec<_>, Vec<_>) = self.bound.iter().partition(|bound| bound.has_needed());
+        for bound in free {
             work.progress.expect(bound.rows());
-            FlexSink::new(work, bound, Pass::Assets).write_all(bound.batches().await?).await?;
+            FlexSink::new(work, bound, Pass::Assets(Round::First)).write_all(bound.batches().await?).await?;
         }
+        self.send_in_rounds(work, &needing).await?;
         for bound in self.bound.iter().filter(|bound| bound.shape.has_references()) {
             FlexSink::new(work, bound, Pass::References).write_all(bound.batches().await?).await?;
         }
         Ok(())
     }
+
+    /// Sends rows that need others first, round after round, as long as one makes others ready.
+    async fn send_in_rounds(&self, work: &Arc<Work>, needing: &[&Arc<Bound>]) -> Result<()> {
+        let mut round = Round::First;
+        loop {
+            let mut begun = 0;
+            for bound in needing {
+                if round == Round::First {
+                    work.progress.expect(bound.rows());
+                }
+                let sink = FlexSink::new(work, bound, Pass::Assets(round));
+                begun += sink.write_all(bound.batches().await?).await?.rows;
+            }
+            let is_over = work.is_over() || !work.is_within_limit();
+            round = match round {
+                _ if is_over || needing.is_empty() => return Ok(()),
+                Round::First => Round::Waiting,
+                Round::Waiting | Round::Partly if begun > 0 => Round::Waiting,
+                Round::Waiting => Round::Partly,
+                Round::Partly => Round::Last,
+                Round::Last => return Ok(()),
+            };
+        }
+    }
+}
+
+/// What stands for the asset of a source key.
+fn to(ids: &HashMap<String, i64>, key: &str) -> Option<Value> {
+    ids.get(key).copied().map(reference::to)
 }
 
 impl FlexSink {
@@ -114,7 +157,7 @@ impl FlexSink {
                     while workers.try_join_next().is_some() {}
                 }
             }
-            if self.pass == Pass::Assets {
+            if self.pass == Pass::Assets(Round::First) {
                 self.work.progress.advance(batch.num_rows() as u64, 0);
             }
         }
@@ -127,46 +170,111 @@ impl FlexSink {
         let load = &self.work.load;
         let rows = self.bound.shape.rows(portion)?;
         let mut faults = match self.pass {
-            Pass::Assets => self.bound.rules.faults(portion),
+            Pass::Assets(_) => self.bound.rules.faults(portion),
             Pass::References => BTreeMap::new(),
         };
         let mut entries = load.ledger.entries(rows.iter().map(|(_, row)| row.source_key.clone()).collect()).await?;
-        let before = (self.pass == Pass::Assets).then_some(self.work.began);
-        let ids = load.ids_of(rows.iter().map(|(_, row)| row), before).await?;
+        let ids = self.ids(&rows).await?;
         let mut tasks = Vec::new();
         for (index, row) in rows {
             let entry = entries.remove(&row.source_key);
-            let resolved = Resolved::of(&row.links, &|key| ids.get(key).copied().map(reference::to));
+            let resolved = self.bound.links_at_once(&row, &|key| to(&ids.before, key), &|key| to(&ids.now, key));
             if !self.needs_work(&row, entry.as_ref(), &resolved) {
                 continue;
             }
-            match faults.remove(&index) {
-                None => tasks.push(Task { row, entry, resolved }),
-                Some(lines) => self.refuse(&row, entry.as_ref(), lines.join("; ")).await?,
+            if let Some(lines) = faults.remove(&index) {
+                self.refuse(&row, entry.as_ref(), INVALID, lines.join("; ")).await?;
+                continue;
             }
+            let mut first = Resolved::default();
+            if let (Pass::Assets(round), Some(seen)) = (self.pass, &self.work.seen) {
+                match self.bound.readiness(&row, &ids, seen, round)? {
+                    Readiness::Ready => first = self.bound.first_links(&row, &|key| to(&ids.now, key)),
+                    Readiness::Waits => continue,
+                    Readiness::Unmet(message) => {
+                        self.refuse(&row, entry.as_ref(), UNMET, message).await?;
+                        continue;
+                    }
+                }
+            }
+            tasks.push(Task { row, entry, first, resolved, create: None });
         }
-        if self.pass == Pass::Assets {
-            tasks.truncate(self.work.allowed(tasks.len()));
-            let new = tasks.iter().filter(|task| task.entry.as_ref().is_none_or(|entry| entry.flex_id.is_none()));
-            load.ledger.intend(new.map(|task| self.intent(&task.row, task.entry.as_ref(), true)).collect()).await?;
+        self.begin(tasks).await
+    }
+
+    /// The ids of what the rows refer to. Those of the first pass are those that the plan knew, but for what rows need.
+    async fn ids(&self, rows: &[(usize, Row)]) -> Result<Ids> {
+        let load = &self.work.load;
+        let of = |before| load.ids_of(rows.iter().map(|(_, row)| row), before);
+        Ok(match self.pass {
+            Pass::References => {
+                let all = of(None).await?;
+                Ids { before: all.clone(), now: all }
+            }
+            Pass::Assets(_) => Ids {
+                before: of(Some(self.work.began)).await?,
+                now: if self.bound.has_needed() { of(None).await? } else { HashMap::new() },
+            },
+        })
+    }
+
+    /// Those of the tasks that the limit allows, with what has to be durable before they are sent.
+    async fn begin(&self, mut tasks: Vec<Task>) -> Result<Vec<Task>> {
+        let load = &self.work.load;
+        match self.pass {
+            Pass::Assets(_) => {
+                tasks.truncate(self.work.allowed(tasks.len()));
+                let mut intents = Vec::new();
+                for task in &mut tasks {
+                    if task.entry.as_ref().is_none_or(|entry| entry.flex_id.is_none()) {
+                        let request = load.create_request(&self.bound, &task.row);
+                        intents.push(self.intent(&task.row, task.entry.as_ref(), Some(&request)));
+                        task.create = Some(request);
+                    }
+                }
+                load.ledger.intend(intents).await?;
+            }
+            Pass::References => {
+                // What the first pass began is brought to its end, whatever the limit.
+                tasks.retain(|task| self.is_begun(task) || self.work.allowed(1) == 1);
+                let anew = |task: &&Task| task.entry.as_ref().is_some_and(|entry| relinks(entry, &task.resolved));
+                load.ledger.relink(tasks.iter().filter(anew).map(|task| task.row.source_key.clone()).collect()).await?;
+            }
         }
         Ok(tasks)
     }
 
+    fn is_begun(&self, task: &Task) -> bool {
+        task.entry.as_ref().is_some_and(|entry| self.work.is_begun_here(entry))
+    }
+
     fn needs_work(&self, row: &Row, entry: Option<&Entry>, resolved: &Resolved) -> bool {
-        let is_reject = entry.is_some_and(|entry| matches!(entry.state, State::Failed | State::Unknown));
-        if self.work.load.config.only_rejects && self.pass == Pass::Assets && !is_reject {
+        let config = &self.work.load.config;
+        let is_chosen = match (config.only_rejects, self.pass, entry) {
+            (false, ..) => true,
+            (true, _, None) => false,
+            (true, Pass::Assets(_), Some(entry)) => matches!(entry.state, State::Failed | State::Unknown),
+            (true, Pass::References, Some(entry)) => self.work.is_begun_here(entry),
+        };
+        // Later rounds are for rows that this load has not touched.
+        let is_first = self.pass == Pass::Assets(Round::First);
+        let is_touched = !is_first && entry.is_some_and(|entry| entry.changed_at >= self.work.began);
+        if !is_chosen || (is_touched && self.pass != Pass::References) {
             return false;
         }
-        let need = Need::of(row, entry);
-        match (self.pass, need, entry) {
-            (Pass::Assets, Need::Nothing, _) => {
-                Tally::add(&self.work.tally.unchanged);
+        if is_first && entry.is_some_and(|entry| config.is_restated(&self.bound, row, entry)) {
+            Tally::add(&self.work.tally.restated);
+        }
+        match (self.pass, Need::of(row, entry), entry) {
+            (Pass::Assets(round), Need::Nothing, _) => {
+                if round == Round::First {
+                    Tally::add(&self.work.tally.unchanged);
+                }
                 false
             }
             // Only its references are missing.
-            (Pass::Assets, Need::Link, _) => false,
-            (Pass::Assets, ..) => true,
+            (Pass::Assets(_), Need::Link, _) => false,
+            (Pass::Assets(_), ..) => true,
             (Pass::References, Need::Link, Some(_)) => true,
             (Pass::References, Need::Nothing, Some(entry)) => {
                 !is_linked(entry, resolved) || entry.unresolved != resolved.unresolved
@@ -175,13 +283,13 @@ impl FlexSink {
         }
     }
 
-    async fn refuse(&self, row: &Row, entry: Option<&Entry>, message: String) -> Result<()> {
-        let reason = Reason { class: INVALID.to_owned(), message, request_id: None };
-        self.work.load.ledger.refuse(self.intent(row, entry, false), reason).await?;
-        self.work.count_failure(INVALID)
+    async fn refuse(&self, row: &Row, entry: Option<&Entry>, class: &str, message: String) -> Result<()> {
+        let reason = Reason { class: class.to_owned(), message, request_id: None };
+        self.work.load.ledger.refuse(self.intent(row, entry, None), reason).await?;
+        self.work.count_failure(class)
     }
 
-    fn intent(&self, row: &Row, entry: Option<&Entry>, to_be_sent: bool) -> Intent {
+    fn intent(&self, row: &Row, entry: Option<&Entry>, request: Option<&Request>) -> Intent {
         let load = &self.work.load;
         Intent {
             source_key: row.source_key.clone(),
@@ -190,7 +298,8 @@ impl FlexSink {
             name: row.name.clone(),
             payload: row.payload,
             run: load.run.id().to_owned(),
-            request: to_be_sent.then(|| load.create_request(&self.bound, row).hash()),
+            request: request.map(Request::hash),
+            made: Some(load.config.made(&self.bound, row)),
             fresh: entry.is_none(),
         }
     }
@@ -200,7 +309,7 @@ impl FlexSink {
         let work = &self.work;
         work.progress.begin();
         let done = match (self.pass, &task.entry) {
-            (Pass::Assets, _) => work.write_asset(&self.bound, &task).await,
+            (Pass::Assets(_), _) => work.write_asset(&self.bound, &task).await,
             (Pass::References, Some(entry)) => work.link(&self.bound, &task, entry).await,
             (Pass::References, None) => Ok(()),
         };

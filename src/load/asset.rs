@@ -1,10 +1,13 @@
 //! The way of one row into the target: intent, POST, id, field values. Each step is durable before the next relies on it.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Bound;
 use super::apply::Task;
-use super::decide::is_untouched;
+use super::decide::{is_untouched, lacks_name};
 use super::ledger::{Entry, Reason, Sent, State};
 use super::reference::Resolved;
 use super::report::Tally;
@@ -19,6 +22,17 @@ const UNCLEAR: &str = "UNCLEAR";
 /// How much the target's clock may lag behind ours in the search by name.
 const CLOCK_MARGIN: TimeDelta = TimeDelta::hours(24);
 
+/// The status of the answer to a POST that made something new.
+const NEW: u16 = 201;
+
+/// The asset of a row that had none.
+enum Made {
+    /// Made by a request of this load, with no values.
+    New(i64),
+    /// It was there.
+    Found(Box<Asset>),
+}
+
 /// What looking for an asset of ours showed.
 enum LookUp {
     Found(Box<Asset>),
@@ -30,61 +44,86 @@ enum LookUp {
 impl Work {
     /// Brings one row into the target, all but the references of the second pass. The intent of a new asset is durable.
     pub(super) async fn write_asset(&self, bound: &Bound, task: &Task) -> Result<()> {
-        match &task.entry {
-            Some(entry @ Entry { flex_id: Some(id), .. }) => self.rewrite(bound, task, entry, *id).await,
-            entry => match self.create(bound, &task.row, entry.as_ref()).await? {
-                Some(id) => self.describe(bound, &task.row, id).await,
-                None => Ok(()),
-            },
+        if let Some(entry @ Entry { flex_id: Some(id), .. }) = &task.entry {
+            return self.rewrite(bound, task, entry, *id).await;
+        }
+        match self.create(bound, task).await? {
+            Some(Made::New(id)) => self.describe(task, id).await,
+            Some(Made::Found(asset)) => self.adopt(bound, task, &asset).await,
+            None => Ok(()),
         }
     }
 
-    /// Creates the asset and gives its id; `None` when the row has failed or is held.
-    async fn create(&self, bound: &Bound, row: &Row, entry: Option<&Entry>) -> Result<Option<i64>> {
+    /// Creates the asset; `None` when the row has failed or is held.
+    async fn create(&self, bound: &Bound, task: &Task) -> Result<Option<Made>> {
+        let row = &task.row;
+        let Some(request) = &task.create else { return Ok(None) };
         let asset = self.load.config.new_asset(bound, row);
-        let request = self.load.create_request(bound, row);
-        let since = entry.map_or_else(Utc::now, |entry| entry.intended_at);
+        let since = task.entry.as_ref().map_or_else(Utc::now, |entry| entry.intended_at);
         // An earlier load may have sent the request and not lived to see its answer.
-        let mut unclear = entry.is_some_and(|entry| entry.state != State::Removed);
+        let mut unclear = task.entry.as_ref().is_some_and(|entry| entry.state != State::Removed);
+        let mut rest = task.entry.as_ref().and_then(|entry| self.unsettled(entry));
         for repeat in 1.. {
             if unclear {
-                match self.look_up(&asset, since).await? {
-                    LookUp::Found(found) => return self.adopt(row, &found).await,
-                    LookUp::Unproven => return self.hold(row, "no answer came to the POST", &request).await,
+                let mut found = self.look_up(&asset, since).await?;
+                if let (LookUp::Absent, Some(rest)) = (&found, rest.take()) {
+                    tokio::time::sleep(rest).await;
+                    found = self.look_up(&asset, since).await?;
+                }
+                match found {
+                    LookUp::Found(found) => return Ok(Some(Made::Found(found))),
+                    LookUp::Unproven => return self.hold(row, "no answer came to the POST", request).await,
                     LookUp::Absent => {}
                 }
             }
-            match self.load.client.write(&request.method, &request.path, request.body.clone(), false).await? {
-                Outcome::Done(Written { status, id: Some(id) }) => {
-                    let sent = Sent::answered(&request, status);
+            let outcome = self.load.client.write(&request.method, &request.path, request.body.clone(), false).await?;
+            let message = match outcome {
+                Outcome::Done(Written { status: NEW, id: Some(id) }) => {
+                    let sent = Sent::answered(request, NEW);
                     self.load.ledger.created(&row.source_key, id, Some(sent)).await?;
-                    return Ok(Some(id));
+                    return Ok(Some(Made::New(id)));
                 }
+                // Done, but nothing is new: an asset with our uuid is there, perhaps with values of an earlier row.
+                Outcome::Done(Written { id: Some(id), .. }) => match self.load.client.asset(id).await? {
+                    Some(found) if asset.may_be(&found) => return Ok(Some(Made::Found(Box::new(found)))),
+                    Some(found) => {
+                        let uuid = found.uuid.unwrap_or_default();
+                        let cause = format!("the server answered with asset {id}, whose uuid is {uuid}");
+                        return self.hold(row, &cause, request).await;
+                    }
+                    None => format!("the server answered with asset {id}, which is not there"),
+                },
+                Outcome::Done(Written { id: None, .. }) => "the server said done, but gave no id".to_owned(),
                 // The uuid is taken: by our own asset, if an earlier request was slow.
-                Outcome::Refused(refusal) if refusal.status == 409 && !unclear => unclear = true,
+                Outcome::Refused(refusal) if refusal.status == 409 && !unclear => {
+                    unclear = true;
+                    continue;
+                }
                 Outcome::Refused(refusal) if refusal.status == 409 => {
-                    return self.hold(row, &refusal.to_string(), &request).await;
+                    return self.hold(row, &refusal.to_string(), request).await;
                 }
                 Outcome::Refused(refusal) => {
-                    self.fail(row, &request, refusal).await?;
+                    self.fail(row, request, refusal).await?;
                     return Ok(None);
                 }
-                Outcome::Done(Written { id: None, .. }) => {
-                    unclear = true;
-                    let message = "the server said done, but gave no id";
-                    if let Some(done) = self.find_or_wait(row, &request, &asset, since, repeat, message).await? {
-                        return Ok(done);
-                    }
-                }
-                Outcome::Unclear(message) => {
-                    unclear = true;
-                    if let Some(done) = self.find_or_wait(row, &request, &asset, since, repeat, &message).await? {
-                        return Ok(done);
-                    }
-                }
+                Outcome::Unclear(message) => message,
+            };
+            unclear = true;
+            if let Some(done) = self.find_or_wait(row, request, &asset, since, repeat, &message).await? {
+                return Ok(done);
             }
         }
         Ok(None)
+    }
+
+    /// What is left of the time in which a request of an earlier load may still be carried out.
+    fn unsettled(&self, entry: &Entry) -> Option<Duration> {
+        if !matches!(entry.state, State::Intended | State::Unknown) {
+            return None;
+        }
+        // A clock that was set back since says nothing.
+        let since = (Utc::now() - entry.changed_at).to_std().unwrap_or_default();
+        self.load.client.settle_time().checked_sub(since).filter(|rest| !rest.is_zero())
     }
 
     /// After a POST of unclear outcome: the asset, if it is there; else, when the time in which a slow request may still
@@ -97,12 +136,12 @@ impl Work {
         since: DateTime<Utc>,
         repeat: u32,
         message: &str,
-    ) -> Result<Option<Option<i64>>> {
+    ) -> Result<Option<Option<Made>>> {
         tracing::debug!(source_key = row.source_key, message, "unclear: looking the asset up");
         if let LookUp::Found(found) = self.look_up(asset, since).await? {
-            return self.adopt(row, &found).await.map(Some);
+            return Ok(Some(Some(Made::Found(found))));
         }
-        self.load.client.settle().await;
+        tokio::time::sleep(self.load.client.settle_time()).await;
         if self.load.client.again(repeat).await {
             return Ok(None);
         }
@@ -112,47 +151,46 @@ impl Work {
     /// By uuid, by external id, by name within the window: found by any, absent when two prove it.
     async fn look_up(&self, asset: &NewAsset, since: DateTime<Utc>) -> Result<LookUp> {
         let client = &self.load.client;
+        // A server that makes uuids of its own knows none of ours.
+        let sends_uuid = client.create_fields().uuid.is_some();
         let mut proofs = 0;
-        let by_uuid = client.find_by_uuid(&asset.uuid).await?;
-        let by_external_id = match &asset.external_id {
-            Some(ExternalId { key, value }) if !matches!(by_uuid, Finding::Found(_)) => {
-                // Another asset may have the same external id: only one without a uuid of its own making is ours.
-                match client.find_by_external_id(key, value).await? {
-                    Finding::Found(found) if found.uuid.as_deref() != Some(&asset.uuid) => Finding::Unproven,
-                    finding => finding,
-                }
-            }
-            _ => Finding::Unproven,
-        };
-        for finding in [by_uuid, by_external_id] {
-            match finding {
+        if sends_uuid {
+            match client.find_by_uuid(&asset.uuid).await? {
                 Finding::Found(found) => return Ok(LookUp::Found(found)),
                 Finding::Absent => proofs += 1,
                 Finding::Unproven => {}
             }
         }
-        match client.find_by_name(&asset.name, &asset.uuid, since - CLOCK_MARGIN).await? {
-            Finding::Found(found) => return Ok(LookUp::Found(found)),
-            Finding::Absent => proofs += 1,
-            Finding::Unproven => {}
+        if let Some(ExternalId { key, value }) = &asset.external_id {
+            match client.find_by_external_id(key, value).await? {
+                // Another asset may have the same external id.
+                Finding::Found(found) if sends_uuid && !asset.has_uuid_of(&found) => {}
+                Finding::Found(found) => return Ok(LookUp::Found(found)),
+                Finding::Absent => proofs += 1,
+                Finding::Unproven => {}
+            }
+        }
+        if sends_uuid {
+            match client.find_by_name(&asset.name, &asset.uuid, since - CLOCK_MARGIN).await? {
+                Finding::Found(found) => return Ok(LookUp::Found(found)),
+                Finding::Absent => proofs += 1,
+                Finding::Unproven => {}
+            }
         }
         Ok(if proofs >= 2 { LookUp::Absent } else { LookUp::Unproven })
     }
 
-    /// An asset with our uuid is ours, whoever's answer was lost. `None` where it cannot be given the row's name.
-    async fn adopt(&self, row: &Row, found: &Asset) -> Result<Option<i64>> {
-        self.load.ledger.adopted(&row.source_key, found.id, found.name.clone()).await?;
+    /// An asset with our uuid is ours, whoever's answer was lost, and whatever an earlier row gave it: it is written anew.
+    async fn adopt(&self, bound: &Bound, task: &Task, found: &Asset) -> Result<()> {
+        let row = &task.row;
+        let rename = (found.name.as_deref() != Some(&row.name)).then(|| Request::rename(found.id, &row.name));
+        let hash = rename.as_ref().map(Request::hash);
+        self.load.ledger.adopted(&row.source_key, found.id, found.name.clone(), hash).await?;
         Tally::add(&self.tally.adopted);
-        if found.name.as_deref().is_some_and(|name| name != row.name) {
-            let request = Request::rename(found.id, &row.name);
-            let outcome = self.write(&request).await?;
-            let Some(sent) = self.settle(row, &request, outcome).await? else { return Ok(None) };
-            self.load.ledger.renamed(&row.source_key, &row.name, sent).await?;
-        }
-        Ok(Some(found.id))
+        self.overwrite(bound, task, found.id, rename, 0).await
     }
 
-    async fn hold(&self, row: &Row, cause: &str, request: &Request) -> Result<Option<i64>> {
+    async fn hold(&self, row: &Row, cause: &str, request: &Request) -> Result<Option<Made>> {
         let message = format!(
             "{cause}; no search proves that the asset is there or not: look for its uuid in the target, then load again"
         );
@@ -188,19 +226,22 @@ impl Work {
     }
 
     /// Sets the field values of a new asset.
-    async fn describe(&self, bound: &Bound, row: &Row, id: i64) -> Result<()> {
+    async fn describe(&self, task: &Task, id: i64) -> Result<()> {
+        let row = &task.row;
         let mut sent = None;
-        if &row.values[..] != b"{}" {
-            let way = *self.way.get_or_try_init(|| self.find_way(row, id)).await?;
-            let request = Request::write(Step::Attributes, way, Some(id), row.values.clone());
+        let values = task.first.with(&row.values);
+        if &values[..] != b"{}" {
+            let way = *self.way.get_or_try_init(|| self.find_way(&values, id)).await?;
+            let request = Request::write(Step::Attributes, way, Some(id), values);
             let outcome = self.write_fields(&request, id).await?;
             sent = self.settle(row, &request, outcome).await?;
             if sent.is_none() {
                 return Ok(());
             }
         }
-        if bound.shape.has_references() && !row.references.is_empty() {
-            return self.load.ledger.described(&row.source_key, row.fields.clone(), None, sent).await;
+        if !row.links.is_empty() {
+            let linked = Some(&task.first).filter(|first| !first.fields.is_empty());
+            return self.load.ledger.described(&row.source_key, row.fields.clone(), linked, sent).await;
         }
         self.load.ledger.complete(&row.source_key, row.fields.clone(), sent).await?;
         self.tally.complete(0);
@@ -208,15 +249,15 @@ impl Work {
     }
 
     /// Tries whether annotations set the instance. What the trial leaves behind is overwritten by the write itself.
-    async fn find_way(&self, row: &Row, id: i64) -> Result<Way> {
-        let trial = Request::write(Step::Attributes, Way::Annotations, Some(id), row.values.clone());
+    async fn find_way(&self, values: &Bytes, id: i64) -> Result<Way> {
+        let trial = Request::write(Step::Attributes, Way::Annotations, Some(id), values.clone());
         let way = match self.write_fields(&trial, id).await? {
             // A fault on the way says nothing about what annotations are: good for this load, not to be remembered.
             Outcome::Unclear(_) => return Ok(Way::Metadata),
             Outcome::Refused(_) => Way::Metadata,
             Outcome::Done(_) => {
                 let found = self.load.client.metadata(id).await?.unwrap_or_default();
-                let expected: Instance = serde_json::from_slice(&row.values).unwrap_or_default();
+                let expected: Instance = serde_json::from_slice(values).unwrap_or_default();
                 if instance::contains(&found, &expected) { Way::Annotations } else { Way::Metadata }
             }
         };
@@ -250,22 +291,33 @@ impl Work {
         Ok(Outcome::Unclear("never sent".to_owned()))
     }
 
-    /// Brings an asset that exists up to date. The whole instance is replaced, because a merge would leave fields that
-    /// are gone; references that had ids before the load are set at once.
+    /// Brings an asset that exists up to date.
     async fn rewrite(&self, bound: &Bound, task: &Task, entry: &Entry, id: i64) -> Result<()> {
-        let (row, ledger) = (&task.row, &self.load.ledger);
-        let untouched = is_untouched(row, entry);
-        if !untouched {
-            ledger.revise(&row.source_key, &bound.binding.query, row.payload).await?;
+        let row = &task.row;
+        if is_untouched(row, entry) {
+            return self.describe(task, id).await;
         }
-        if entry.name != row.name {
-            let request = Request::rename(id, &row.name);
+        let rename = lacks_name(row, entry).then(|| Request::rename(id, &row.name));
+        let hash = rename.as_ref().map(Request::hash);
+        self.load.ledger.revise(&row.source_key, &bound.binding.query, row.payload, hash).await?;
+        self.overwrite(bound, task, id, rename, entry.completions).await
+    }
+
+    /// Replaces the name, where it is another, and the whole instance, because a merge would leave fields that are gone;
+    /// references that had ids before the load are set at once. `completions` are those before.
+    async fn overwrite(
+        &self,
+        bound: &Bound,
+        task: &Task,
+        id: i64,
+        rename: Option<Request>,
+        completions: u32,
+    ) -> Result<()> {
+        let (row, ledger) = (&task.row, &self.load.ledger);
+        if let Some(request) = rename {
             let outcome = self.write(&request).await?;
             let Some(sent) = self.settle(row, &request, outcome).await? else { return Ok(()) };
             ledger.renamed(&row.source_key, &row.name, sent).await?;
-        }
-        if untouched {
-            return self.describe(bound, row, id).await;
         }
         let request = Request::replace(id, row, &task.resolved);
         let outcome = self.write_fields(&request, id).await?;
@@ -274,7 +326,7 @@ impl Work {
             return ledger.described(&row.source_key, row.fields.clone(), Some(&task.resolved), Some(sent)).await;
         }
         self.finish(bound, row, Some(row.fields.clone()), &task.resolved, Some(sent)).await?;
-        self.tally.complete(entry.completions);
+        self.tally.complete(completions);
         Ok(())
     }
 

@@ -39,6 +39,11 @@ pub(super) fn is_untouched(row: &Row, entry: &Entry) -> bool {
     entry.state == State::Created && entry.payload == row.payload && entry.completions == 0 && entry.revisions == 0
 }
 
+/// Whether the asset has to be given the row's name.
+pub(super) fn lacks_name(row: &Row, entry: &Entry) -> bool {
+    entry.name != row.name || entry.renaming
+}
+
 /// Whether the target holds these references, as far as the ledger knows.
 pub(super) fn is_linked(entry: &Entry, resolved: &Resolved) -> bool {
     match entry.linked {
@@ -47,8 +52,14 @@ pub(super) fn is_linked(entry: &Entry, resolved: &Resolved) -> bool {
     }
 }
 
+/// Whether the references of an asset that is complete are to be written again.
+pub(super) fn relinks(entry: &Entry, resolved: &Resolved) -> bool {
+    entry.state == State::Complete && !is_linked(entry, resolved)
+}
+
 /// Whether the target may hold a reference field that is to have no value any more; a merge of field values cannot
 /// remove it.
 pub(super) fn leaves_links(entry: &Entry, links: &[u16], resolved: &[u16]) -> bool {
-    entry.completions > 0 && entry.fields.numbers().any(|held| links.contains(&held) && !resolved.contains(&held))
+    entry.state == State::Complete
+        && entry.fields.numbers().any(|held| links.contains(&held) && !resolved.contains(&held))
 }

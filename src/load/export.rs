@@ -41,10 +41,13 @@ impl Ledger {
 
     /// The rows of the assets that follow, with the last of their keys.
     async fn portion(&self, name: &str, after: String) -> Result<Option<(RecordBatch, String)>> {
-        let assets = self.assets_after(after.clone(), PORTION).await?;
+        if name == REQUESTS {
+            let (requests, last) = self.requests_after(after, PORTION).await?;
+            return last.map(|last| Ok((batch(name, &[], &requests)?, last))).transpose();
+        }
+        let assets = self.assets_after(after, PORTION).await?;
         let Some(last) = assets.last().map(|asset| asset.source_key.clone()) else { return Ok(None) };
-        let requests = if name == REQUESTS { self.requests_after(after, PORTION).await? } else { Vec::new() };
-        Ok(Some((batch(name, &assets, &requests)?, last)))
+        Ok(Some((batch(name, &assets, &[])?, last)))
     }
 }
 

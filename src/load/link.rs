@@ -19,7 +19,8 @@ impl Work {
         let (row, resolved) = (&task.row, &task.resolved);
         let Some(id) = entry.flex_id else { return Ok(()) };
         let mut sent = None;
-        if let Some(request) = self.load.link_request(bound, row, entry, resolved, self.way.get().copied()) {
+        let (way, in_doubt) = (self.way.get().copied(), self.is_in_doubt(entry));
+        if let Some(request) = self.load.link_request(bound, row, entry, resolved, way, in_doubt) {
             let outcome = self.write_fields(&request, id).await?;
             sent = self.settle(row, &request, outcome).await?;
             if sent.is_none() {
@@ -38,9 +39,22 @@ impl Work {
     }
 }
 
+impl Work {
+    /// Whether this load wrote the field values, so that what the target holds of the asset is known.
+    pub(super) fn is_begun_here(&self, entry: &Entry) -> bool {
+        entry.state == State::Described && entry.changed_at >= self.began
+    }
+
+    /// Whether an earlier load may have sent other references and not lived to enter them.
+    fn is_in_doubt(&self, entry: &Entry) -> bool {
+        entry.state == State::Described && !self.is_begun_here(entry)
+    }
+}
+
 impl Load {
     /// The request that sets the references of a row whose field values the target holds; `None` where it holds these
-    /// references, too. `way` is how field values are set, where that is known.
+    /// references, too. `way` is how field values are set, where that is known. Where it is in doubt which references the
+    /// target holds, the whole instance is replaced.
     pub(super) fn link_request(
         &self,
         bound: &Bound,
@@ -48,7 +62,11 @@ impl Load {
         entry: &Entry,
         resolved: &Resolved,
         way: Option<Way>,
+        in_doubt: bool,
     ) -> Option<Request> {
+        if in_doubt {
+            return Some(Request::references(Way::Metadata, entry.flex_id, row, resolved));
+        }
         if is_linked(entry, resolved) {
             return None;
         }

@@ -16,6 +16,7 @@ mod found;
 mod known;
 pub mod ledger;
 mod link;
+mod needed;
 mod plan;
 mod preflight;
 mod rebuild;
@@ -33,7 +34,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 pub use self::apply::FlexSink;
+use self::ledger::Entry;
 pub use self::ledger::Ledger;
 pub use self::plan::{PlanCounts, PlanReport, QueryPlan};
 pub use self::preflight::{Bound, DEFINITIONS_FILE};
@@ -273,12 +277,20 @@ impl LoadConfig {
     }
 
     fn external_id(&self, row: &Row) -> Option<ExternalId> {
-        let value = match row.value(&self.external_id_column)? {
-            serde_json::Value::String(text) => text,
-            serde_json::Value::Number(number) => number.to_string(),
-            _ => return None,
-        };
-        Some(ExternalId { key: self.external_id_key.clone(), value })
+        Some(ExternalId { key: self.external_id_key.clone(), value: row.external_id.clone()? })
+    }
+
+    /// A fingerprint of what an asset is created with beside its name and its uuid: what a load cannot change later.
+    fn made(&self, bound: &Bound, row: &Row) -> i64 {
+        let key = row.external_id.as_ref().map_or("", |_| &self.external_id_key);
+        let value = row.external_id.as_deref().unwrap_or_default();
+        let (asset_type, definition) = (&bound.binding.asset_type, bound.definition.id);
+        xxh3_64(format!("{asset_type}\0{definition}\0{key}\0{value}").as_bytes()).cast_signed()
+    }
+
+    /// Whether an asset was created with another type, definition or external id than the row has now.
+    fn is_restated(&self, bound: &Bound, row: &Row, entry: &Entry) -> bool {
+        entry.flex_id.is_some() && entry.made.is_some_and(|made| made != self.made(bound, row))
     }
 
     fn new_asset(&self, bound: &Bound, row: &Row) -> NewAsset {

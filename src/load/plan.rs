@@ -6,9 +6,9 @@ use std::io::Write;
 
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::decide::{Need, is_untouched};
+use super::decide::{Need, is_untouched, lacks_name};
 use super::ledger::{Entry, State};
 use super::reference::{self, Resolved};
 use super::request::{Request, Step};
@@ -70,6 +70,10 @@ pub struct PlanCounts {
     pub held: u64,
     /// Forbidden by the definition; they would fail without a request.
     pub invalid: u64,
+    /// Those of all above that were created with another type, definition or external id than their rows have now. A load
+    /// cannot change that.
+    #[serde(default)]
+    pub restated: u64,
     /// Those of all above that failed before and are tried again.
     pub retry: u64,
 }
@@ -145,10 +149,13 @@ impl Load {
                 let there = |index: &usize, key: &String| match entries.get(key) {
                     Some(entry) if entry.flex_id.is_some() => true,
                     Some(entry) if entry.state == State::Unknown => false,
-                    _ => !faults.contains_key(index),
+                    _ => !bound.has_needed() && !faults.contains_key(index),
                 };
                 seen.add(keys.iter().map(|(index, key)| (key.clone(), there(index, key))))?;
             }
+        }
+        if self.bound.iter().any(|bound| bound.has_needed()) {
+            self.see_needed(&seen).await?;
         }
         Ok(seen)
     }
@@ -186,7 +193,7 @@ impl Load {
             if !planned.fields.is_empty() {
                 line["fields"] = json!(planned.fields);
             }
-            if request.step == Step::References {
+            if request.step == Step::References || request.names_coming() {
                 line["references"] = json!(row.references);
             }
             writeln!(out, "{line}").map_err(|cause| Error::Preflight {
@@ -203,42 +210,47 @@ impl Planner<'_> {
     fn plan(&self, row: &Row, entry: Option<&Entry>, invalid: bool, plan: &mut QueryPlan) -> Result<Option<Planned>> {
         let need = Need::of(row, entry);
         let counts = &mut plan.counts;
+        let restated = entry.is_some_and(|entry| self.load.config.is_restated(self.bound, row, entry));
+        counts.restated += u64::from(restated);
         if need == Need::Held {
             counts.held += 1;
             return Ok(None);
         }
-        if invalid && matches!(need, Need::Create | Need::Update) {
+        let first = self.links(true, |of| self.bound.first_links(row, of))?;
+        if matches!(need, Need::Create | Need::Update) && (invalid || self.bound.unmet(row, &first).is_some()) {
             counts.invalid += 1;
             return Ok(None);
         }
         counts.retry += u64::from(entry.is_some_and(|entry| entry.state == State::Failed));
-        let resolved = self.resolved(row, true)?;
+        let resolved = self.links(true, |of| Resolved::of(&row.links, of))?;
         let mut requests = Vec::new();
         let mut fields = Vec::new();
         match (need, entry) {
             (Need::Create | Need::Held, _) | (_, None) => {
                 counts.create += 1;
-                self.create(row, entry, &resolved, &mut requests)?;
+                self.create(row, entry, &first, &resolved, &mut requests)?;
             }
             (Need::Link, Some(entry)) => {
                 counts.create += u64::from(entry.completions == 0);
                 counts.update += u64::from(entry.completions > 0);
-                requests.extend(self.load.link_request(self.bound, row, entry, &resolved, None));
+                requests.extend(self.load.link_request(self.bound, row, entry, &resolved, None, true));
             }
             (Need::Update, Some(entry)) => {
                 counts.update += 1;
                 fields = self.changed(row, entry);
                 self.update(row, entry, &resolved, &mut requests)?;
             }
-            (Need::Nothing, Some(entry)) => match self.load.link_request(self.bound, row, entry, &resolved, None) {
-                Some(request) => {
-                    counts.update += 1;
-                    counts.relink += 1;
-                    fields = self.changed(row, entry);
-                    requests.push(request);
+            (Need::Nothing, Some(entry)) => {
+                match self.load.link_request(self.bound, row, entry, &resolved, None, false) {
+                    Some(request) => {
+                        counts.update += 1;
+                        counts.relink += 1;
+                        fields = self.changed(row, entry);
+                        requests.push(request);
+                    }
+                    None => counts.unchanged += 1,
                 }
-                None => counts.unchanged += 1,
-            },
+            }
         }
         for field in &fields {
             *plan.fields.entry(field.clone()).or_default() += 1;
@@ -246,38 +258,48 @@ impl Planner<'_> {
         Ok(Some(Planned { requests, fields }))
     }
 
-    /// The references with ids; with `all`, those to assets that the load is to make stand there by their source keys.
-    fn resolved(&self, row: &Row, all: bool) -> Result<Resolved> {
+    /// References with ids; with `all`, those to assets that the load is to make stand there by their source keys.
+    fn id_of(&self, key: &str, all: bool, failed: &Cell<Option<Error>>) -> Option<Value> {
+        if let Some(id) = self.ids.get(key) {
+            return Some(reference::to(*id));
+        }
+        if !all {
+            return None;
+        }
+        match self.seen.get(key) {
+            Ok(there) => there.filter(|there| *there).map(|_| reference::to_coming(key)),
+            Err(error) => {
+                failed.set(Some(error));
+                None
+            }
+        }
+    }
+
+    fn links(&self, all: bool, resolve: impl FnOnce(&dyn Fn(&str) -> Option<Value>) -> Resolved) -> Result<Resolved> {
         let failed = Cell::new(None);
-        let resolved = Resolved::of(&row.links, &|key| {
-            if let Some(id) = self.ids.get(key) {
-                return Some(reference::to(*id));
-            }
-            match self.seen.get(key) {
-                Ok(Some(true)) if all => Some(reference::to_coming(key)),
-                Ok(_) => None,
-                Err(error) => {
-                    failed.set(Some(error));
-                    None
-                }
-            }
-        });
+        let resolved = resolve(&|key| self.id_of(key, all, &failed));
         failed.into_inner().map_or(Ok(resolved), Err)
     }
 
-    fn create(&self, row: &Row, entry: Option<&Entry>, resolved: &Resolved, requests: &mut Vec<Request>) -> Result<()> {
+    fn create(
+        &self,
+        row: &Row,
+        entry: Option<&Entry>,
+        first: &Resolved,
+        resolved: &Resolved,
+        requests: &mut Vec<Request>,
+    ) -> Result<()> {
         let (load, way) = (self.load, self.load.usual_way());
         let id = entry.and_then(|entry| entry.flex_id);
         match (entry, id) {
             (Some(entry), Some(_)) if !is_untouched(row, entry) => return self.update(row, entry, resolved, requests),
-            (Some(entry), Some(id)) if entry.name != row.name => requests.push(Request::rename(id, &row.name)),
             (_, Some(_)) => {}
             (_, None) => requests.push(load.create_request(self.bound, row)),
         }
-        if &row.values[..] != b"{}" {
-            requests.push(Request::write(Step::Attributes, way, id, row.values.clone()));
+        if &row.values[..] != b"{}" || !first.fields.is_empty() {
+            requests.push(Request::describe(way, id, row, first));
         }
-        if !resolved.fields.is_empty() {
+        if resolved.fields != first.fields {
             requests.push(Request::references(way, id, row, resolved));
         }
         Ok(())
@@ -285,10 +307,18 @@ impl Planner<'_> {
 
     fn update(&self, row: &Row, entry: &Entry, resolved: &Resolved, requests: &mut Vec<Request>) -> Result<()> {
         let Some(id) = entry.flex_id else { return Ok(()) };
-        if entry.name != row.name {
+        if lacks_name(row, entry) {
             requests.push(Request::rename(id, &row.name));
         }
-        let known = self.resolved(row, false)?;
+        let failed = Cell::new(None);
+        let of = |all: bool| {
+            let failed = &failed;
+            move |key: &str| self.id_of(key, all, failed)
+        };
+        let known = self.bound.links_at_once(row, &of(false), &of(true));
+        if let Some(error) = failed.into_inner() {
+            return Err(error);
+        }
         requests.push(Request::replace(id, row, &known));
         if known != *resolved {
             requests.push(Request::references(self.load.usual_way(), Some(id), row, resolved));
@@ -328,6 +358,7 @@ impl PlanCounts {
         self.unchanged += other.unchanged;
         self.held += other.held;
         self.invalid += other.invalid;
+        self.restated += other.restated;
         self.retry += other.retry;
     }
 }

@@ -30,6 +30,8 @@ pub struct Bound {
     /// What the dataset's columns are.
     pub shape: Shape,
     pub(super) rules: RowRules,
+    /// Fields that hold references and that the definition requires.
+    pub(super) needed: Vec<String>,
     dataset: Dataset,
     manifest: Manifest,
 }
@@ -141,13 +143,16 @@ pub(super) async fn check(config: &LoadConfig, client: &FlexClient, run: &RunFol
             problems.push(format!("definition {}: not enabled in the target", binding.definition));
         }
         let schema = schema(&dataset, &manifest).await?;
-        let shape = Shape::of(&binding.query, &schema)?;
+        let shape = Shape::of(&binding.query, &schema)?.with_external_ids(&config.external_id_column);
         problems.extend(binding.open(&mut definition));
         let found = mismatches(&schema, &definition);
         problems.extend(found.into_iter().map(|mismatch| format!("query {}: {mismatch}", binding.query)));
         problems.extend(changed_since(&checked, &definition));
         let rules = RowRules::of(&definition);
-        bound.push(Bound { binding: binding.clone(), definition, shape, rules, dataset, manifest });
+        let required =
+            definition.fields.iter().filter(|field| field.is_required() && shape.links().contains(&field.name));
+        let needed = required.map(|field| field.name.clone()).collect();
+        bound.push(Bound { binding: binding.clone(), definition, shape, rules, needed, dataset, manifest });
     }
     if problems.is_empty() {
         return Ok(bound);

@@ -271,6 +271,7 @@ impl Load {
             payload,
             run: UNKNOWN_RUN.to_owned(),
             request: None,
+            made: None,
             fresh: true,
         }
     }

@@ -1,13 +1,14 @@
 //! References between assets: `{"source_key": …}` in a mapped row, `{"id": N}` in what is sent.
 
 use arrow::datatypes::{DataType, Fields};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::row::KEY;
 use crate::flex::Instance;
 
 /// The fields of a row that hold references, with ids in their place.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resolved {
     /// The fields that have a value, in order.
     pub fields: Vec<(String, Value)>,
@@ -34,6 +35,12 @@ impl Resolved {
         Self { fields, unresolved }
     }
 
+    /// Appends the fields of another.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.fields.extend(other.fields);
+        self.unresolved += other.unresolved;
+    }
+
     /// Whether all ids are those of the target.
     pub(super) fn is_known(&self) -> bool {
         fn known(value: &Value) -> bool {
@@ -56,6 +63,11 @@ impl Resolved {
             hasher.update(format!("{name:?}:{value},").as_bytes());
         }
         *hasher.finalize().as_bytes()
+    }
+
+    /// The JSON of an object with the fields at its end.
+    pub(super) fn with(&self, values: &Bytes) -> Bytes {
+        if self.fields.is_empty() { values.clone() } else { self.append(values).into() }
     }
 
     /// Appends the fields to an object without its last brace, which is closed.

@@ -346,7 +346,7 @@ impl Removal {
             if refused || !self.client.again(repeat).await {
                 return Ok(left(Some(id), message));
             }
-            self.client.settle().await;
+            tokio::time::sleep(self.client.settle_time()).await;
         }
         Ok(Fate::Skipped)
     }

@@ -28,6 +28,9 @@ pub struct LoadReport {
     /// Assets that were found in the target after a request of unclear outcome (part of created).
     #[serde(default)]
     pub adopted: u64,
+    /// Assets that were created with another type, definition or external id than their rows have now (part of all above).
+    #[serde(default)]
+    pub restated: u64,
     /// Rows whose references were set in the second pass (part of created or updated).
     pub linked: u64,
     /// References left out because what they point to is not loaded.
@@ -62,6 +65,7 @@ pub(super) struct Tally {
     pub(super) unchanged: AtomicU64,
     pub(super) held: AtomicU64,
     pub(super) adopted: AtomicU64,
+    pub(super) restated: AtomicU64,
     pub(super) linked: AtomicU64,
     pub(super) unresolved: AtomicU64,
     failures: Mutex<BTreeMap<String, u64>>,
@@ -77,6 +81,7 @@ impl Tally {
             unchanged: AtomicU64::new(0),
             held: AtomicU64::new(0),
             adopted: AtomicU64::new(0),
+            restated: AtomicU64::new(0),
             linked: AtomicU64::new(0),
             unresolved: AtomicU64::new(0),
             failures: Mutex::new(BTreeMap::new()),
@@ -126,6 +131,7 @@ impl Tally {
             failed: self.failures(),
             held: read(&self.held),
             adopted: read(&self.adopted),
+            restated: read(&self.restated),
             linked: read(&self.linked),
             unresolved: read(&self.unresolved),
             bytes: now.bytes - self.before.bytes,

@@ -150,7 +150,18 @@ impl Request {
 
     /// Replaces the whole instance.
     pub(super) fn replace(id: i64, row: &Row, resolved: &Resolved) -> Self {
-        Self::write(Step::Attributes, Way::Metadata, Some(id), resolved.append(&row.values))
+        let replaced = Self::write(Step::Attributes, Way::Metadata, Some(id), resolved.append(&row.values));
+        Self { coming: !resolved.is_known(), ..replaced }
+    }
+
+    /// Sets the first field values, with those references that the definition requires.
+    pub(super) fn describe(way: Way, id: Option<i64>, row: &Row, first: &Resolved) -> Self {
+        Self { coming: !first.is_known(), ..Self::write(Step::Attributes, way, id, first.with(&row.values)) }
+    }
+
+    /// Whether the body names assets that only the target can give ids to.
+    pub(super) fn names_coming(&self) -> bool {
+        self.coming
     }
 }
 

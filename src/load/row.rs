@@ -35,6 +35,8 @@ pub struct Shape {
     name: usize,
     values: Columns,
     links: Columns,
+    /// Which of the columns of `values` holds the external id.
+    external: Option<usize>,
     /// The columns of `values` by name.
     sorted: Vec<usize>,
 }
@@ -54,6 +56,8 @@ pub struct Row {
     pub source_key: String,
     /// The asset's name.
     pub name: String,
+    /// The value of the external id, where the row has one.
+    pub external_id: Option<String>,
     /// The field values without references, a JSON object by the JSON rule: the bytes that are sent.
     pub values: Bytes,
     /// The fields that hold references, in order; a reference stands as `{"source_key": …}`.
@@ -127,7 +131,13 @@ impl Shape {
         let mut sorted: Vec<usize> = (0..values.names.len()).collect();
         sorted.sort_by_key(|&column| &values.names[column]);
         let (key, disposition) = (position(KEY)?, position(DISPOSITION)?);
-        Ok(Self { query: query.to_owned(), key, disposition, name, values, links, sorted })
+        Ok(Self { query: query.to_owned(), key, disposition, name, values, links, external: None, sorted })
+    }
+
+    /// The same, with external ids from this column, where the dataset has it.
+    pub fn with_external_ids(self, column: &str) -> Self {
+        let external = self.values.names.iter().position(|name| name == column);
+        Self { external, ..self }
     }
 
     /// The names of all fields of the instance.
@@ -207,12 +217,22 @@ impl Shape {
                     fields.push(*number, &text[range.clone()]);
                 }
             }
+            let external_id = self.external.and_then(|column| external_id(&text[marks[column].clone()?]));
             let links = self.links_of(batch, index, &mut fields)?;
             let mut references = Vec::new();
             links.iter().for_each(|(_, value)| reference::collect(value, &mut references));
             rows.push((
                 index,
-                Row { source_key, name, values: Bytes::copy_from_slice(&text), links, references, payload, fields },
+                Row {
+                    source_key,
+                    name,
+                    external_id,
+                    values: Bytes::copy_from_slice(&text),
+                    links,
+                    references,
+                    payload,
+                    fields,
+                },
             ));
         }
         Ok(rows)
@@ -274,10 +294,14 @@ impl Row {
     pub fn uuid(&self) -> String {
         uuid_of(&self.source_key)
     }
+}
 
-    /// A field value without references, as JSON.
-    pub fn value(&self, field: &str) -> Option<Value> {
-        serde_json::from_slice::<serde_json::Map<String, Value>>(&self.values).ok()?.shift_remove(field)
+/// The text or number that a JSON text holds.
+fn external_id(text: &[u8]) -> Option<String> {
+    match serde_json::from_slice(text).ok()? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The source keys of a run, in a database of its own that disappears with it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension};
@@ -37,6 +38,25 @@ impl Seen {
             }
         }
         transaction.commit().map_err(unusable)
+    }
+
+    /// A reference to the key will find an asset after all.
+    pub(super) fn will_be_there(&self, key: &str) -> Result<()> {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut update =
+            connection.prepare_cached("update seen set there = 1 where source_key = ?1").map_err(unusable)?;
+        update.execute([key]).map(drop).map_err(unusable)
+    }
+
+    /// Those of the keys to which a reference will find an asset.
+    pub(super) fn those_there(&self, keys: Vec<String>) -> Result<HashSet<String>> {
+        let mut there = HashSet::new();
+        for key in keys {
+            if self.get(&key)? == Some(true) {
+                there.insert(key);
+            }
+        }
+        Ok(there)
     }
 
     /// Whether a reference to the key will find an asset; `None` where no row of the run has it.

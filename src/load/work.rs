@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::report::Tally;
 use super::request::Way;
 use super::row::Row;
+use super::seen::Seen;
 use super::{Attributes, Load};
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
@@ -24,9 +25,22 @@ const ROWS_A_REQUEST: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
     /// Assets and their field values.
-    Assets,
+    Assets(Round),
     /// References.
     References,
+}
+
+/// Rows that need others first are begun in rounds over their dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// All rows; those that wait are left for later rounds.
+    First,
+    /// Those that waited and have now all they wait for.
+    Waiting,
+    /// Those that wait in a circle and can be written with a part of what they refer to.
+    Partly,
+    /// Those left have failed.
+    Last,
 }
 
 /// What the workers of a load share.
@@ -38,6 +52,8 @@ pub(super) struct Work {
     pub(super) way: OnceCell<Way>,
     /// Ids that the ledger learned before are those that the plan knew.
     pub(super) began: DateTime<Utc>,
+    /// Which rows will have assets; only where some need others first.
+    pub(super) seen: Option<Seen>,
     pub(super) progress: Progress,
     pub(super) cancel: CancellationToken,
     rows: Arc<Semaphore>,
@@ -53,7 +69,9 @@ impl Work {
             Attributes::Metadata => Some(Way::Metadata),
             Attributes::Auto => load.ledger.recall(ATTRIBUTES).await?.as_deref().and_then(Way::parse),
         };
+        let seen = if load.bound.iter().any(|bound| bound.has_needed()) { Some(load.see_all().await?) } else { None };
         Ok(Self {
+            seen,
             tally: Tally::new(load.client.traffic()),
             way: OnceCell::new_with(way),
             began: Utc::now(),
@@ -65,6 +83,11 @@ impl Work {
             failed: CancellationToken::new(),
             load: load.clone(),
         })
+    }
+
+    /// Whether rows may still be begun, as far as the limit goes.
+    pub(super) fn is_within_limit(&self) -> bool {
+        self.remaining.load(Ordering::Relaxed) > 0
     }
 
     /// How many of so many rows may still be begun.

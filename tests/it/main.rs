@@ -9,6 +9,7 @@
 //! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
 //! - `definitions`: queries and rows against the target's definitions, live and pulled; what is covered and what is not
 //! - `dependencies`: licences, and one stack of each kind
+//! - `doubt`: what a load that was broken off left in doubt, the next one settles
 //! - `extract`: extraction and verification: one moment, damage named, resuming
 //! - `faults`: extraction while sessions, servers and networks fail, and while others write (`proxy` and `cluster` are
 //!   what these share)
@@ -20,6 +21,7 @@
 //! - `load`: first and second loads, faults, kills; `mapped` is the run they load
 //! - `memory`: `queries/` over a rehearsal: threads and memory change no row, too little of it ends cleanly
 //! - `migration`: `queries/` over the sample library: clean and dirty, one thread and three
+//! - `order`: parents before children, where a definition requires a reference
 //! - `pace`: the client's pace against servers that limit requests, go away and come back
 //! - `plan`: what is planned is what is sent, byte for byte; canaries, changed definitions, a lost ledger
 //! - `queries`: the SQL as text: heads that name their rules, and duplicates compared in every mapped field
@@ -57,6 +59,7 @@ mod connection;
 mod connectorx;
 mod definitions;
 mod dependencies;
+mod doubt;
 mod extract;
 mod faults;
 mod flex_client;
@@ -70,6 +73,7 @@ mod mapped;
 mod mappings;
 mod memory;
 mod migration;
+mod order;
 mod outside;
 mod pace;
 mod plan;

@@ -48,16 +48,16 @@ impl Rows {
     }
 }
 
-fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
+pub fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
     Arc::new(values.collect::<StringArray>())
 }
 
-fn list(item: ArrayRef, lengths: Vec<usize>) -> ArrayRef {
+pub fn list(item: ArrayRef, lengths: Vec<usize>) -> ArrayRef {
     let field = Arc::new(Field::new_list_field(item.data_type().clone(), true));
     Arc::new(ListArray::new(field, OffsetBuffer::from_lengths(lengths), item, None))
 }
 
-fn structure(columns: Vec<(&str, ArrayRef)>, nulls: Option<Vec<bool>>) -> ArrayRef {
+pub fn structure(columns: Vec<(&str, ArrayRef)>, nulls: Option<Vec<bool>>) -> ArrayRef {
     let fields: Fields =
         columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     let arrays = columns.into_iter().map(|(_, array)| array).collect();

@@ -59,7 +59,7 @@ fn filled(line: &Value, url: &str, ids: &BTreeMap<String, i64>) -> (String, Stri
 }
 
 /// Plans and loads, and compares what was planned with what the target got and with what the ledger keeps.
-async fn truthful(config: LoadConfig, server: &LocalFlex, run: &RunFolder) -> PlanReport {
+pub async fn truthful(config: LoadConfig, server: &LocalFlex, run: &RunFolder) -> PlanReport {
     let url = server.base_url();
     let before = writes(url, 0).await.len();
     let (report, lines) = plan(config.clone(), url, run).await;
@@ -73,7 +73,7 @@ async fn truthful(config: LoadConfig, server: &LocalFlex, run: &RunFolder) -> Pl
     planned.sort();
     sent.sort();
     assert_eq!(planned, sent);
-    let kept = prepared.ledger().requests_after(String::new(), 10_000).await.unwrap();
+    let (kept, _) = prepared.ledger().requests_after(String::new(), 10_000).await.unwrap();
     for line in &lines {
         let (hash, what) = filled(line, url, &ids);
         let same = |kept: &&telecine::load::ledger::RequestRecord| {

@@ -191,6 +191,7 @@ async fn what_a_killed_load_may_have_created_is_looked_up() {
         payload: [7; 32],
         run: "r1".to_owned(),
         request: None,
+        made: None,
         fresh: true,
     };
     let keys = ["Collection:1", "Collection:2", "Collection:3"];

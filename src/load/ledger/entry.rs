@@ -63,6 +63,9 @@ pub struct Intent {
     pub run: String,
     /// BLAKE3 of the request that creates it; `None` where none will be sent.
     pub request: Option<[u8; 32]>,
+    /// What the asset is created with beside its name (its type, definition, ids) as a fingerprint; `None` where no request
+    /// of ours creates it.
+    pub made: Option<i64>,
     /// No entry is expected: one that is there means that two rows have the key.
     pub fresh: bool,
 }
@@ -92,6 +95,12 @@ pub struct Entry {
     pub intended_at: DateTime<Utc>,
     /// When the ledger learned its id.
     pub created_at: Option<DateTime<Utc>>,
+    /// When the entry was last changed.
+    pub changed_at: DateTime<Utc>,
+    /// A new name was on its way, and nobody knows whether the target holds it.
+    pub renaming: bool,
+    /// What it was created with beside its name, where that is known.
+    pub made: Option<i64>,
     /// The run that created it, or is about to.
     pub run: String,
 }

@@ -26,7 +26,7 @@ use super::row::FieldPrints;
 use crate::error::{Cause, Error, Result};
 
 /// Version of the schema; a ledger of another version is refused.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// Marks the file as ours ("tele").
 const APPLICATION_ID: i64 = 0x7465_6c65;
 /// Memory of the writer for pages of the file.
@@ -79,8 +79,9 @@ impl Ledger {
                 let message = "is locked by another program; close what has it open, then run the same command again";
                 return Self::error(path.display(), message, Some(Box::new(cause)));
             }
-            let message = "cannot be opened or is damaged; restore the copy from the staging area's ledger/ folder, \
-                           or move the file away and run `telecine ledger rebuild`";
+            let message = "cannot be opened or is damaged; restore the copy from the staging area's ledger/ folder (and \
+                           remove the files -wal and -shm beside it, which belong to the old one), or move the file away \
+                           and run `telecine ledger rebuild`";
             Self::error(path.display(), message, Some(Box::new(cause)))
         };
         // Beside a file that was broken off while it was made lies the journal that takes it back to nothing.
@@ -128,24 +129,49 @@ impl Ledger {
     /// # Errors
     /// When it has one already, or another asset has this one.
     pub async fn created(&self, source_key: &str, flex_id: i64, sent: Option<Sent>) -> Result<()> {
-        self.change(Change::Created { source_key: source_key.to_owned(), flex_id, name: None, sent }).await
+        self.change(Change::Created { source_key: source_key.to_owned(), flex_id, sent }).await
     }
 
-    /// The asset was found in the target, under this name.
+    /// The asset was found in the target, under this name, and is about to be written anew; `rename` is the hash of the
+    /// request that is to give it the row's name.
     ///
     /// # Errors
     /// As [`Ledger::created`].
-    pub async fn adopted(&self, source_key: &str, flex_id: i64, name: Option<String>) -> Result<()> {
-        self.change(Change::Created { source_key: source_key.to_owned(), flex_id, name, sent: None }).await
+    pub async fn adopted(
+        &self,
+        source_key: &str,
+        flex_id: i64,
+        name: Option<String>,
+        rename: Option<[u8; 32]>,
+    ) -> Result<()> {
+        self.change(Change::Adopted { source_key: source_key.to_owned(), flex_id, name, rename }).await
     }
 
-    /// An asset that exists is about to be written again, from a row of this query with this hash.
+    /// An asset that exists is about to be written again, from a row of this query with this hash; `rename` is the hash of
+    /// the request that is to give it the row's name.
     ///
     /// # Errors
     /// When it has no id.
-    pub async fn revise(&self, source_key: &str, query: &str, payload: [u8; 32]) -> Result<()> {
+    pub async fn revise(
+        &self,
+        source_key: &str,
+        query: &str,
+        payload: [u8; 32],
+        rename: Option<[u8; 32]>,
+    ) -> Result<()> {
         let (source_key, query) = (source_key.to_owned(), query.to_owned());
-        self.change(Change::Revise { source_key, query, payload }).await
+        self.change(Change::Revise { source_key, query, payload, rename }).await
+    }
+
+    /// The references of assets that are complete are about to be written again; all of them or none.
+    ///
+    /// # Errors
+    /// When one is not complete.
+    pub async fn relink(&self, source_keys: Vec<String>) -> Result<()> {
+        if source_keys.is_empty() {
+            return Ok(());
+        }
+        self.change_all(source_keys.into_iter().map(|source_key| Change::Relink { source_key }).collect()).await
     }
 
     /// The target holds the new name.
@@ -375,7 +401,10 @@ fn prepare_tables(
     }
     let sound: String = connection.pragma_query_value(None, "integrity_check", |row| row.get(0)).map_err(wrap)?;
     if sound != "ok" {
-        return refuse(format!("it is damaged ({sound}); restore the copy from the staging area's ledger/ folder"));
+        return refuse(format!(
+            "it is damaged ({sound}); restore the copy from the staging area's ledger/ folder, and remove the files -wal and -shm \
+             beside it, which belong to the old one"
+        ));
     }
     let about = |key: &str| {
         connection

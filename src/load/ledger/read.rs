@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, Row};
 use super::Ledger;
 use super::entry::{AssetRecord, Entry, RequestRecord, State, Trouble};
 use crate::error::Result;
+use crate::load::request::Step;
 use crate::load::row::FieldPrints;
 
 const RECORD: &str = "select source_key, query, uuid, state, links, flex_id, name, lower(hex(payload)), unresolved,
@@ -49,6 +50,19 @@ impl Ledger {
             .await
     }
 
+    /// Whether the target ever came to hold all of a row of this query.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn has_complete(&self, query: &str) -> Result<bool> {
+        let query = query.to_owned();
+        self.read_apart(move |connection| {
+            let sql = "select exists (select 1 from asset where query = ?1 and completions > 0)";
+            connection.query_row(sql, [query], |row| row.get(0))
+        })
+        .await
+    }
+
     /// The entries of these source keys; keys without an entry are left out.
     ///
     /// # Errors
@@ -57,7 +71,7 @@ impl Ledger {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "select state, flex_id, name, payload, fields, linked, unresolved, completions, intended_at, created_at, run,
-                     revisions
+                     revisions, changed_at, rename_blake3 is not null and rename_status is null, made
                  from asset where source_key = ?1",
             )?;
             let mut entries = HashMap::with_capacity(source_keys.len());
@@ -120,26 +134,35 @@ impl Ledger {
         .await
     }
 
-    /// The last requests of each kind, ordered by source key and step, of so many assets after the given source key.
+    /// The last requests of each kind, ordered by source key and step, of so many assets after the given source key; with
+    /// the last of these keys, `None` at the end.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub async fn requests_after(&self, key: String, most: usize) -> Result<Vec<RequestRecord>> {
+    pub async fn requests_after(&self, key: String, most: usize) -> Result<(Vec<RequestRecord>, Option<String>)> {
+        // Ordered by their words.
+        const STEPS: [Step; 5] = [Step::Attributes, Step::Create, Step::References, Step::Remove, Step::Rename];
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "select source_key, step, lower(hex(blake3)), status from request
-                 where source_key in (select source_key from asset where source_key > ?1 order by source_key limit ?2)
-                 order by source_key, step",
-            )?;
-            let record = |row: &Row<'_>| {
-                Ok(RequestRecord {
-                    source_key: row.get(0)?,
-                    step: row.get(1)?,
-                    blake3: row.get(2)?,
-                    status: row.get(3)?,
-                })
-            };
-            statement.query_map((&key, most as i64), record)?.collect()
+            let columns = STEPS.map(|step| format!("{0}_blake3, {0}_status", step.word())).join(", ");
+            let sql =
+                format!("select source_key, {columns} from asset where source_key > ?1 order by source_key limit ?2");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query((&key, most as i64))?;
+            let (mut requests, mut last) = (Vec::new(), None);
+            while let Some(row) = rows.next()? {
+                let source_key: String = row.get(0)?;
+                for (place, step) in STEPS.into_iter().enumerate() {
+                    let Some(hash) = row.get::<_, Option<[u8; 32]>>(1 + 2 * place)? else { continue };
+                    requests.push(RequestRecord {
+                        source_key: source_key.clone(),
+                        step: step.word().to_owned(),
+                        blake3: blake3::Hash::from_bytes(hash).to_hex().to_string(),
+                        status: row.get(2 + 2 * place)?,
+                    });
+                }
+                last = Some(source_key);
+            }
+            Ok((requests, last))
         })
         .await
     }
@@ -223,5 +246,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         created_at: created.map(|text| moment(9, &text)).transpose()?,
         run: row.get(10)?,
         revisions: row.get(11)?,
+        changed_at: moment(12, &row.get::<_, String>(12)?)?,
+        renaming: row.get(13)?,
+        made: row.get(14)?,
     })
 }

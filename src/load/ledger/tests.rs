@@ -15,6 +15,7 @@ fn intent(key: &str) -> Intent {
         payload: [7; 32],
         run: "r1".to_owned(),
         request: Some([1; 32]),
+        made: Some(5),
         fresh: false,
     }
 }
@@ -55,17 +56,21 @@ async fn an_asset_comes_to_completion_and_survives_reopening() {
     ledger.linked("P:1", None, &resolved(2), Some(sent(Step::References, 200))).await.unwrap();
     ledger.remember("attributes", "metadata").await.unwrap();
     drop(ledger);
+    // The file alone is the whole ledger.
+    let log = std::fs::metadata(folder.path().join("ledger.sqlite-wal")).map_or(0, |log| log.len());
+    assert_eq!(log, 0);
 
     let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
     let entry = ledger.entries(vec!["P:1".into(), "P:2".into()]).await.unwrap().remove("P:1").unwrap();
     assert_eq!((entry.state, entry.flex_id, entry.unresolved, entry.completions), (State::Complete, Some(10), 2, 1));
     assert_eq!((entry.payload, entry.fields, entry.linked), ([7; 32], prints(), Some(resolved(2).hash())));
     assert_eq!(ledger.asset("P:1").await.unwrap().unwrap().links, "partial");
-    let requests = ledger.requests_after(String::new(), 10).await.unwrap();
+    let (requests, last) = ledger.requests_after(String::new(), 10).await.unwrap();
+    assert_eq!(last.as_deref(), Some("P:1"));
     let seen: Vec<_> = requests.iter().map(|r| (r.step.as_str(), r.status, r.blake3.len())).collect();
     assert_eq!(seen, [("attributes", Some(200), 64), ("create", Some(201), 64), ("references", Some(200), 64)]);
     assert_eq!(ledger.recall("attributes").await.unwrap().as_deref(), Some("metadata"));
-    ledger.revise("P:1", "promo", [8; 32]).await.unwrap();
+    ledger.revise("P:1", "promo", [8; 32], Some([4; 32])).await.unwrap();
     ledger.renamed("P:1", "new", sent(Step::Rename, 200)).await.unwrap();
     let entry = ledger.entries(vec!["P:1".into()]).await.unwrap().remove("P:1").unwrap();
     assert_eq!(
@@ -90,7 +95,7 @@ async fn what_contradicts_is_refused_and_changes_nothing() {
     assert!(ledger.linked("P:2", None, &resolved(0), None).await.is_err());
     assert!(ledger.complete("P:2", prints(), None).await.is_err());
     assert!(ledger.described("P:2", prints(), None, None).await.is_err());
-    assert!(ledger.revise("P:2", "promo", [0; 32]).await.is_err());
+    assert!(ledger.revise("P:2", "promo", [0; 32], None).await.is_err());
     assert!(ledger.removed("P:2", sent(Step::Remove, 204)).await.is_err());
     assert!(ledger.failed("P:3", reason("HTTP 400", "no such entry"), false, None).await.is_err());
     assert!(ledger.intend(vec![Intent { fresh: true, ..intent("P:2") }]).await.is_err());

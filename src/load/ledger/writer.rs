@@ -20,17 +20,26 @@ pub(super) enum Change {
         intent: Intent,
         reason: Reason,
     },
-    /// `name` where it is known what the target calls it.
     Created {
         source_key: String,
         flex_id: i64,
-        name: Option<String>,
         sent: Option<Sent>,
+    },
+    /// `name` where it is known what the target calls it.
+    Adopted {
+        source_key: String,
+        flex_id: i64,
+        name: Option<String>,
+        rename: Option<[u8; 32]>,
     },
     Revise {
         source_key: String,
         query: String,
         payload: [u8; 32],
+        rename: Option<[u8; 32]>,
+    },
+    Relink {
+        source_key: String,
     },
     Renamed {
         source_key: String,
@@ -104,7 +113,7 @@ pub(super) fn run(mut connection: Connection, path: &str, mut orders: mpsc::Rece
         commit(&mut connection, path, group);
     }
     // So that the file alone is the whole ledger for who copies it. Without this all is in its log, and as safe.
-    let _ = connection.pragma_query(None, "wal_checkpoint(truncate)", |_| Ok(()));
+    let _ = connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
 }
 
 fn commit(connection: &mut Connection, path: &str, group: Vec<Order>) {
@@ -176,17 +185,36 @@ fn apply(connection: &Connection, change: &Change, at: &str) -> rusqlite::Result
 fn progressed(connection: &Connection, change: &Change, at: &str) -> rusqlite::Result<usize> {
     const WELL: &str = "reason = null, message = null, request_id = null";
     match change {
-        Change::Created { source_key, flex_id, name, sent } => Update::of(source_key, at, sent.as_ref()).set(
+        Change::Created { source_key, flex_id, sent } => Update::of(source_key, at, sent.as_ref()).set(
             connection,
-            &format!("state = 'created', flex_id = ?3, name = coalesce(?4, name), created_at = ?2, {WELL}"),
+            &format!("state = 'created', flex_id = ?3, created_at = ?2, rename_blake3 = null, rename_status = null, {WELL}"),
             "flex_id is null",
-            &[flex_id, name],
+            &[flex_id],
         ),
-        Change::Revise { source_key, query, payload } => Update::of(source_key, at, None).set(
+        // Whatever an earlier load gave it may be there.
+        Change::Adopted { source_key, flex_id, name, rename } => Update::of(source_key, at, None).set(
             connection,
-            &format!("state = 'created', query = ?3, payload = ?4, revisions = revisions + 1, {WELL}"),
+            &format!(
+                "state = 'created', flex_id = ?3, name = coalesce(?4, name), created_at = ?2, revisions = revisions + 1,
+                 rename_blake3 = ?5, rename_status = null, {WELL}"
+            ),
+            "flex_id is null",
+            &[flex_id, name, rename],
+        ),
+        Change::Revise { source_key, query, payload, rename } => Update::of(source_key, at, None).set(
+            connection,
+            &format!(
+                "state = 'created', query = ?3, payload = ?4, revisions = revisions + 1,
+                 rename_status = iif(?5 is null, rename_status, null), rename_blake3 = coalesce(?5, rename_blake3), {WELL}"
+            ),
             "flex_id is not null",
-            &[query, payload],
+            &[query, payload, rename],
+        ),
+        Change::Relink { source_key } => Update::of(source_key, at, None).set(
+            connection,
+            "state = 'described', links = 'pending'",
+            "state = 'complete'",
+            &[],
         ),
         Change::Renamed { source_key, name, sent } => {
             Update::of(source_key, at, Some(sent)).set(connection, "name = ?3", "state = 'created'", &[name])
@@ -201,7 +229,7 @@ fn progressed(connection: &Connection, change: &Change, at: &str) -> rusqlite::R
             connection,
             "state = 'complete', fields = coalesce(?3, fields), links = ?4, linked = ?5, unresolved = ?6,
              completions = completions + 1",
-            "state in ('created', 'described', 'complete')",
+            "(state = 'created' or state = 'described' or state = 'complete')",
             &[
                 &written.fields.as_ref().map(FieldPrints::bytes),
                 &links(written.linked.as_ref(), written.unresolved),
@@ -281,8 +309,8 @@ fn upsert(
     connection
         .prepare_cached(
             "insert into asset (source_key, query, uuid, state, name, payload, run, intended_at, changed_at, reason,
-                 message, request_id, create_blake3)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12)
+                 message, request_id, create_blake3, made)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, ?14)
              on conflict (source_key) do update set
                  state = excluded.state, query = excluded.query, payload = excluded.payload,
                  name = iif(asset.flex_id is null, excluded.name, asset.name),
@@ -291,6 +319,7 @@ fn upsert(
                  intended_at = iif(asset.state = 'removed', excluded.intended_at, asset.intended_at),
                  changed_at = excluded.changed_at, reason = excluded.reason, message = excluded.message,
                  request_id = excluded.request_id,
+                 made = iif(asset.flex_id is null, coalesce(excluded.made, asset.made), asset.made),
                  create_status = iif(excluded.create_blake3 is null, asset.create_status, null),
                  create_blake3 = coalesce(excluded.create_blake3, asset.create_blake3)
              where not ?13 and (asset.flex_id is null or excluded.state = 'failed')",
@@ -308,7 +337,8 @@ fn upsert(
             reason.map(|reason| &reason.message),
             reason.and_then(|reason| reason.request_id.as_ref()),
             intent.request,
-            intent.fresh
+            intent.fresh,
+            intent.made
         ])
 }
 

@@ -21,7 +21,7 @@ fn rows(columns: Vec<(&str, ArrayRef)>) -> Vec<Row> {
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
     let number = |name: &str| u16::from(name.as_bytes()[0]);
-    let mut shape = Shape::of("q", batch.schema_ref()).unwrap();
+    let mut shape = Shape::of("q", batch.schema_ref()).unwrap().with_external_ids("b");
     shape.number(number);
     shape.rows(&batch).unwrap().into_iter().map(|(_, row)| row).collect()
 }
@@ -42,7 +42,7 @@ fn values_are_the_bytes_to_be_sent_and_references_stand_apart() {
     assert_eq!(rows[1].values, r#"{"b":"z"}"#);
     assert_eq!(rows[1].references, ["Project:2"]);
     assert_eq!(rows[1].links[0].1.to_string(), r#"{"source_key":"Project:2"}"#);
-    assert_eq!(rows[0].value("b").unwrap(), "y");
+    assert_eq!(rows[0].external_id.as_deref(), Some("y"));
 }
 
 #[test]
