@@ -36,7 +36,7 @@ enum Made {
 /// What looking for an asset of ours showed.
 enum LookUp {
     Found(Box<Asset>),
-    /// Two searches at least prove that it is not there.
+    /// Two searches at least, of a target whose searches show what is there, prove that it is not.
     Absent,
     Unproven,
 }
@@ -177,7 +177,21 @@ impl Work {
                 Finding::Unproven => {}
             }
         }
-        Ok(if proofs >= 2 { LookUp::Absent } else { LookUp::Unproven })
+        Ok(if proofs >= 2 && self.is_shown().await? { LookUp::Absent } else { LookUp::Unproven })
+    }
+
+    /// Whether the target's searches show what is there: where they never do, they prove no absence. Asked until they do.
+    async fn is_shown(&self) -> Result<bool> {
+        let ask = async || match self.load.client.shows_assets().await {
+            Ok(Some(true)) => Ok(()),
+            Ok(_) => Err(None),
+            Err(error) => Err(Some(error)),
+        };
+        match self.shown.get_or_try_init(ask).await {
+            Ok(()) => Ok(true),
+            Err(None) => Ok(false),
+            Err(Some(error)) => Err(error),
+        }
     }
 
     /// An asset with our uuid is ours, whoever's answer was lost, and whatever an earlier row gave it: it is written anew.
