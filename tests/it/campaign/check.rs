@@ -115,6 +115,7 @@ impl Counts {
 
 /// After every load.
 pub fn always(world: &World<'_>, seen: &Seen, counts: &mut Counts) -> Check {
+    demand(!matches!(seen.ended, Ended::Never), || "a load does not come to an end".to_owned())?;
     for (uuid, assets) in &seen.assets {
         demand(assets.len() == 1, || format!("there twice: {uuid}: {assets:?}"))?;
     }
@@ -216,7 +217,7 @@ fn clean(seen: &Seen) -> Result<&LoadReport, String> {
         Ended::Report(report) if !report.interrupted => Ok(report),
         Ended::Report(report) => Err(format!("interrupted by nobody: {report:?}")),
         Ended::Error(error) => Err(format!("a load without faults failed: {error}")),
-        Ended::Aborted => Err("aborted by nobody".to_owned()),
+        Ended::Aborted | Ended::Never => Err("broken off by nobody".to_owned()),
     }
 }
 

@@ -263,7 +263,11 @@ fn fault(random: &mut Rng, late: Late) -> String {
             (format!("status={status}"), format!("{commit}{html}"))
         }
         10 => ("status=503".to_owned(), format!("{commit}{}", pick(random, &["", ":retry-after=0"]))),
-        11 => ("status=429".to_owned(), pick(random, &["", ":retry-after=0"]).to_owned()),
+        11 => {
+            // A few: one who is always refused comes ever more slowly, and these have nothing to do with the pace.
+            let (first, after) = (random.u8(1..6), random.u8(0..20));
+            return format!("status=429:{route}{}:first={first}:after={after}", pick(random, &["", ":retry-after=0"]));
+        }
         12 => ("status=200".to_owned(), format!("{commit}{html}")),
         13 => ("status=409".to_owned(), String::new()),
         14 => (format!("status={}", pick(random, &[400, 422, 404])), html.to_owned()),

@@ -21,6 +21,8 @@ use crate::mapped::{http, run_of, write_dataset};
 /// What the ledger knows the target by, whatever its port.
 const IDENTITY: &str = "the campaign's target";
 const TARGET: &str = "dev";
+/// A load that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What stays from load to load.
 pub struct World<'a> {
@@ -39,6 +41,8 @@ pub enum Ended {
     Report(Box<LoadReport>),
     Error(Error),
     Aborted,
+    /// Not within [`PATIENCE`].
+    Never,
 }
 
 /// What was to be seen when a load was over.
@@ -133,7 +137,7 @@ impl<'a> World<'a> {
         let server = LocalFlex::start(Options { personality, faults, data, fault_seed, ..Options::default() }).unwrap();
         let settle_ms = self.script.late.settle_ms();
         let client = FlexClient::new(&Self::flex_config(server.base_url(), timeout_ms, settle_ms)).unwrap();
-        let ended = self.apply(&client, stop).await;
+        let ended = tokio::time::timeout(PATIENCE, self.apply(&client, stop)).await.unwrap_or(Ended::Never);
         let traffic = client.traffic();
         drop(client);
         let (assets, log) = self.dump(server.base_url()).await;
