@@ -1,6 +1,7 @@
 //! From an HTTP request to an answer: credentials, faults, body, route, log. Handlers are plain functions.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -9,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::StreamExt;
+use futures::{StreamExt, poll};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,7 +44,7 @@ pub struct Flex {
     started: Instant,
     /// Cancelled when the server ends; answers that never come wait for it.
     stop: CancellationToken,
-    /// Requests that were taken up; they outlive a client that hangs up.
+    /// Requests that wait; they outlive a client that hangs up.
     pub tasks: TaskTracker,
     /// Cancelled when requests that still wait are given up.
     pub over: CancellationToken,
@@ -134,8 +135,14 @@ pub async fn serve(
         return oracle(&flex, &connection, &path, &parts, body).into_response(0);
     }
     let asked = Asked { below: below.to_owned(), path, malformed, parts, body };
-    let task = flex.tasks.spawn(carry_out(Arc::clone(&flex), asked));
-    let Ok(Some((response, strike))) = task.await else {
+    let mut carried = Box::pin(carry_out(Arc::clone(&flex), asked));
+    let carried = match poll!(carried.as_mut()) {
+        Poll::Ready(carried) => carried,
+        // A server carries out what it has taken up, although the client may hang up in the meantime: whatever waits does so
+        // in a task of its own.
+        Poll::Pending => flex.tasks.spawn(carried).await.ok().flatten(),
+    };
+    let Some((response, strike)) = carried else {
         return Answer::page(StatusCode::SERVICE_UNAVAILABLE).into_response(0);
     };
     let Some(strike) = strike else { return response };
@@ -159,8 +166,7 @@ struct Asked {
     body: Result<Bytes, Answer>,
 }
 
-/// Answers and logs a request, in a task of its own: a server carries out what it has taken up, although the client may
-/// have hung up in the meantime. `None` where the server is over first.
+/// Answers and logs a request. `None` where the server is over first.
 async fn carry_out(flex: Arc<Flex>, asked: Asked) -> Option<(Response<Body>, Option<Strike>)> {
     let Asked { below, path, malformed, parts, body } = asked;
     let (hash, length) = body.as_ref().map_or((None, 0), |body| (Some(hash(&parts.method, &below, body)), body.len()));
