@@ -80,7 +80,8 @@ async fn killed_anywhere_and_resumed_a_load_ends_like_an_unbroken_one() {
         let mut random = fastrand::Rng::with_seed(this);
         let before = kills;
         let mut again = Again { seed: this, kills: 0 };
-        let faults: Vec<&str> = [SLOW].into_iter().chain(FAULTS.into_iter().filter(|_| this % 2 == 0)).collect();
+        let faults: Vec<&str> =
+            [SLOW].into_iter().chain(FAULTS.into_iter().filter(|_| this.is_multiple_of(2))).collect();
         let server = server(&faults);
         place.add_target(&name, server.base_url(), IN_FLIGHT);
         while kills < wanted {
