@@ -177,21 +177,7 @@ impl Work {
                 Finding::Unproven => {}
             }
         }
-        Ok(if proofs >= 2 && self.is_shown().await? { LookUp::Absent } else { LookUp::Unproven })
-    }
-
-    /// Whether the target's searches show what is there: where they never do, they prove no absence. Asked until they do.
-    async fn is_shown(&self) -> Result<bool> {
-        let ask = async || match self.load.client.shows_assets().await {
-            Ok(Some(true)) => Ok(()),
-            Ok(_) => Err(None),
-            Err(error) => Err(Some(error)),
-        };
-        match self.shown.get_or_try_init(ask).await {
-            Ok(()) => Ok(true),
-            Err(None) => Ok(false),
-            Err(Some(error)) => Err(error),
-        }
+        Ok(if proofs >= 2 && client.shows_assets().await? == Some(true) { LookUp::Absent } else { LookUp::Unproven })
     }
 
     /// An asset with our uuid is ours, whoever's answer was lost, and whatever an earlier row gave it: it is written anew.

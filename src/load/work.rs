@@ -50,8 +50,6 @@ pub(super) struct Work {
     pub(super) tally: Tally,
     /// How field values are set, once that is known.
     pub(super) way: OnceCell<Way>,
-    /// Set once a search has shown an asset that is there.
-    pub(super) shown: OnceCell<()>,
     /// Ids that the ledger learned before are those that the plan knew.
     pub(super) began: DateTime<Utc>,
     /// Which rows will have assets; only where some need others first.
@@ -76,7 +74,6 @@ impl Work {
             seen,
             tally: Tally::new(load.client.traffic()),
             way: OnceCell::new_with(way),
-            shown: OnceCell::new(),
             began: Utc::now(),
             progress: progress.clone(),
             cancel: cancel.clone(),
