@@ -107,10 +107,11 @@ impl<'a> World<'a> {
         }
     }
 
-    fn flex_config(url: &str, timeout_ms: u64, settle_ms: u64) -> FlexConfig {
+    fn flex_config(&self, url: &str, timeout_ms: u64) -> FlexConfig {
         FlexConfig {
+            max_in_flight: self.script.in_flight,
             timeout: Duration::from_millis(timeout_ms),
-            settle: Duration::from_millis(settle_ms),
+            settle: Duration::from_millis(self.script.late.settle_ms()),
             // A target that is to stay away does so for the rest of its script.
             patience: Duration::from_millis(200),
             retry: RetryPolicy {
@@ -135,8 +136,7 @@ impl<'a> World<'a> {
         let personality = self.script.personality;
         let fault_seed = self.script.seed;
         let server = LocalFlex::start(Options { personality, faults, data, fault_seed, ..Options::default() }).unwrap();
-        let settle_ms = self.script.late.settle_ms();
-        let client = FlexClient::new(&Self::flex_config(server.base_url(), timeout_ms, settle_ms)).unwrap();
+        let client = FlexClient::new(&self.flex_config(server.base_url(), timeout_ms)).unwrap();
         let ended = tokio::time::timeout(PATIENCE, self.apply(&client, stop)).await.unwrap_or(Ended::Never);
         let traffic = client.traffic();
         drop(client);
