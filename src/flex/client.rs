@@ -24,6 +24,8 @@ use crate::error::{Error, Result};
 pub(super) const MATRIX_DATE: &str = "%d %b %Y %H:%M:%S";
 /// Assets of one name that are read before a search by name is given up.
 const MOST_NAMESAKES: u64 = 5_000;
+/// Assets among which one is taken that a search must show.
+const SAMPLE: u64 = 10;
 /// Assets of one name that are read with one request.
 const NAMESAKES_AT_ONCE: u64 = 100;
 
@@ -321,6 +323,28 @@ impl FlexClient {
             pass.take(&answer);
         }
         Ok(if pass.is_proven() { Finding::Absent } else { Finding::Unproven })
+    }
+
+    /// Whether a search by uuid shows an asset that is there, the oldest; `true` too where there is none. `None` where
+    /// nothing can be told now. Only what shows one that is there proves of another that it is not.
+    ///
+    /// # Errors
+    /// When the server is away or refuses the credentials.
+    pub async fn shows_assets(&self) -> Result<Option<bool>> {
+        let address = Address::of("assets").with("sortBy", "id").with("sort", "asc").with("limit", SAMPLE);
+        let Outcome::Done(page) = self.list(&address).await? else { return Ok(None) };
+        let Ok(answer) = Answer::read(page) else { return Ok(None) };
+        if answer.total == 0 && answer.assets.is_empty() {
+            return Ok(Some(true));
+        }
+        let Some(uuid) = answer.assets.into_iter().filter(|asset| !asset.deleted).find_map(|asset| asset.uuid) else {
+            return Ok(Some(false));
+        };
+        Ok(match self.find_by_uuid(&uuid).await? {
+            Finding::Found(_) => Some(true),
+            Finding::Absent => Some(false),
+            Finding::Unproven => None,
+        })
     }
 
     /// A list that is empty, or whole and of nothing but what is in the bin, proves absence; one of other assets shows

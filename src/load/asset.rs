@@ -36,7 +36,7 @@ enum Made {
 /// What looking for an asset of ours showed.
 enum LookUp {
     Found(Box<Asset>),
-    /// Two searches at least prove that it is not there.
+    /// Two searches at least, of a target whose searches show what is there, prove that it is not.
     Absent,
     Unproven,
 }
@@ -177,7 +177,7 @@ impl Work {
                 Finding::Unproven => {}
             }
         }
-        Ok(if proofs >= 2 { LookUp::Absent } else { LookUp::Unproven })
+        Ok(if proofs >= 2 && client.shows_assets().await? == Some(true) { LookUp::Absent } else { LookUp::Unproven })
     }
 
     /// An asset with our uuid is ours, whoever's answer was lost, and whatever an earlier row gave it: it is written anew.

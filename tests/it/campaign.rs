@@ -17,7 +17,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::check::Counts;
 use self::script::{Script, Stop};
@@ -26,7 +26,9 @@ use self::world::{Seen, World};
 /// Scripts of a test run that asks for no number.
 const SCRIPTS: u64 = 60;
 /// Scripts that run side by side: they wait more than they work.
-const WORKERS: u64 = 6;
+const WORKERS: u64 = 12;
+/// A script that takes longer is named.
+const SLOW: Duration = Duration::from_secs(20);
 /// Failures that are told in full.
 const TOLD: usize = 5;
 /// Long enough for a load without faults on a busy machine.
@@ -56,7 +58,8 @@ fn play(seed: u64) -> Result<Counts, String> {
     };
     let log = last.map(|seen: Seen| seen.log.iter().map(|line| format!("  {line}\n")).collect::<String>());
     Err(format!(
-        "TELECINE_CAMPAIGN_SEED={seed}: {problem}\n{script:#?}\nthe last load's requests:\n{}",
+        "{problem}\nagain: TELECINE_CAMPAIGN_SEED={seed} cargo nextest run --test it -E 'test(no_script_of_faults)' \
+         --no-capture\n{script:#?}\nthe last load's requests:\n{}",
         log.unwrap_or_default()
     ))
 }
@@ -65,14 +68,12 @@ fn play(seed: u64) -> Result<Counts, String> {
 async fn scenes(script: &Script, last: &mut Option<Seen>) -> Result<Counts, String> {
     let mut world = World::new(script);
     let mut counts = Counts { scripts: 1, ..Counts::default() };
-    let nothing_found = "status=400:GET /assets".to_owned();
+    let hidden = script.look_ups.fault().map(str::to_owned);
     for load in &script.loads {
         world.map(&load.rows).await;
         let mut faults = load.faults.clone();
-        if script.blind {
-            faults.insert(0, nothing_found.clone());
-        }
-        let seen = last.insert(world.load(&faults, script.timeout_ms, load.stop).await);
+        faults.splice(0..0, hidden.clone());
+        let seen = last.insert(world.load(&faults, script.timeout_ms(), load.stop).await);
         counts.see(seen);
         check::always(&world, seen, &mut counts)?;
     }
@@ -84,8 +85,8 @@ async fn scenes(script: &Script, last: &mut Option<Seen>) -> Result<Counts, Stri
         Ok::<u64, String>(seen.ledger.values().filter(|entry| entry.flex_id.is_none()).count() as u64)
     };
     let mut held = 0;
-    if script.blind {
-        let faults = [nothing_found];
+    if let Some(fault) = hidden {
+        let faults = [fault];
         held = quiet(&faults, &|world, seen| check::blind(world, seen)).await?;
         quiet(&faults, &|_, seen| check::writes_nothing(seen)).await?;
     }
@@ -107,7 +108,12 @@ fn campaign(seeds: &[u64]) {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                    match play(seed) {
+                    let begun = Instant::now();
+                    let played = play(seed);
+                    if begun.elapsed() > SLOW {
+                        println!("script {seed} took {:.1?}", begun.elapsed());
+                    }
+                    match played {
                         Ok(counts) => total.lock().unwrap().add(&counts),
                         Err(failure) => failures.lock().unwrap().push((seed, failure)),
                     }

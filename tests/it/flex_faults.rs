@@ -381,3 +381,28 @@ async fn switches_change_bodies_errors_and_cookies() {
     let text = unknown.text().await.unwrap();
     assert!(text.contains("\"errors\""), "{text}");
 }
+
+#[tokio::test]
+async fn what_was_taken_up_is_carried_out_though_the_client_has_hung_up() {
+    let place = Place::new(&["latency=1s:POST /assets:first=2", "latency=60s:POST /assets:after=2"]);
+    let hasty = Client::builder().timeout(Duration::from_millis(30)).build().unwrap();
+    let url = format!("{}/assets", place.flex.base_url());
+    let uuid = "8a6e0804-2bd0-4672-b79d-d97027f9071a";
+    let body = json!({"name": "late", "type": "media-asset", "uuid": uuid});
+    let create = async || hasty.post(&url).basic_auth("rehearsal", Some("rehearsal")).json(&body).send().await;
+    for _ in 0..2 {
+        assert!(create().await.unwrap_err().is_timeout());
+    }
+    assert_eq!(place.stored().await, json!(0), "it still waits");
+    let begun = Instant::now();
+    while place.dump("request").await.iter().filter(|request| request["method"] == "POST").count() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is never carried out");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(place.stored().await, json!(1));
+    let logged = place.dump("request").await.into_iter().filter(|request| request["method"] == "POST");
+    assert_eq!(logged.map(|request| request["status"].clone()).collect::<Vec<_>>(), [json!(201), json!(409)]);
+    // What still waits for a minute does not hold the end up.
+    assert!(create().await.unwrap_err().is_timeout());
+    place.flex.shutdown().await;
+}

@@ -315,6 +315,30 @@ async fn what_cannot_be_proven_is_held_and_never_posted_again() {
     Dump::of(server.base_url()).await.assert_each_once(15);
 }
 
+/// Such a target says that nothing is there of an asset that it has just made.
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_that_never_show_anything_prove_nothing() {
+    let folder = TempDir::new().unwrap();
+    // The first is looked up while the target is blank, which proves that it is not there, and only that.
+    let faults =
+        ["no-lookup=nothing", "status=504:POST /assets:first=1", "drop-after-commit:POST /assets:every=4:after=1"];
+    let server = flex(Personality::Both, &faults);
+    let run = write_run(folder.path(), "r1", &rows(20, 4)).await;
+    for _ in 0..2 {
+        let report = load(config(folder.path()), server.base_url(), &run).await.unwrap();
+        assert_eq!((report.failed, report.held), (0, 5), "{report:?}");
+        let dump = Dump::of(server.base_url()).await;
+        dump.assert_each_once(22);
+        let posts = dump.totals.iter().filter(|((route, _), _)| route == "POST /assets");
+        assert_eq!(posts.map(|(_, count)| count).sum::<u64>(), 23, "no other is sent again: {:?}", dump.totals);
+    }
+    // Where they do show something, what is held is found.
+    server.set_faults(Vec::new());
+    let report = load(config(folder.path()), server.base_url(), &run).await.unwrap();
+    assert_eq!((report.held, report.adopted), (0, 5), "{report:?}");
+    Dump::of(server.base_url()).await.assert_each_once(22);
+}
+
 /// The child of the test below: loads what the environment names, and may be killed at any moment.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "started by killed_loads_resume"]

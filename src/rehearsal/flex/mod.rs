@@ -199,12 +199,20 @@ impl LocalFlex {
         self.flex.faults.set(faults);
     }
 
-    /// Stops accepting, lets answers finish for up to five seconds, and frees port and data folder.
+    /// Stops accepting, lets requests that were taken up finish for up to five seconds, also those whose clients have hung
+    /// up, and frees port and data folder.
     pub async fn shutdown(self) {
         drop(self.stop);
+        self.flex.tasks.close();
         let abort = self.task.abort_handle();
-        if tokio::time::timeout(GRACE, self.task).await.is_err() {
+        let ended = async {
+            let _ = self.task.await;
+            self.flex.tasks.wait().await;
+        };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            self.flex.over.cancel();
             abort.abort();
+            self.flex.tasks.wait().await;
         }
         self.flex.log().flush();
     }

@@ -1,6 +1,7 @@
 //! From an HTTP request to an answer: credentials, faults, body, route, log. Handlers are plain functions.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -9,9 +10,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::StreamExt;
+use futures::{StreamExt, poll};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::answer::{Answer, Handled};
 use super::behaviour::{Behaviour, Switch};
@@ -42,6 +44,10 @@ pub struct Flex {
     started: Instant,
     /// Cancelled when the server ends; answers that never come wait for it.
     stop: CancellationToken,
+    /// Requests that wait; they outlive a client that hangs up.
+    pub tasks: TaskTracker,
+    /// Cancelled when requests that still wait are given up.
+    pub over: CancellationToken,
     /// The faults and switches in force.
     pub faults: Faults,
     authorization: SecretString,
@@ -72,6 +78,8 @@ impl Flex {
             log: Mutex::new(log),
             started: Instant::now(),
             stop,
+            tasks: TaskTracker::new(),
+            over: CancellationToken::new(),
             faults,
             authorization: SecretString::from(token),
             session: HeaderValue::from_str(&session).unwrap_or(HeaderValue::from_static("JSESSIONID=0; Path=/api")),
@@ -126,12 +134,46 @@ pub async fn serve(
     if local {
         return oracle(&flex, &connection, &path, &parts, body).into_response(0);
     }
-    let (hash, length) = body.as_ref().map_or((None, 0), |body| (Some(hash(&parts.method, below, body)), body.len()));
+    let asked = Asked { below: below.to_owned(), path, malformed, parts, body };
+    let mut carried = Box::pin(carry_out(Arc::clone(&flex), asked));
+    let carried = match poll!(carried.as_mut()) {
+        Poll::Ready(carried) => carried,
+        // A server carries out what it has taken up, although the client may hang up in the meantime: whatever waits does so
+        // in a task of its own.
+        Poll::Pending => flex.tasks.spawn(carried).await.ok().flatten(),
+    };
+    let Some((response, strike)) = carried else {
+        return Answer::page(StatusCode::SERVICE_UNAVAILABLE).into_response(0);
+    };
+    let Some(strike) = strike else { return response };
+    if strike.harm == Harm::Hang {
+        flex.stop.cancelled().await;
+    }
+    if strike.loses_reply() {
+        connection.cut();
+    }
+    strike.damage(response).await
+}
+
+/// A request below `/api`, read to its end.
+struct Asked {
+    /// The raw path.
+    below: String,
+    path: MatrixPath,
+    /// The refusal where the path cannot be understood.
+    malformed: Option<Answer>,
+    parts: Parts,
+    body: Result<Bytes, Answer>,
+}
+
+/// Answers and logs a request. `None` where the server is over first.
+async fn carry_out(flex: Arc<Flex>, asked: Asked) -> Option<(Response<Body>, Option<Strike>)> {
+    let Asked { below, path, malformed, parts, body } = asked;
+    let (hash, length) = body.as_ref().map_or((None, 0), |body| (Some(hash(&parts.method, &below, body)), body.len()));
     let (answer, strike) = match malformed {
         Some(refusal) => (refusal, None),
-        None => exchange(&flex, &path, &parts, body).await,
+        None => flex.over.run_until_cancelled(exchange(&flex, &path, &parts, body)).await?,
     };
-    let lost = strike.as_ref().is_some_and(Strike::loses_reply);
     let behaviour = &flex.faults.playing().behaviour;
     let answer = match (behaviour.has(Switch::HtmlErrors), behaviour.has(Switch::JsonErrors)) {
         (true, _) => answer.errors_as_pages(),
@@ -140,29 +182,20 @@ pub async fn serve(
     };
     let logged = Logged {
         n: 0,
-        status: (!lost).then(|| answer.status.as_u16()),
+        status: (!strike.as_ref().is_some_and(Strike::loses_reply)).then(|| answer.status.as_u16()),
         fault: strike.as_ref().map(|strike| strike.name),
-        path: below.to_owned(),
+        path: below,
         blake3: hash,
         length,
         ms: u64::try_from(flex.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         method: parts.method,
     };
     let number = flex.log().add(logged, &path.segments());
-    if strike.as_ref().is_some_and(|strike| strike.harm == Harm::Hang) {
-        flex.stop.cancelled().await;
-    }
-    if lost {
-        connection.cut();
-    }
     let mut response = answer.into_response(if flex.version < Version::V2023_6 { 0 } else { number });
     if !parts.headers.contains_key(header::COOKIE) && !behaviour.has(Switch::NoSession) {
         response.headers_mut().insert(header::SET_COOKIE, flex.session.clone());
     }
-    match strike {
-        Some(strike) => strike.damage(response).await,
-        None => response,
-    }
+    Some((response, strike))
 }
 
 /// The answer to an API request, and the fault that struck it.

@@ -1,7 +1,8 @@
 //! The real binary, killed at random moments spread over the whole of a load, and started again until it ends by itself:
 //! what the target then holds is what an unbroken load brings.
 //!
-//! `TELECINE_KILLS=500` kills so often; `TELECINE_KILLS_SEED=N` draws the same moments again.
+//! `TELECINE_KILLS=500` kills so often; `TELECINE_KILLS_SEED=N` draws the moments of the loads again that follow N, of which
+//! each has a seed of its own.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -43,11 +44,28 @@ enum Moment {
     Time(Duration),
 }
 
+/// Tells, when the test fails, how the load at hand is killed again.
+struct Again {
+    seed: u64,
+    kills: u64,
+}
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "again: TELECINE_KILLS_SEED={} TELECINE_KILLS={} cargo nextest run --test it -E 'test(killed_anywhere)'",
+                self.seed,
+                self.kills.max(1)
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_and_resumed_a_load_ends_like_an_unbroken_one() {
     let wanted = variable("TELECINE_KILLS").unwrap_or(KILLS).max(1);
     let seed = variable("TELECINE_KILLS_SEED").unwrap_or_else(|| u64::from(fastrand::u32(..)));
-    let mut random = fastrand::Rng::with_seed(seed);
     let begun = Instant::now();
     let small = rows(50, 15);
     let place = workplace(&small).await;
@@ -58,24 +76,28 @@ async fn killed_anywhere_and_resumed_a_load_ends_like_an_unbroken_one() {
     while kills < wanted {
         rounds += 1;
         let name = format!("t{rounds}");
-        let faults: Vec<&str> = [SLOW].into_iter().chain(FAULTS.into_iter().filter(|_| rounds % 2 == 0)).collect();
+        let this = seed.wrapping_add(rounds - 1);
+        let mut random = fastrand::Rng::with_seed(this);
+        let before = kills;
+        let mut again = Again { seed: this, kills: 0 };
+        let faults: Vec<&str> =
+            [SLOW].into_iter().chain(FAULTS.into_iter().filter(|_| this.is_multiple_of(2))).collect();
         let server = server(&faults);
         place.add_target(&name, server.base_url(), IN_FLIGHT);
-        let mut killed = 0;
         while kills < wanted {
             let moment = match random.u8(0..3) {
                 0 => Moment::Time(unbroken.time.mul_f64(random.f64())),
                 _ => Moment::Requests(random.u64(0..unbroken.requests)),
             };
+            again.kills += 1;
             let Some(seen) = kill_one(&place, &name, server.base_url(), moment).await else { break };
             kills += 1;
-            killed += 1;
             early += u64::from(seen == 0);
             late += u64::from(seen > unbroken.requests * 3 / 4);
         }
-        most = most.max(killed);
+        most = most.max(kills - before);
         let last = load(&place, &name).await;
-        let context = format!("TELECINE_KILLS_SEED={seed}, round {rounds}, {killed} kills: {last}");
+        let context = format!("load {rounds}, {} kills: {last}", kills - before);
         assert_eq!((&last["failed"], &last["held"]), (&json!(0), &json!(0)), "{context}");
         assert_eq!(held(server.base_url()).await, unbroken.assets, "{context}");
         let dump = Dump::of(server.base_url()).await;

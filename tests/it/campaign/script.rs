@@ -16,22 +16,64 @@ const FIELDS_GO: bool = true;
 /// Whether a row may change its name while its asset is not complete: an asset that is adopted under its former name
 /// keeps it where the renaming fails, for the ledger then holds the new one.
 const NAMES_CHANGE: bool = true;
-/// A delay beyond [`Script::timeout_ms`] of a script with delays.
-const DELAY: &str = "delay-ms=110";
+/// The client's deadline where answers are late or never come.
+const HASTY_MS: u64 = 60;
+/// And where they do not.
+const PATIENT_MS: u64 = 10_000;
+
+/// What can be looked up until the last two loads of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookUps {
+    All,
+    /// No list can be read.
+    Refused,
+    /// Lists hold everything, whatever was asked for.
+    Ignored,
+    /// Lists hold nothing of what was asked for, wherever they are asked for something.
+    Empty,
+}
+
+impl LookUps {
+    /// As the local Flex is told it.
+    pub fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::All => None,
+            Self::Refused => Some("status=400:GET /assets"),
+            Self::Ignored => Some("no-lookup"),
+            Self::Empty => Some("no-lookup=nothing"),
+        }
+    }
+}
+
+/// How late answers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    Never,
+    /// Too late for the client, which waits long enough until it asks again: what it gave up has happened by then.
+    Settled,
+    /// What it gave up may happen after it has asked again.
+    Unsettled,
+}
+
+impl Late {
+    /// How long the client lets a creation that it gave up settle.
+    pub fn settle_ms(self) -> u64 {
+        if self == Self::Settled { 250 } else { 2 }
+    }
+}
 
 /// One random campaign against one target.
 #[derive(Debug)]
 pub struct Script {
+    pub seed: u64,
     pub personality: Personality,
     pub attributes: Attributes,
     /// Rows under way at a time.
     pub in_flight: usize,
-    /// No list can be read until the last two loads: nothing can be looked up.
-    pub blind: bool,
+    pub look_ups: LookUps,
     /// A server that does not know external ids.
     pub no_external_ids: bool,
-    /// The client's deadline while faults are on.
-    pub timeout_ms: u64,
+    pub late: Late,
     pub kinds: Vec<usize>,
     pub loads: Vec<Disturbed>,
 }
@@ -67,14 +109,24 @@ impl Script {
         let mut kinds: Vec<usize> = (0..KINDS.len()).collect();
         random.shuffle(&mut kinds);
         kinds.truncate(random.usize(1..=KINDS.len()));
-        let delays = random.u8(0..10) == 0;
+        let late = match random.u8(0..20) {
+            0 => Late::Settled,
+            1 => Late::Unsettled,
+            _ => Late::Never,
+        };
         let mut script = Self {
+            seed,
             personality,
             attributes,
             in_flight: pick(&mut random, &[1, 1, 2, 4, 8]),
-            blind: random.u8(0..10) == 0,
+            look_ups: match random.u8(0..30) {
+                0..3 => LookUps::Refused,
+                3..5 => LookUps::Ignored,
+                5 => LookUps::Empty,
+                _ => LookUps::All,
+            },
             no_external_ids: random.u8(0..8) == 0,
-            timeout_ms: if delays { 60 } else { 10_000 },
+            late,
             kinds,
             loads: Vec::new(),
         };
@@ -87,15 +139,28 @@ impl Script {
             if version > 0 && random.u8(0..5) < 2 {
                 script.change(&mut random, &mut rows, version);
             }
-            let faults = (0..random.usize(1..=4)).map(|_| fault(&mut random, delays)).collect();
+            let faults = (0..random.usize(1..=4)).map(|_| fault(&mut random, late)).collect();
             script.loads.push(Disturbed { rows: rows.clone(), faults, stop: stop(&mut random) });
         }
         script
     }
 
-    /// Whether answers come later than the client waits.
-    pub fn delays(&self) -> bool {
-        self.timeout_ms < 1_000
+    /// Whether the client gives up waiting for answers.
+    pub fn is_hasty(&self) -> bool {
+        self.late != Late::Never
+    }
+
+    /// The client's deadline while faults are on.
+    pub fn timeout_ms(&self) -> u64 {
+        if self.is_hasty() { HASTY_MS } else { PATIENT_MS }
+    }
+
+    /// Whether a write of field values that was given up may undo what a later one did.
+    pub fn may_undo(&self) -> bool {
+        let is_late = |fault: &String| fault.starts_with("delay-ms") && !fault.contains("commit=true");
+        let harmless = |fault: &String| fault.contains(":POST /assets:") || fault.contains(":GET ");
+        let mut faults = self.loads.iter().flat_map(|load| &load.faults);
+        self.late == Late::Unsettled && faults.any(|fault| is_late(fault) && !harmless(fault))
     }
 
     fn new_row(&self, random: &mut Rng, number: usize) -> Asset {
@@ -173,7 +238,7 @@ fn stop(random: &mut Rng) -> Stop {
 }
 
 /// A fault of the local Flex, most of them where an asset can be lost or doubled.
-fn fault(random: &mut Rng, delays: bool) -> String {
+fn fault(random: &mut Rng, late: Late) -> String {
     let route = pick(
         random,
         &[
@@ -190,7 +255,7 @@ fn fault(random: &mut Rng, delays: bool) -> String {
     );
     let commit = pick(random, &["", "", ":commit=true"]);
     let html = pick(random, &["", ":body=html"]);
-    let action = match random.u8(0..if delays { 20 } else { 17 }) {
+    let action = match random.u8(0..if late == Late::Never { 24 } else { 30 }) {
         0..4 => ("drop-after-commit".to_owned(), String::new()),
         4..6 => ("reset".to_owned(), String::new()),
         6..10 => {
@@ -198,7 +263,11 @@ fn fault(random: &mut Rng, delays: bool) -> String {
             (format!("status={status}"), format!("{commit}{html}"))
         }
         10 => ("status=503".to_owned(), format!("{commit}{}", pick(random, &["", ":retry-after=0"]))),
-        11 => ("status=429".to_owned(), pick(random, &["", ":retry-after=0"]).to_owned()),
+        11 => {
+            // A few: one who is always refused comes ever more slowly, and these have nothing to do with the pace.
+            let (first, after) = (random.u8(1..6), random.u8(0..20));
+            return format!("status=429:{route}{}:first={first}:after={after}", pick(random, &["", ":retry-after=0"]));
+        }
         12 => ("status=200".to_owned(), format!("{commit}{html}")),
         13 => ("status=409".to_owned(), String::new()),
         14 => (format!("status={}", pick(random, &[400, 422, 404])), html.to_owned()),
@@ -208,12 +277,26 @@ fn fault(random: &mut Rng, delays: bool) -> String {
             let status = pick(random, &[401, 401, 403]);
             return format!("status={status}:*:after={}", random.u64(6..REQUESTS));
         }
-        _ => (DELAY.to_owned(), commit.to_owned()),
+        17 => ("truncate".to_owned(), pick(random, &["", ":commit=false"]).to_owned()),
+        18 => ("truncate=connection".to_owned(), String::new()),
+        19 => ("html".to_owned(), commit.to_owned()),
+        20 => ("errors-200".to_owned(), commit.to_owned()),
+        21 => ("garbage".to_owned(), commit.to_owned()),
+        22 | 23 => {
+            let (rate, burst) = (pick(random, &[50, 200, 1_000]), random.u8(1..20));
+            let answer = pick(random, &["", ":answer=503", ":retry-after=none", ":retry-after=date"]);
+            return format!("rate={rate}:{route}:burst={burst}{answer}");
+        }
+        24 => ("hang".to_owned(), commit.to_owned()),
+        25 => ("drip=5ms".to_owned(), String::new()),
+        // The request waits, or only its answer.
+        _ => (format!("delay-ms={}", pick(random, &[70, 90, 110])), commit.to_owned()),
     };
-    let counted = match random.u8(0..4) {
+    let counted = match random.u8(0..5) {
         0 => format!(":first={}", random.u8(1..9)),
         1 => format!(":every={}:after={}", random.u8(1..5), random.u8(0..12)),
         2 => format!(":every={}:first={}", random.u8(1..4), random.u8(2..20)),
+        3 => format!(":p=0.{}", random.u8(1..8)),
         _ => format!(":every={}", random.u8(2..7)),
     };
     format!("{}:{route}{}{counted}", action.0, action.1)

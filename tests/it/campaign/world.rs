@@ -21,6 +21,8 @@ use crate::mapped::{http, run_of, write_dataset};
 /// What the ledger knows the target by, whatever its port.
 const IDENTITY: &str = "the campaign's target";
 const TARGET: &str = "dev";
+/// A load that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What stays from load to load.
 pub struct World<'a> {
@@ -39,6 +41,8 @@ pub enum Ended {
     Report(Box<LoadReport>),
     Error(Error),
     Aborted,
+    /// Not within [`PATIENCE`].
+    Never,
 }
 
 /// What was to be seen when a load was over.
@@ -104,11 +108,11 @@ impl<'a> World<'a> {
 
     fn flex_config(&self, url: &str, timeout_ms: u64) -> FlexConfig {
         FlexConfig {
-            timeout: Duration::from_millis(timeout_ms),
             max_in_flight: self.script.in_flight,
+            timeout: Duration::from_millis(timeout_ms),
             // Twice as many as are under way by default: faults of a script are no outage.
             open_after: Some(64),
-            settle: Duration::from_millis(2),
+            settle: Duration::from_millis(self.script.late.settle_ms()),
             // A target that is to stay away does so for the rest of its script.
             patience: Duration::from_millis(200),
             retry: RetryPolicy {
@@ -131,9 +135,10 @@ impl<'a> World<'a> {
         }
         let data = Some(self.folder.path().join("flex"));
         let personality = self.script.personality;
-        let server = LocalFlex::start(Options { personality, faults, data, ..Options::default() }).unwrap();
+        let fault_seed = self.script.seed;
+        let server = LocalFlex::start(Options { personality, faults, data, fault_seed, ..Options::default() }).unwrap();
         let client = FlexClient::new(&self.flex_config(server.base_url(), timeout_ms)).unwrap();
-        let ended = self.apply(&client, stop).await;
+        let ended = tokio::time::timeout(PATIENCE, self.apply(&client, stop)).await.unwrap_or(Ended::Never);
         let traffic = client.traffic();
         drop(client);
         let (assets, log) = self.dump(server.base_url()).await;
