@@ -168,8 +168,9 @@ async fn all_wait_as_long_as_one_of_them_is_told_to() {
         let seen = seen.lock().unwrap();
         println!("{seen:?} {:?}", client.pace());
         assert_eq!(client.pace().throttled, 1, "{seen:?}");
-        assert!(seen.meanwhile < 32, "no more than were under way: {seen:?}");
-        assert!(seen.later >= 40, "all go on: {seen:?}");
+        assert!(seen.later >= 400, "all go on: {seen:?}");
+        // Those under way, and those sent until the refusal was read: a small part of what goes in three seconds.
+        assert!(seen.meanwhile < seen.later / 5, "{seen:?}");
     }
 }
 
