@@ -22,6 +22,7 @@ mod pass;
 pub mod pulled;
 pub mod retry;
 mod scan;
+mod search;
 mod tls;
 
 use std::path::PathBuf;

@@ -62,6 +62,8 @@ impl Work {
         let since = task.entry.as_ref().map_or_else(Utc::now, |entry| entry.intended_at);
         // An earlier load may have sent the request and not lived to see its answer.
         let mut unclear = task.entry.as_ref().is_some_and(|entry| entry.state != State::Removed);
+        // Nothing came of a request that was refused; yet what refused it may be an asset with our uuid.
+        let mut refused = task.entry.as_ref().is_some_and(|entry| entry.refused);
         let mut rest = task.entry.as_ref().and_then(|entry| self.unsettled(entry));
         for repeat in 1.. {
             if unclear {
@@ -72,10 +74,12 @@ impl Work {
                 }
                 match found {
                     LookUp::Found(found) => return Ok(Some(Made::Found(found))),
-                    LookUp::Unproven => return self.hold(row, "no answer came to the POST", request).await,
                     LookUp::Absent => {}
+                    LookUp::Unproven if refused => {}
+                    LookUp::Unproven => return self.hold(row, "no answer came to the POST", request).await,
                 }
             }
+            refused = false;
             let outcome = self.load.client.write(&request.method, &request.path, request.body.clone(), false).await?;
             let message = match outcome {
                 Outcome::Done(Written { status: NEW, id: Some(id) }) => {

@@ -1,8 +1,8 @@
 //! The campaign: random rows, faults and interruptions, each script from one seed, against the local Flex. Whatever
 //! happens, no asset is lost and none is there twice.
 //!
-//! `TELECINE_CAMPAIGN=10000` runs so many scripts instead of the few of every test run; `TELECINE_CAMPAIGN_SEED=N`
-//! repeats exactly the script of that seed.
+//! A test run plays the same few scripts each time, so that what fails there is the change at hand's.
+//! `TELECINE_CAMPAIGN=10000` plays so many new ones; `TELECINE_CAMPAIGN_SEED=N` repeats exactly the script of that seed.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -23,12 +23,14 @@ use self::check::Counts;
 use self::script::{Script, Stop};
 use self::world::{Seen, World};
 
-/// Scripts of a test run that asks for no number.
-const SCRIPTS: u64 = 60;
+/// The scripts of a test run that asks for no number.
+const SCRIPTS: std::ops::Range<u64> = 0..60;
 /// Scripts that run side by side: they wait more than they work.
 const WORKERS: u64 = 12;
 /// A script that takes longer is named.
 const SLOW: Duration = Duration::from_secs(20);
+/// After so many scripts a campaign says how far it is.
+const STRIDE: u64 = 500;
 /// Failures that are told in full.
 const TOLD: usize = 5;
 /// Long enough for a load without faults on a busy machine.
@@ -100,8 +102,8 @@ async fn scenes(script: &Script, last: &mut Option<Seen>) -> Result<Counts, Stri
 
 /// Plays the scripts of these seeds side by side and tells what they came to.
 fn campaign(seeds: &[u64]) {
-    let begun = Instant::now();
-    let next = AtomicU64::new(0);
+    let start = Instant::now();
+    let (next, ended) = (AtomicU64::new(0), AtomicU64::new(0));
     let total = Mutex::new(Counts::default());
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -117,6 +119,10 @@ fn campaign(seeds: &[u64]) {
                         Ok(counts) => total.lock().unwrap().add(&counts),
                         Err(failure) => failures.lock().unwrap().push((seed, failure)),
                     }
+                    let ended = ended.fetch_add(1, Ordering::Relaxed) + 1;
+                    if ended.is_multiple_of(STRIDE) {
+                        println!("{ended} scripts in {:.0?}", start.elapsed());
+                    }
                 }
             });
         }
@@ -129,7 +135,7 @@ fn campaign(seeds: &[u64]) {
          {} faults struck, {} assets adopted, {} rows held where nothing could be looked up, {} asked for late; lost 0, \
          double 0; failed scripts {}; seeds {}..={}\nby fault: {:?}",
         total.scripts,
-        begun.elapsed(),
+        start.elapsed(),
         total.loads,
         total.aborted,
         total.failed_loads,
@@ -156,8 +162,10 @@ fn no_script_of_faults_loses_an_asset_or_makes_a_second_one() {
     if let Some(seed) = variable("TELECINE_CAMPAIGN_SEED") {
         return campaign(&[seed]);
     }
-    let first = u64::from(fastrand::u32(..));
-    let count = variable("TELECINE_CAMPAIGN").unwrap_or(SCRIPTS).max(1);
-    let seeds: Vec<u64> = REGRESSIONS.into_iter().chain(first..first + count).collect();
+    let drawn = variable("TELECINE_CAMPAIGN").map(|count| {
+        let first = u64::from(fastrand::u32(..));
+        first..first + count.max(1)
+    });
+    let seeds: Vec<u64> = REGRESSIONS.into_iter().chain(drawn.unwrap_or(SCRIPTS)).collect();
     campaign(&seeds);
 }

@@ -101,6 +101,8 @@ pub struct Entry {
     pub renaming: bool,
     /// What it was created with beside its name, where that is known.
     pub made: Option<i64>,
+    /// The target clearly refused the last request that was to create it: nothing came of that.
+    pub refused: bool,
     /// The run that created it, or is about to.
     pub run: String,
 }

@@ -71,7 +71,8 @@ impl Ledger {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "select state, flex_id, name, payload, fields, linked, unresolved, completions, intended_at, created_at, run,
-                     revisions, changed_at, rename_blake3 is not null and rename_status is null, made
+                     revisions, changed_at, rename_blake3 is not null and rename_status is null, made,
+                     flex_id is null and state = 'failed' and coalesce(create_status between 400 and 499, false)
                  from asset where source_key = ?1",
             )?;
             let mut entries = HashMap::with_capacity(source_keys.len());
@@ -249,5 +250,6 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         changed_at: moment(12, &row.get::<_, String>(12)?)?,
         renaming: row.get(13)?,
         made: row.get(14)?,
+        refused: row.get(15)?,
     })
 }

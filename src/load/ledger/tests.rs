@@ -80,6 +80,28 @@ async fn an_asset_comes_to_completion_and_survives_reopening() {
 }
 
 #[tokio::test]
+async fn only_the_last_creations_clear_refusal_proves_that_nothing_came_of_it() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
+    let refused = async || ledger.entries(vec!["P:1".into()]).await.unwrap().remove("P:1").unwrap().refused;
+    let unsent = || Intent { request: None, ..intent("P:1") };
+    ledger.intend(vec![intent("P:1")]).await.unwrap();
+    // No answer came; that the row broke its definition later says nothing of what was sent before.
+    ledger.unknown("P:1", "no answer", Some(Sent { status: None, ..sent(Step::Create, 0) })).await.unwrap();
+    ledger.refuse(unsent(), reason("DEFINITION_VIOLATION", "too long")).await.unwrap();
+    assert_eq!((state(&ledger, "P:1").await, refused().await), (Some(State::Failed), false));
+    ledger.intend(vec![intent("P:1")]).await.unwrap();
+    ledger.failed("P:1", reason("HTTP 400", "no such option"), false, Some(sent(Step::Create, 400))).await.unwrap();
+    assert!(refused().await);
+    ledger.refuse(unsent(), reason("DEFINITION_VIOLATION", "too long")).await.unwrap();
+    assert!(refused().await, "nothing was sent since");
+    ledger.intend(vec![intent("P:1")]).await.unwrap();
+    assert!(!refused().await, "sent again, and no answer yet");
+    ledger.failed("P:1", reason("UNCLEAR", "502"), false, Some(sent(Step::Create, 502))).await.unwrap();
+    assert!(!refused().await);
+}
+
+#[tokio::test]
 async fn what_contradicts_is_refused_and_changes_nothing() {
     let folder = TempDir::new().unwrap();
     let ledger = Ledger::open(&file(&folder), "dev", URL).unwrap();
