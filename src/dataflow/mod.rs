@@ -108,6 +108,13 @@ pub enum Slice {
     Where(String),
     /// Those of one file of a dataset, by its name within the dataset.
     File(String),
+    /// Those of some objects of a listing.
+    Objects {
+        /// The first one's place.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
 }
 
 /// A file that a sink has written.

@@ -54,6 +54,9 @@ pub(super) fn select_statement(table: &CatalogTable, columns: &str, slice: &Slic
         Slice::File(name) => {
             return Err(malformed(&table.table.to_string(), format!("a database has no part file {name}")));
         }
+        Slice::Objects { .. } => {
+            return Err(malformed(&table.table.to_string(), "a database has no objects of a listing".to_owned()));
+        }
     };
     Ok(format!("select {columns} from only {}{predicate}", quote_table(&table.table)))
 }

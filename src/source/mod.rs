@@ -27,6 +27,7 @@ mod exceptions;
 mod failure;
 pub mod framing;
 mod identity;
+pub mod json;
 mod liveness;
 mod omitted;
 mod pace;

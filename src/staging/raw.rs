@@ -100,7 +100,7 @@ impl Source for RawTables {
                 })?;
                 dataset.read_part(file).await
             }
-            Slice::Whole | Slice::Where(_) => dataset.without_columns(manifest.rows),
+            Slice::Whole | Slice::Where(_) | Slice::Objects { .. } => dataset.without_columns(manifest.rows),
         }
     }
 }

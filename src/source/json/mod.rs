@@ -1,0 +1,20 @@
+//! JSON documents as a source of rows: objects of any shape, each document of which is read exactly or listed with its
+//! place and the reason.
+//!
+//! `text` makes text of bytes, `documents` finds the documents in it, `scan` reads one, `shape` finds what a group of them
+//! holds, `build` makes columns, `reader` is the source.
+
+mod build;
+mod documents;
+mod fault;
+mod reader;
+mod scan;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use self::documents::{Document, Kind, Writing, examine};
+pub use self::fault::{Fault, Reason};
+pub use self::reader::{Examined, JsonOptions, JsonSource, SCHEMA};
+pub use self::text::Encoding;
