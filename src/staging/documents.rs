@@ -19,8 +19,8 @@ use super::{StagingArea, json, safe_name};
 use crate::dataflow::{SendableRecordBatchStream, WriteSummary, WrittenFile};
 use crate::error::{Error, Result};
 
-/// Documents written at the same time.
-const AT_ONCE: usize = 16;
+/// Documents written to a folder at the same time; how many to a bucket is a setting.
+const FILES_AT_ONCE: usize = 16;
 /// Batches turned into text at the same time; each is held as rows and as text.
 const TEXTS_AT_ONCE: usize = 2;
 
@@ -200,11 +200,12 @@ impl Documents {
         lines: &mut ObjectWriter,
     ) -> Result<WriteSummary> {
         let failed = |cause| Error::staging(self.area.url_of(&self.folder), "documents cannot be written", cause);
+        let at_once = if self.area.local { FILES_AT_ONCE } else { self.area.max_in_flight };
         let mut summary = WriteSummary::default();
         let texts = batches.map_err(Error::from_datafusion).map_ok(|batch| self.texts_of(batch, folder.cloned()));
         let mut texts = pin!(texts.try_buffered(TEXTS_AT_ONCE));
         while let Some(Texts { rows, block, documents }) = texts.try_next().await? {
-            object::replace_all(&self.area, documents, AT_ONCE).await?;
+            object::replace_all(&self.area, documents, at_once).await?;
             summary.rows += rows as u64;
             lines.append(block.into()).await.map_err(failed)?;
         }

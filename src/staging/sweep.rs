@@ -2,11 +2,9 @@
 
 use std::collections::HashSet;
 
-use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::object::is_temporary;
+use super::local::is_temporary;
 use super::{Manifest, RunFolder};
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
@@ -34,18 +32,12 @@ impl RunFolder {
         }
         let raw = self.path.clone().join("raw");
         let failed = |cause| Error::staging(self.url(), "files of an earlier attempt cannot be listed", cause);
-        let in_raw: Vec<ObjectMeta> = self.area.store.list(Some(&raw)).try_collect().await.map_err(failed)?;
+        let in_raw = self.area.keys_below(&raw).await?;
         let beside = self.area.store.list_with_delimiter(Some(&self.path)).await.map_err(failed)?.objects;
-        let orphans = in_raw.into_iter().filter(|object| !known.contains(&object.location));
-        for object in orphans.chain(beside.into_iter().filter(|object| is_temporary(&object.location))) {
-            match self.area.store.delete(&object.location).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {
-                    tracing::info!(file = self.area.url_of(&object.location), "removed: an earlier attempt left it");
-                }
-                Err(cause) => {
-                    return Err(Error::staging(self.area.url_of(&object.location), "cannot be deleted", cause));
-                }
-            }
+        let beside = beside.into_iter().map(|object| object.location).filter(is_temporary);
+        for orphan in in_raw.into_iter().filter(|key| !known.contains(key)).chain(beside) {
+            self.area.delete(&orphan).await?;
+            tracing::info!(file = self.area.url_of(&orphan), "removed: an earlier attempt left it");
         }
         Ok(())
     }

@@ -31,6 +31,7 @@
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `verbs`: what people do with the ledger: rebuild, undo, prune, rejects, plans for production, its tables
+//! - `stores`: what a staging area promises, on memory, a folder and two S3-compatible servers (`buckets` starts these)
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance, what is kept and
 //!   what is made again
@@ -82,6 +83,7 @@ mod advice;
 mod against;
 mod answers;
 mod architecture;
+mod buckets;
 mod campaign;
 mod cli;
 mod cluster;
@@ -120,6 +122,7 @@ mod security;
 mod shapes;
 mod signals;
 mod source;
+mod stores;
 mod support;
 mod transform;
 mod types;
