@@ -54,7 +54,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Preflight`] naming the process that writes the run, or when the lease cannot be written.
     pub async fn lease(&self, work: &str) -> Result<Lease> {
-        let key = self.path.clone().join(FILE_NAME);
+        let key = self.lease_path();
         let holder = Holder::this(work);
         let bytes = serde_json::to_vec_pretty(&holder)
             .map_err(|cause| Error::staging(self.area.url_of(&key), "the lease gives no JSON", cause))?;
@@ -78,8 +78,17 @@ impl RunFolder {
             None if object::try_create(&self.area, &key, bytes).await? => return Ok(lease()),
             None => return Err(self.taken("another process", &key)),
         };
-        let who = format!("process {} on {} ({}, since {})", first.pid, first.host, first.work, first.since);
-        Err(self.taken(&who, &key))
+        Err(self.taken(&first.to_string(), &key))
+    }
+
+    pub(super) fn lease_path(&self) -> Path {
+        self.path.clone().join(FILE_NAME)
+    }
+
+    /// Who writes the run, as people are told it, and whether it is known that that process is no more.
+    pub(super) async fn holder(&self) -> Result<Option<(String, bool)>> {
+        let found = read(&self.area, &self.lease_path()).await?;
+        Ok(found.map(|(holder, _)| (holder.to_string(), holder.is_gone())))
     }
 
     /// Puts the lease in place of that of `gone`, unless somebody else has done so.
@@ -141,6 +150,12 @@ impl Drop for Lease {
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(remove(self.area.clone(), self.key.clone()));
         }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} on {} ({}, since {})", self.pid, self.host, self.work, self.since)
     }
 }
 

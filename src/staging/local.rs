@@ -7,6 +7,7 @@ use std::io::{Error, ErrorKind, Result, Write};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use object_store::ObjectMeta;
 use object_store::path::Path;
 
 /// Makes temporary names unique within the process.
@@ -123,7 +124,7 @@ pub(super) fn remove_folder(root: &FilePath, folder: &FilePath) -> Result<()> {
 }
 
 /// Every file and link below a folder, links not followed; none where there is no folder.
-pub(super) fn files_below(folder: &FilePath) -> Result<Vec<PathBuf>> {
+pub(super) fn files_below(folder: &FilePath) -> Result<Vec<ObjectMeta>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -133,8 +134,15 @@ pub(super) fn files_below(folder: &FilePath) -> Result<Vec<PathBuf>> {
         };
         for entry in entries {
             let entry = entry?;
-            let into = if entry.file_type()?.is_dir() { &mut folders } else { &mut found };
-            into.push(entry.path());
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let location = Path::from_absolute_path(entry.path()).map_err(Error::other)?;
+            // One that has gone in the meantime is none.
+            let Ok(meta) = entry.metadata() else { continue };
+            let last_modified = meta.modified()?.into();
+            found.push(ObjectMeta { location, last_modified, size: meta.len(), e_tag: None, version: None });
         }
     }
     Ok(found)

@@ -8,6 +8,7 @@
 //! {staging}/runs/{run}/{query}/part-00000.parquet …               _manifest.json
 //! {staging}/runs/{run}/documents/{definition}/{source key}.json   the instance object of one asset
 //! {staging}/runs/{run}/documents/{definition}.ndjson              the same, one line an asset, with key and name
+//! {staging}/runs/{run}/documents/{definition}.parquet             which document is whose, its bytes and BLAKE3
 //! {staging}/runs/{run}/documents/{definition}.manifest.json      written last: what they were made from
 //! {staging}/runs/{run}/rejected/part-00000.parquet                rows not loaded, with their reasons
 //! {staging}/runs/{run}/plan/{target}.json                        what a load was last planned to do
@@ -16,7 +17,7 @@
 //! ```
 //!
 //! Data files come first, then one manifest by conditional create; readers trust manifests only. What a process left behind
-//! when it was killed is swept by the next one that writes the run's raw tables.
+//! when it was killed is swept by the next one that writes the run's raw tables, or by [`StagingArea::orphans`].
 
 mod dataset;
 mod documents;
@@ -29,6 +30,7 @@ mod local;
 mod manifest;
 mod moments;
 mod object;
+mod orphans;
 mod parquet;
 mod raw;
 mod reader;
@@ -44,11 +46,12 @@ mod uploads;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{Attributes, ObjectStore, ObjectStoreExt};
+use object_store::{Attributes, ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -59,8 +62,10 @@ pub use self::layout::{raw_folder, safe_name};
 pub use self::lease::Lease;
 pub use self::manifest::{EXCEPTIONS, ExceptionsNote, FieldNote, Manifest, ServerState, SnapshotNote};
 pub use self::moments::Moments;
+pub use self::orphans::{Orphan, OrphanKind, Orphans};
 pub use self::parquet::ParquetPart;
 pub use self::raw::RawTables;
+use self::s3::Bucket;
 pub use self::s3::{Counter, Requests, S3Settings};
 pub use self::settings::{Compression, MAX_IN_FLIGHT, StagingConfig};
 use crate::dataflow::TableName;
@@ -83,8 +88,8 @@ pub struct StagingArea {
     max_in_flight: usize,
     /// What objects are written with, besides their bytes.
     attributes: Attributes,
-    /// Of a bucket: what was sent to it.
-    counter: Option<Counter>,
+    /// The bucket, where the area is in one.
+    bucket: Option<Bucket>,
 }
 
 impl StagingArea {
@@ -123,7 +128,7 @@ impl StagingArea {
             compression: Compression::default(),
             max_in_flight: MAX_IN_FLIGHT,
             attributes: Attributes::default(),
-            counter: None,
+            bucket: None,
         }
     }
 
@@ -161,18 +166,19 @@ impl StagingArea {
     }
 
     fn open_s3(config: &StagingConfig, url: &Url) -> Result<Self> {
-        let (client, counter) = s3::connect(&config.s3, url)?;
-        let bucket = url.host_str().unwrap_or_default();
-        let store_url = Url::parse(&format!("s3://{bucket}"))
+        let bucket = s3::connect(&config.s3, url)?;
+        let name = url.host_str().unwrap_or_default();
+        let store_url = Url::parse(&format!("s3://{name}"))
             .map_err(|cause| Error::staging(url.to_string(), "the bucket's name gives no URL", cause))?;
         let root = s3::prefix(&config.url)?;
         let attributes = config.s3.attributes();
-        Ok(Self { attributes, counter: Some(counter), ..Self::over(client, store_url, root) })
+        let area = Self::over(Arc::clone(&bucket.client) as _, store_url, root);
+        Ok(Self { attributes, bucket: Some(bucket), ..area })
     }
 
     /// What was sent to the bucket since the area was opened; `None` where the area is in none.
     pub fn requests(&self) -> Option<Requests> {
-        self.counter.as_ref().map(Counter::requests)
+        self.bucket.as_ref().map(|bucket| bucket.counter.requests())
     }
 
     /// The object store, to be registered under [`StagingArea::store_url`].
@@ -234,17 +240,20 @@ impl StagingArea {
         deleted.await.map_err(|cause| Error::staging(self.url_of(prefix), NOT_DELETED, cause))
     }
 
-    /// The keys of all objects below a prefix, links of a folder among them and not followed.
-    async fn keys_below(&self, prefix: &Path) -> Result<Vec<Path>> {
-        let failed = |cause: crate::error::Cause| Error::staging(self.url_of(prefix), "cannot be listed", cause);
-        if self.local {
-            let folder = local::local_path(prefix);
-            let found = local::run_blocking(move || local::files_below(&folder)).await;
-            let keys = found.map_err(|cause| failed(cause.into()))?.into_iter().map(Path::from_absolute_path);
-            return keys.collect::<std::result::Result<_, _>>().map_err(|cause| failed(cause.into()));
+    /// All objects below a prefix; of a folder also its links, which are not followed.
+    fn metas_below(&self, prefix: &Path) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        if !self.local {
+            return self.store.list(Some(prefix));
         }
-        let keys = self.store.list(Some(prefix)).map_ok(|object| object.location).try_collect().await;
-        keys.map_err(|cause| failed(cause.into()))
+        let folder = local::local_path(prefix);
+        let found = local::run_blocking(move || local::files_below(&folder));
+        let metas = found.map(|found| match found {
+            Ok(metas) => futures::stream::iter(metas.into_iter().map(Ok).collect::<Vec<_>>()),
+            Err(cause) => {
+                futures::stream::iter(vec![Err(object_store::Error::Generic { store: "file", source: cause.into() })])
+            }
+        });
+        metas.flatten_stream().boxed()
     }
 
     /// The folder of an area on this machine.

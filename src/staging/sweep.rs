@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use futures::TryStreamExt;
+use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::local::is_temporary;
@@ -12,8 +14,8 @@ use crate::error::{Error, Result};
 impl RunFolder {
     /// Removes everything from `raw/` that no manifest speaks of (parts of tables that were not finished, temporary
     /// files), and temporary files beside it. `held` are the run's committed tables ([`RunFolder::raw_tables`]). To be
-    /// called only by the process that holds the run's lease. What a remote store keeps of an upload that was broken off
-    /// is not listed there and is left to the bucket's lifecycle rules.
+    /// called only by the process that holds the run's lease. Uploads to `raw/` that were broken off are ended, where the
+    /// store tells them.
     ///
     /// # Errors
     /// When the folder cannot be listed or a file cannot be deleted.
@@ -32,13 +34,15 @@ impl RunFolder {
         }
         let raw = self.path.clone().join("raw");
         let failed = |cause| Error::staging(self.url(), "files of an earlier attempt cannot be listed", cause);
-        let in_raw = self.area.keys_below(&raw).await?;
+        let in_raw: Vec<ObjectMeta> = self.area.metas_below(&raw).try_collect().await.map_err(failed)?;
         let beside = self.area.store.list_with_delimiter(Some(&self.path)).await.map_err(failed)?.objects;
         let beside = beside.into_iter().map(|object| object.location).filter(is_temporary);
-        for orphan in in_raw.into_iter().filter(|key| !known.contains(key)).chain(beside) {
+        let in_raw = in_raw.into_iter().map(|object| object.location).filter(|key| !known.contains(key));
+        for orphan in in_raw.chain(beside) {
             self.area.delete(&orphan).await?;
             tracing::info!(file = self.area.url_of(&orphan), "removed: an earlier attempt left it");
         }
+        self.area.abort_uploads(&raw).await?;
         Ok(())
     }
 }

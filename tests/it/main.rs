@@ -7,6 +7,7 @@
 //! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
 //! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
 //! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
+//! - `credentials`: where those of a bucket come from, and what is written with each object
 //! - `definitions`: queries and rows against the target's definitions, live and pulled; what is covered and what is not
 //! - `dependencies`: licences, and one stack of each kind
 //! - `doubt`: what a load that was broken off left in doubt, the next one settles
@@ -31,6 +32,7 @@
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `verbs`: what people do with the ledger: rebuild, undo, prune, rejects, plans for production, its tables
+//! - `store_faults`: buckets that fail and deny, foreign files, links, flipped bytes, and what is left over
 //! - `stores`: what a staging area promises, on memory, a folder and two S3-compatible servers (`buckets` starts these)
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance, what is kept and
@@ -91,6 +93,7 @@ mod conformance;
 mod connection;
 #[cfg(feature = "connectorx")]
 mod connectorx;
+mod credentials;
 mod definitions;
 mod dependencies;
 mod doubt;
@@ -122,6 +125,7 @@ mod security;
 mod shapes;
 mod signals;
 mod source;
+mod store_faults;
 mod stores;
 mod support;
 mod transform;

@@ -93,7 +93,7 @@ on_every_store!(
 );
 
 /// Rows of bytes that cannot be compressed, `filling` of them each.
-fn batch(from: i64, rows: i64, filling: usize) -> RecordBatch {
+pub fn batch(from: i64, rows: i64, filling: usize) -> RecordBatch {
     let schema =
         Schema::new(vec![Field::new("id", DataType::Int64, false), Field::new("bytes", DataType::Binary, true)]);
     let bytes = (from..from + rows).map(|id| {
@@ -106,13 +106,13 @@ fn batch(from: i64, rows: i64, filling: usize) -> RecordBatch {
     RecordBatch::try_new(Arc::new(schema), columns).unwrap()
 }
 
-fn stream(batches: Vec<RecordBatch>) -> SendableRecordBatchStream {
+pub fn stream(batches: Vec<RecordBatch>) -> SendableRecordBatchStream {
     let schema = batches[0].schema();
     Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches.into_iter().map(Ok))))
 }
 
 /// A committed table with these rows.
-async fn commit(run: &RunFolder, table: &TableName, batches: Vec<RecordBatch>) -> Manifest {
+pub async fn commit(run: &RunFolder, table: &TableName, batches: Vec<RecordBatch>) -> Manifest {
     let dataset = run.raw(table);
     let schema = batches[0].schema();
     let written = dataset.parquet_part(0, Arc::clone(&schema)).write_all(stream(batches)).await.unwrap();
@@ -122,7 +122,7 @@ async fn commit(run: &RunFolder, table: &TableName, batches: Vec<RecordBatch>) -
     manifest
 }
 
-async fn checksum(run: &RunFolder) -> ContentChecksum {
+pub async fn checksum(run: &RunFolder) -> ContentChecksum {
     let source = RawTables::new(run);
     let mut checksum = ContentChecksum::default();
     for table in source.tables().await.unwrap() {
@@ -315,7 +315,7 @@ async fn one_lease_at_a_time(store: &Store) {
     assert_eq!(store.keys("runs").await, Vec::<String>::new());
 }
 
-async fn write_documents(run: &RunFolder, keys: &[String]) {
+pub async fn write_documents(run: &RunFolder, keys: &[String]) {
     let schema = Schema::new(vec![
         Field::new("source_key", DataType::Utf8, false),
         Field::new("name", DataType::Utf8, true),

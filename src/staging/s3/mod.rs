@@ -3,18 +3,22 @@
 mod process;
 mod profile;
 mod requests;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
+use object_store::client::HttpConnector;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, Certificate, ClientOptions};
 use url::Url;
 
 use self::profile::Profile;
 pub use self::requests::{Counter, Requests};
+pub(in crate::staging) use self::uploads::OpenUpload;
+use self::uploads::Uploads;
 use crate::error::{Error, Result};
 
 /// Storage classes of S3 whose objects can be read at once (Amazon S3 API, `PutObject`, `x-amz-storage-class`): what is
@@ -195,15 +199,36 @@ impl fmt::Debug for S3Settings {
     }
 }
 
-/// A client that was built, and the counter of its requests.
-pub(super) fn connect(settings: &S3Settings, url: &Url) -> Result<(Arc<object_store::aws::AmazonS3>, Counter)> {
-    let counter = Counter::default();
-    let builder = settings.builder(url)?.with_http_connector(counter.connector());
-    let store = builder.build().map_err(|cause| Error::Preflight {
+/// A bucket that is reached.
+#[derive(Debug, Clone)]
+pub(super) struct Bucket {
+    pub(super) client: Arc<AmazonS3>,
+    /// What was sent to it.
+    pub(super) counter: Counter,
+    pub(super) uploads: Uploads,
+}
+
+/// A client of the bucket, which has sent nothing yet.
+pub(super) fn connect(settings: &S3Settings, url: &Url) -> Result<Bucket> {
+    let unusable = |cause: object_store::Error| Error::Preflight {
         message: format!("the S3 settings for {url} are unusable; see the AWS_* variables and the profile"),
         cause: Some(Box::new(cause)),
-    })?;
-    Ok((Arc::new(store), counter))
+    };
+    let counter = Counter::default();
+    let builder = settings.builder(url)?;
+    let is_plain = settings.endpoint(&builder, &mut Vec::new()).is_some_and(|endpoint| endpoint.scheme() == "http");
+    let options = settings.client_options(&mut Vec::new()).with_allow_http(is_plain);
+    let region = builder.get_config_value(&AmazonS3ConfigKey::Region);
+    let signed = builder.get_config_value(&AmazonS3ConfigKey::SkipSignature).as_deref() != Some("true");
+    let client = Arc::new(builder.with_http_connector(counter.connector()).build().map_err(unusable)?);
+    let uploads = Uploads {
+        client: Arc::clone(&client),
+        http: counter.connector().connect(&options).map_err(unusable)?,
+        // As the client's own default.
+        region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+        signed,
+    };
+    Ok(Bucket { client, counter, uploads })
 }
 
 /// The key that all of an area's keys begin with: what follows the bucket in `s3://bucket/prefix`, as it is written.

@@ -21,8 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Process {
     profile: String,
     command: String,
-    last: Mutex<Option<(Arc<AwsCredential>, Option<DateTime<Utc>>)>>,
+    last: Mutex<Option<Made>>,
 }
+
+/// Credentials and when they end, if they do.
+type Made = (Arc<AwsCredential>, Option<DateTime<Utc>>);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -40,7 +43,7 @@ impl Process {
     }
 
     /// Runs the program. What it says on stderr is its own; what it says on stdout is secret.
-    async fn ask(&self) -> Result<(Arc<AwsCredential>, Option<DateTime<Utc>>), String> {
+    async fn ask(&self) -> Result<Made, String> {
         let failed = |what: String| format!("credential_process of the profile `{}` {what}", self.profile);
         let mut command = Command::new("sh");
         command.arg("-c").arg(&self.command).stdin(std::process::Stdio::null()).kill_on_drop(true);
