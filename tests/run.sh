@@ -14,6 +14,7 @@ done
 need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres'
 need build-essential command -v cc
 need python3-venv python3 -c 'import ensurepip, venv'
+need strace command -v strace
 install_missing
 
 # Outside readers of our Parquet and an S3-compatible server, in a virtual environment of our own.

@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection};
 use telecine::staging::{S3Settings, StagingArea, StagingConfig, s3};
 use url::Url;
 
@@ -125,7 +130,7 @@ async fn the_machine_and_the_container_sign_in_and_what_ends_is_renewed() {
         assert!(works(&area(&bucket, &[("AWS_METADATA_ENDPOINT", &metadata)])).await);
         assert_eq!(bucket.arrived()[0].header("x-amz-security-token"), "temporary");
         let credentials = "GET /latest/meta-data/iam/security-credentials/role-a imds-token";
-        let asked = asked.lock().unwrap();
+        let asked = asked.lock().unwrap().clone();
         assert_eq!(asked.iter().filter(|line| *line == credentials).count(), times, "{asked:?}");
 
         let token = write(folder.path(), "token", "container-token");
@@ -135,6 +140,77 @@ async fn the_machine_and_the_container_sign_in_and_what_ends_is_renewed() {
             [("AWS_CONTAINER_CREDENTIALS_FULL_URI", full.as_str()), ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token)];
         assert!(works(&area(&bucket, &variables)).await);
         assert_eq!(asked.lock().unwrap().first().unwrap(), "GET /creds container-token");
+    }
+}
+
+/// A certificate for `localhost` and the authority that vouches for it.
+const CERTIFICATES: &str = "set -e
+    key='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
+    openssl req -x509 $key -days 2 -subj /CN=ca -keyout ca.key -out ca.pem
+    openssl req $key -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout sts.key -out sts.csr
+    openssl x509 -req -in sts.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -copy_extensions copy -out sts.pem";
+
+/// A service of tokens (STS) that knows one way: its URL, and what it was asked.
+fn tokens(folder: &Path, ends: &str) -> (String, Arc<Mutex<Vec<String>>>) {
+    let answer = format!(
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{BUCKET}\
+         </AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken>of-the-role</SessionToken><Expiration>\
+         {ends}</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+    );
+    let chain = CertificateDer::pem_file_iter(folder.join("sts.pem")).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(folder.join("sts.key")).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let tls = Arc::new(builder.with_single_cert(chain, key).unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut session = ServerConnection::new(Arc::clone(&tls)).unwrap();
+            let mut stream = stream.unwrap();
+            let mut stream = rustls::Stream::new(&mut session, &mut stream);
+            let mut buffer = [0; 4096];
+            if let Ok(count @ 1..) = stream.read(&mut buffer) {
+                log.lock().unwrap().push(String::from_utf8_lossy(&buffer[..count]).lines().next().unwrap().to_owned());
+                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
+                // The client may be gone.
+                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(answer.as_bytes()));
+                let _ = stream.flush();
+            }
+        }
+    });
+    (url, asked)
+}
+
+/// A token in a file, for a role: from the variables and from a profile. Nothing is told to who cannot prove its name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_web_identity_signs_in_and_is_renewed() {
+    let bucket = Bucket::s3s().await;
+    let folder = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("sh").args(["-c", CERTIFICATES]).current_dir(folder.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let token = write(folder.path(), "token", "web-token");
+    let authority = folder.path().join("ca.pem").display().to_string();
+    let config = format!("[profile web]\nrole_arn = arn:aws:iam::1:role/x\nweb_identity_token_file = {token}\n");
+    let config = write(folder.path(), "config", &config);
+    for (ends, times) in [("2099-01-01T00:00:00Z", 1), ("2020-01-01T00:00:00Z", 2)] {
+        let direct = [("AWS_WEB_IDENTITY_TOKEN_FILE", token.as_str()), ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x")];
+        let of_profile = [("AWS_PROFILE", "web"), ("AWS_CONFIG_FILE", config.as_str())];
+        for way in [direct, of_profile] {
+            let (url, asked) = tokens(folder.path(), ends);
+            let trusted = [("AWS_ENDPOINT_URL_STS", url.as_str()), ("AWS_CA_BUNDLE", &authority)];
+            bucket.arrived();
+            assert!(works(&area(&bucket, &[&way[..], &trusted[..]].concat())).await);
+            assert_eq!(bucket.arrived()[0].header("x-amz-security-token"), "of-the-role");
+            let asked = asked.lock().unwrap().clone();
+            assert_eq!(asked.len(), times, "{asked:?}");
+            assert!(
+                asked[0].contains("Action=AssumeRoleWithWebIdentity")
+                    && asked[0].contains("WebIdentityToken=web-token")
+            );
+        }
     }
 }
 

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use telecine::dataflow::{ContentChecksum, SendableRecordBatchStream, Sink, Source, TableName};
 use telecine::staging::{Manifest, RawTables, RunFolder, StagingArea, StagingConfig};
 use tempfile::TempDir;
@@ -88,6 +89,7 @@ on_every_store!(
     hostile_names_stay_apart_and_inside,
     one_lease_at_a_time,
     documents_are_written_read_and_discarded,
+    every_document_can_be_checked_by_others,
     what_no_manifest_speaks_of_is_swept,
     json_is_replaced_and_removed,
 );
@@ -316,6 +318,14 @@ async fn one_lease_at_a_time(store: &Store) {
 }
 
 pub async fn write_documents(run: &RunFolder, keys: &[String]) {
+    let batches = keys.chunks(8192).enumerate().map(|(n, keys)| documents_batch(n * 8192, keys)).collect();
+    let documents = run.documents("assetType_Promo");
+    let written = documents.write(stream(batches)).await.unwrap();
+    assert_eq!(written.rows, keys.len() as u64);
+    documents.commit(&written, inputs()).await.unwrap();
+}
+
+fn documents_batch(from: usize, keys: &[String]) -> RecordBatch {
     let schema = Schema::new(vec![
         Field::new("source_key", DataType::Utf8, false),
         Field::new("name", DataType::Utf8, true),
@@ -324,13 +334,9 @@ pub async fn write_documents(run: &RunFolder, keys: &[String]) {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(keys)),
         Arc::new(StringArray::from_iter_values(keys)),
-        Arc::new(Int64Array::from_iter_values(0..keys.len() as i64)),
+        Arc::new(Int64Array::from_iter_values((from..from + keys.len()).map(|number| number as i64))),
     ];
-    let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
-    let documents = run.documents("assetType_Promo");
-    let written = documents.write(stream(vec![batch])).await.unwrap();
-    assert_eq!(written.rows, keys.len() as u64);
-    documents.commit(&written, inputs()).await.unwrap();
+    RecordBatch::try_new(Arc::new(schema), columns).unwrap()
 }
 
 fn inputs() -> BTreeMap<String, String> {
@@ -378,4 +384,109 @@ async fn json_is_replaced_and_removed(store: &Store) {
     run.remove_json("plan/dev.json").await.unwrap();
     run.remove_json("plan/dev.json").await.unwrap();
     assert_eq!(run.get_json::<String>("plan/dev.json").await.unwrap(), None);
+}
+
+/// Each document is told by source key, name, size and BLAKE3 in a table that any reader of Parquet opens.
+async fn every_document_can_be_checked_by_others(store: &Store) {
+    let run = store.area.run("r");
+    let keys: Vec<String> = (0..60).map(|n| format!("Promo:{n}/../{n}")).collect();
+    write_documents(&run, &keys).await;
+    let bytes = store.area.store().get(&store.key("runs/r/documents/assetType_Promo.parquet")).await.unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.bytes().await.unwrap()).unwrap().build().unwrap();
+    let mut told = 0;
+    for rows in reader {
+        let rows = rows.unwrap();
+        let text = |name: &str| rows.column_by_name(name).unwrap().as_string::<i32>().clone();
+        let (of, names, hashes) = (text("source_key"), text("document"), text("blake3"));
+        let sizes = rows.column_by_name("bytes").unwrap().as_primitive::<UInt64Type>().clone();
+        for row in 0..rows.num_rows() {
+            assert_eq!(of.value(row), keys[told]);
+            let key = store.key(&format!("runs/r/documents/assetType_Promo/{}", names.value(row)));
+            let document = store.area.store().get(&key).await.unwrap().bytes().await.unwrap();
+            assert_eq!(
+                (document.len() as u64, blake3::hash(&document).to_hex().as_str()),
+                (sizes.value(row), hashes.value(row))
+            );
+            told += 1;
+        }
+    }
+    assert_eq!(told, keys.len());
+    // Without it the documents are not known to be whole.
+    store.area.store().delete(&store.key("runs/r/documents/assetType_Promo.parquet")).await.unwrap();
+    assert_eq!(run.documents("assetType_Promo").rows_made_from(&inputs(), false).await.unwrap(), None);
+}
+
+/// Memory and open files of this process.
+fn used() -> (u64, usize) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let resident: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (resident >> 10, std::fs::read_dir("/proc/self/fd").unwrap().count())
+}
+
+/// Writes so many documents; the seconds, and the most MiB and open files meanwhile.
+async fn measured(run: &RunFolder, documents: usize) -> (f64, u64, usize) {
+    let peak = Arc::new(std::sync::Mutex::new((0, 0)));
+    let seen = Arc::clone(&peak);
+    let watch = tokio::spawn(async move {
+        loop {
+            let now = used();
+            {
+                let mut peak = seen.lock().unwrap();
+                *peak = (peak.0.max(now.0), peak.1.max(now.1));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    let begun = std::time::Instant::now();
+    let schema = documents_batch(0, &[]).schema();
+    let batches = (0..documents).step_by(8192).map(move |from| {
+        let keys: Vec<String> = (from..documents.min(from + 8192)).map(|n| format!("Promo:{n:07}")).collect();
+        Ok(documents_batch(from, &keys))
+    });
+    let rows = RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches));
+    let folder = run.documents("assetType_Promo");
+    let written = folder.write(Box::pin(rows)).await.unwrap();
+    folder.commit(&written, inputs()).await.unwrap();
+    let seconds = begun.elapsed().as_secs_f64();
+    watch.abort();
+    let (memory, files) = *peak.lock().unwrap();
+    (seconds, memory, files)
+}
+
+/// By hand: `cargo nextest run --test it --run-ignored only -E 'test(300_000)' --no-capture`. Documents into a folder, and
+/// into s3s (in this process: its memory and files count, too) one by one and many at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes; run by hand"]
+async fn documents_of_300_000_assets_need_no_more_memory_or_files_than_few() {
+    let store = Store::start("folder").await;
+    let mut most = Vec::new();
+    for documents in [10_000, 300_000] {
+        let run = store.area.run(&format!("r{documents}"));
+        let (seconds, memory, files) = measured(&run, documents).await;
+        println!(
+            "folder: {documents} documents in {seconds:.1} s, {:.0}/s, {memory} MiB, {files} files",
+            documents as f64 / seconds
+        );
+        most.push((memory, files));
+        let begun = std::time::Instant::now();
+        assert_eq!(
+            run.documents("assetType_Promo").rows_made_from(&inputs(), false).await.unwrap(),
+            Some(documents as u64)
+        );
+        println!("  listed in {:.1} s", begun.elapsed().as_secs_f64());
+        let begun = std::time::Instant::now();
+        run.documents("assetType_Promo").discard().await.unwrap();
+        println!("  deleted in {:.1} s, {} MiB", begun.elapsed().as_secs_f64(), used().0);
+    }
+    assert!(most[1].0 < most[0].0 + 150 && most[1].1 < most[0].1 + 32, "{most:?}");
+    for at_once in [1, 8, 32, 64] {
+        let bucket = Bucket::s3s().await;
+        let area = StagingArea::open(&StagingConfig { max_in_flight: at_once, ..bucket.config() }).unwrap();
+        let (seconds, memory, files) = measured(&area.run("r"), 5_000).await;
+        println!(
+            "s3s, {at_once} at once: 5000 documents in {seconds:.1} s, {:.0}/s, {memory} MiB, {files} files",
+            5000.0 / seconds
+        );
+    }
 }
