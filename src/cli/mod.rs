@@ -3,6 +3,7 @@
 mod args;
 mod coverage;
 mod ledger;
+mod library;
 mod output;
 mod rejects;
 mod request_file;
