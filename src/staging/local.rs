@@ -138,7 +138,10 @@ pub(super) fn files_below(folder: &FilePath) -> Result<Vec<ObjectMeta>> {
                 folders.push(entry.path());
                 continue;
             }
-            let location = Path::from_absolute_path(entry.path()).map_err(Error::other)?;
+            let Ok(location) = Path::from_absolute_path(entry.path()) else {
+                tracing::warn!(file = ?entry.path(), "left alone: its name is one that no key has");
+                continue;
+            };
             // One that has gone in the meantime is none.
             let Ok(meta) = entry.metadata() else { continue };
             let last_modified = meta.modified()?.into();

@@ -9,7 +9,7 @@ use object_store::client::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Requests sent to object storage, by what they cost there, and their bytes.
+/// Requests sent to object storage, by what they cost there, and their bytes. The few that fetch credentials count, too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     /// Objects read or asked for (GET, HEAD).
@@ -80,7 +80,7 @@ impl Counter {
     }
 
     /// What makes the HTTP clients of an object store, so that they count here.
-    pub fn connector(&self) -> impl HttpConnector {
+    pub fn connector(&self) -> impl HttpConnector + use<> {
         Connector { counter: self.clone(), inner: ReqwestConnector::default() }
     }
 
