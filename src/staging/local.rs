@@ -67,11 +67,36 @@ fn in_the_way(place: &FilePath, what: &str) -> Error {
     Error::other(format!("{place} is {what} and is in the way; remove it, or choose another staging area"))
 }
 
-/// Opens a new file, to be renamed to its place.
-pub(super) fn open_new(root: &FilePath, place: &FilePath) -> Result<(File, PathBuf)> {
+/// A file that has not got its place yet. Dropped, also by who gave up waiting for it, it is removed.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    path: PathBuf,
+    placed: bool,
+}
+
+impl Temporary {
+    /// Gives the file its place, over what is there; durable once the folder is.
+    pub(super) fn place_at(&mut self, place: &FilePath) -> Result<()> {
+        std::fs::rename(&self.path, place)?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.placed {
+            // Nothing refers to it, and a failure to remove it harms nobody.
+            let _ = remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens a new file, to be given its place.
+pub(super) fn open_new(root: &FilePath, place: &FilePath) -> Result<(File, Temporary)> {
     own_folder(root, place)?;
-    let temporary = temporary_name(place);
-    Ok((File::create_new(&temporary)?, temporary))
+    let path = temporary_name(place);
+    Ok((File::create_new(&path)?, Temporary { path, placed: false }))
 }
 
 /// Creates a file with these bytes, durable when it returns; `false` when its name is taken.
@@ -79,8 +104,8 @@ pub(super) fn create(root: &FilePath, place: &FilePath, bytes: &[u8]) -> Result<
     let (mut file, temporary) = open_new(root, place)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     // A hard link is the create that fails when the name is taken.
-    let linked = written.and_then(|()| std::fs::hard_link(&temporary, place));
-    let _ = remove_file(&temporary);
+    let linked = written.and_then(|()| std::fs::hard_link(&temporary.path, place));
+    drop(temporary);
     match linked {
         Ok(()) => sync_folder(place).map(|()| true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => match symlink_metadata(place) {

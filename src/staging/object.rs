@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::StagingArea;
-use super::local::{self, local_path, run_blocking};
+use super::local::{self, Temporary, local_path, run_blocking};
 use super::upload::Upload;
 use crate::error::{Error, Result};
 
@@ -36,9 +36,8 @@ pub(super) struct ObjectWriter {
 enum Body {
     Local {
         file: tokio::fs::File,
-        temporary: PathBuf,
+        temporary: Temporary,
         place: PathBuf,
-        done: bool,
     },
     /// `None` once it was finished or abandoned.
     Remote(Option<Upload>),
@@ -52,7 +51,7 @@ impl ObjectWriter {
             let (file, temporary) = run_blocking(move || local::open_new(&root, &at))
                 .await
                 .map_err(|cause| Error::staging(place.display().to_string(), "cannot be created", cause))?;
-            Body::Local { file: file.into(), temporary, place, done: false }
+            Body::Local { file: file.into(), temporary, place }
         } else {
             Body::Remote(Some(Upload::new(area, key)))
         };
@@ -73,11 +72,10 @@ impl ObjectWriter {
     pub(super) async fn finish(&mut self) -> std::io::Result<()> {
         let digest = self.digest();
         match &mut self.body {
-            Body::Local { file, temporary, place, done } => {
+            Body::Local { file, temporary, place } => {
                 file.flush().await?;
                 file.sync_all().await?;
-                tokio::fs::rename(&*temporary, &*place).await?;
-                *done = true;
+                temporary.place_at(place)?;
                 let place = place.clone();
                 run_blocking(move || local::sync_folder(&place)).await
             }
@@ -107,17 +105,12 @@ impl ObjectWriter {
 
 impl Drop for ObjectWriter {
     fn drop(&mut self) {
-        match &mut self.body {
-            // An abandoned write: nothing refers to the file, and a failure to remove it harms nobody.
-            Body::Local { temporary, done: false, .. } => drop(std::fs::remove_file(temporary)),
-            Body::Local { .. } => {}
-            // A write that was broken off where nobody could wait for its end.
-            Body::Remote(upload) => {
-                let open = upload.take().filter(Upload::is_open);
-                if let (Some(upload), Ok(runtime)) = (open, tokio::runtime::Handle::try_current()) {
-                    runtime.spawn(upload.abort());
-                }
-            }
+        // A write that was broken off where nobody could wait for its end.
+        if let Body::Remote(upload) = &mut self.body
+            && let Some(upload) = upload.take().filter(Upload::is_open)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(upload.abort());
         }
     }
 }

@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -77,6 +79,8 @@ struct Door {
     judge: Mutex<Option<Judge>>,
     /// Held while a conditional request is served: s3s-fs looks first and writes then, and others come in between.
     conditional: tokio::sync::Mutex<()>,
+    /// Milliseconds that every request waits.
+    delay: AtomicU64,
 }
 
 /// A server with one bucket; it ends when this is dropped.
@@ -136,6 +140,7 @@ impl Bucket {
             arrived: Mutex::default(),
             judge: Mutex::default(),
             conditional: Default::default(),
+            delay: AtomicU64::new(0),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -190,6 +195,11 @@ impl Bucket {
         });
     }
 
+    /// Every request waits so long, from now on.
+    pub fn delay(&self, millis: u64) {
+        self.door.delay.store(millis, Ordering::Relaxed);
+    }
+
     /// What has arrived since this was last asked.
     pub fn arrived(&self) -> Vec<Arrived> {
         std::mem::take(&mut *self.door.arrived.lock().unwrap())
@@ -198,6 +208,7 @@ impl Bucket {
 
 impl Door {
     async fn enter(&self, request: Request) -> Response<Body> {
+        tokio::time::sleep(Duration::from_millis(self.delay.load(Ordering::Relaxed))).await;
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, LARGEST).await.unwrap_or_default();
         let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
