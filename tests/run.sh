@@ -10,10 +10,11 @@ for part in fmt clippy; do
   cargo "$part" --version >/dev/null 2>&1 || rustup component add "${part/#fmt/rustfmt}"
 done
 
-# Debian packages: a PostgreSQL server, a C compiler for the crates that build C, and Python's virtual environments.
+# Debian packages: a PostgreSQL server, a C compiler for the crates that build C, Python's virtual environments, strace.
 need postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres'
 need build-essential command -v cc
 need python3-venv python3 -c 'import ensurepip, venv'
+need strace command -v strace
 install_missing
 
 # Outside readers of our Parquet and an S3-compatible server, in a virtual environment of our own.

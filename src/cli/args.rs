@@ -3,6 +3,7 @@
 mod ledger;
 mod library;
 mod load;
+mod staging;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ pub use self::ledger::{
 };
 pub use self::library::{LibraryAnswers, LibraryCompare, LibraryDocuments, LibraryShape, LibraryVerb};
 pub use self::load::{LoadArgs, PlanArgs, ReconcileArgs};
+pub use self::staging::{OrphansArgs, StagingVerb};
 use crate::config::Flags;
 use crate::rehearsal::flex::GRAMMAR;
 
@@ -116,6 +118,9 @@ pub enum Verb {
     /// The ledger: what a target holds of us.
     #[command(subcommand)]
     Ledger(LedgerVerb),
+    /// The staging area itself.
+    #[command(subcommand)]
+    Staging(StagingVerb),
     /// SQL over a run's datasets and raw tables, and the ledger.
     Sql(Sql),
     /// One asset's way: the rows of the source, what each field was made of, its warnings, its document, its requests.

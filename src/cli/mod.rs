@@ -8,6 +8,7 @@ mod output;
 mod rejects;
 mod request_file;
 mod rows;
+mod staging;
 mod trace;
 mod verbs;
 
@@ -17,7 +18,7 @@ use clap::CommandFactory;
 use tokio_util::sync::CancellationToken;
 
 pub use self::args::{Cli, Global, LogFormat, Output, Verb};
-use self::args::{LedgerVerb, RejectsVerb};
+use self::args::{LedgerVerb, RejectsVerb, StagingVerb};
 use crate::error::{Error, Result};
 
 /// What the process was given besides its arguments. Without `Debug`: the environment holds secrets.
@@ -54,6 +55,7 @@ pub async fn run(cli: Cli, surroundings: &Surroundings) -> Result<()> {
         Verb::Undo(args) => session.undo(args).await,
         Verb::Prune(args) => session.prune(args).await,
         Verb::Ledger(LedgerVerb::Rebuild(args)) => session.rebuild(args).await,
+        Verb::Staging(StagingVerb::Orphans(args)) => session.orphans(args).await,
         Verb::Sql(args) => session.sql(args).await,
         Verb::Trace(args) => session.trace(args).await,
         Verb::Report(args) => session.report(args).await,

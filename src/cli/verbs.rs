@@ -163,7 +163,7 @@ impl Session {
         if extracted.as_ref().is_err_and(|error| error.exit_code() != 2) {
             output::note(&format!("`telecine extract --run {}` goes on where this stopped", pipeline.folder().id()));
         }
-        self.print(&extracted?.outcome)
+        self.print_step(&extracted?)
     }
 
     pub(super) async fn verify(&self, args: Verify) -> Result<()> {
@@ -179,9 +179,9 @@ impl Session {
         if args.source.tables.is_empty() && args.source.exclude.is_empty() {
             pipeline.select_extracted(extracted);
         }
-        let report = pipeline.verify().await?.outcome;
-        self.print(&report)?;
-        report.require_equal()
+        let step = pipeline.verify().await?;
+        self.print_step(&step)?;
+        step.outcome.require_equal()
     }
 
     /// Source = another database; needs no run.
@@ -211,7 +211,7 @@ impl Session {
         }
         let step = pipeline.transform(&args.select, args.force).await?;
         pipeline.keep_transform(&step).await?;
-        self.print(&step.outcome)?;
+        self.print_step(&step)?;
         step.outcome.verdict()
     }
 
@@ -227,7 +227,7 @@ impl Session {
                 step
             }
         };
-        self.print(&step.outcome)
+        self.print_step(&step)
     }
 
     pub(super) async fn load(&self, args: LoadArgs) -> Result<()> {
@@ -238,8 +238,9 @@ impl Session {
     }
 
     pub(super) async fn send(&self, pipeline: &Pipeline, sending: &Sending) -> Result<()> {
-        let report = pipeline.load(sending).await?.outcome;
-        self.print(&report)?;
+        let step = pipeline.load(sending).await?;
+        self.print_step(&step)?;
+        let report = step.outcome;
         let ended = report.created + report.updated + report.failed + report.held;
         if sending.only_rejects && ended == 0 {
             output::note(&format!(
@@ -259,9 +260,9 @@ impl Session {
     }
 
     pub(super) async fn reconcile(&self, args: ReconcileArgs) -> Result<()> {
-        let report = self.loading(&args.target).await?.reconcile(args.sample).await?.outcome;
-        self.print(&report)?;
-        self.verdict(report.require_equal())
+        let step = self.loading(&args.target).await?.reconcile(args.sample).await?;
+        self.print_step(&step)?;
+        self.verdict(step.outcome.require_equal())
     }
 
     pub(super) async fn coverage(&self, args: CoverageArgs) -> Result<()> {

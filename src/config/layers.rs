@@ -85,6 +85,11 @@ impl Layers {
         table.map(|table| table.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// The environment's variables.
+    pub(super) fn variables(&self) -> BTreeMap<String, String> {
+        self.environment.clone()
+    }
+
     /// Whether the environment has a variable.
     pub(super) fn is_in_environment(&self, name: &str) -> bool {
         self.environment.contains_key(name)
@@ -168,6 +173,13 @@ impl Layers {
                 None
             }
         }
+    }
+
+    /// A text that may be absent, with a parser of its own; what it refuses becomes a problem.
+    pub(super) fn checked<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.optional(key)?;
+        let wanted = |wanted| self.problems.push(format!("{key} = `{text}`: {wanted}"));
+        parse(&text).map_err(wanted).ok()
     }
 
     /// The place of something: text, `env:NAME` or `file:PATH`. `plain` gives it without what must not be shown.

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
 use crate::load::{Binding, LoadConfig};
 use crate::source::{Exclusion, Reader, SILENCE, SourceConfig, has_password};
-use crate::staging::StagingConfig;
+use crate::staging::{MAX_IN_FLIGHT, S3Settings, StagingConfig, s3};
 use crate::transform::TransformConfig;
 use crate::transform::coverage::KeyValueTable;
 use crate::transform::definition::Vocabularies;
@@ -38,6 +38,8 @@ const KEYS: &[&str] = &[
     "materialised_views",
     "allow_insecure",
     "compression",
+    "kms_key",
+    "storage_class",
     "memory",
     "threads",
     "spill",
@@ -140,8 +142,7 @@ impl Config {
         let mut layers = Layers::open(project, flags, environment)?;
         let source = source(&mut layers).ok_or_else(|| layers.absent.clone());
         let against = against(&mut layers, source.as_ref().ok());
-        let compression = layers.parsed("staging.compression", "zstd", str::parse).unwrap_or_default();
-        let staging = StagingConfig { url: layers.text("staging.url", "file:staging"), compression };
+        let staging = staging(&mut layers);
         let transform = transform(&mut layers, project);
         let definitions = project.join("definitions").display().to_string();
         let definitions = PathBuf::from(layers.text("transform.definitions", &definitions));
@@ -258,6 +259,16 @@ struct Shared {
     external_id_key: String,
     external_id_column: String,
     bindings: Vec<Binding>,
+}
+
+fn staging(layers: &mut Layers) -> StagingConfig {
+    let compression = layers.parsed("staging.compression", "zstd", str::parse).unwrap_or_default();
+    let max_in_flight = layers.parsed("staging.max_in_flight", &MAX_IN_FLIGHT.to_string(), layers::count);
+    let kms_key = layers.checked("staging.kms_key", s3::kms_key);
+    let storage_class = layers.checked("staging.storage_class", s3::storage_class);
+    let s3 = S3Settings::of_environment(layers.variables()).with_kms_key(kms_key).with_storage_class(storage_class);
+    let url = layers.text("staging.url", "file:staging");
+    StagingConfig { url, compression, max_in_flight: max_in_flight.unwrap_or(MAX_IN_FLIGHT), s3 }
 }
 
 fn source(layers: &mut Layers) -> Option<SourceConfig> {

@@ -30,10 +30,12 @@ impl Pipeline {
         let progress = Progress::default();
         let display = Display::start(name, &progress, self.quiet);
         let running = RunningStep::start(name);
+        let before = self.run.area().requests();
         let outcome = work(&progress).await?;
         drop(display);
         let (rows_in, rows_out, bytes) = outcome.moved();
-        Ok(Step { cost: running.finish(rows_in, rows_out, bytes), outcome })
+        let requests = self.run.area().requests().zip(before).map(|(now, before)| now.since(&before));
+        Ok(Step { cost: StepReport { requests, ..running.finish(rows_in, rows_out, bytes) }, outcome })
     }
 
     /// Enters a step into the report and keeps the report.

@@ -13,6 +13,7 @@ pub use self::memory::PeakMemory;
 pub use self::progress::Display;
 pub use self::table::{Align, Table, visible};
 use crate::error::{Error, Result};
+use crate::staging::Requests;
 
 /// Version of the report's JSON.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -80,6 +81,9 @@ pub struct StepReport {
     pub bytes: u64,
     /// The largest resident memory while it ran, where the system tells.
     pub peak_memory: Option<u64>,
+    /// What it sent to the staging area's bucket, where that is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
 }
 
 /// A step while it runs.
@@ -105,6 +109,7 @@ impl RunningStep {
             rows_out,
             bytes,
             peak_memory: self.memory.bytes(),
+            requests: None,
         }
     }
 }
@@ -188,12 +193,32 @@ impl RunReport {
         }
         let load: Vec<String> = self.load.iter().map(|(what, count)| format!("{what} {}", thousands(*count))).collect();
         text.push_str(&format!("load       {}\n", load.join(", ")));
+        for step in &self.steps {
+            if let Some(requests) = &step.requests {
+                text.push_str(&format!("bucket     {}: {}\n", step.name, requests_text(requests)));
+            }
+        }
         text.push_str(&format!("parquet    {}/{{raw/*,*}}/part-*.parquet\n", self.staging));
         text.push_str(&format!("documents  {}/documents\n", self.staging));
         text.push_str(&format!("report     {}/{FILE_NAME}\n", self.staging));
         text.push_str(&format!("flex       {}\n", self.flex));
         text
     }
+}
+
+/// Requests to a bucket, for people.
+pub fn requests_text(requests: &Requests) -> String {
+    let counts = [
+        (requests.read, "read"),
+        (requests.written, "written"),
+        (requests.listed, "listed"),
+        (requests.deleted, "deleted"),
+        (requests.failed, "failed and repeated"),
+    ];
+    let counts = counts.into_iter().filter(|(count, what)| *count > 0 || *what != "failed and repeated");
+    let counts: Vec<String> = counts.map(|(count, what)| format!("{} {what}", thousands(count))).collect();
+    let (sent, received) = (mebibytes(requests.bytes_sent), mebibytes(requests.bytes_received));
+    format!("{}; {sent:.1} MiB sent, {received:.1} MiB received", counts.join(", "))
 }
 
 /// Bytes in MiB.

@@ -9,6 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 use serde::{Deserialize, Serialize};
 
+use super::local::local_path;
 use super::{RunFolder, StagingArea, object};
 use crate::error::{Error, Result};
 
@@ -53,7 +54,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Preflight`] naming the process that writes the run, or when the lease cannot be written.
     pub async fn lease(&self, work: &str) -> Result<Lease> {
-        let key = self.path.clone().join(FILE_NAME);
+        let key = self.lease_path();
         let holder = Holder::this(work);
         let bytes = serde_json::to_vec_pretty(&holder)
             .map_err(|cause| Error::staging(self.area.url_of(&key), "the lease gives no JSON", cause))?;
@@ -66,7 +67,7 @@ impl RunFolder {
             // A create that was sent twice can meet itself.
             Some((first, _)) if first == holder => return Ok(lease()),
             Some((first, version)) if first.is_gone() => {
-                if self.take_over(&key, &first, version, bytes).await? {
+                if self.take_over(&key, &first, version, (&holder, bytes)).await? {
                     tracing::warn!(pid = first.pid, work = first.work, "took the run over from a process that is gone");
                     return Ok(lease());
                 }
@@ -77,27 +78,46 @@ impl RunFolder {
             None if object::try_create(&self.area, &key, bytes).await? => return Ok(lease()),
             None => return Err(self.taken("another process", &key)),
         };
-        let who = format!("process {} on {} ({}, since {})", first.pid, first.host, first.work, first.since);
-        Err(self.taken(&who, &key))
+        Err(self.taken(&first.to_string(), &key))
+    }
+
+    pub(super) fn lease_path(&self) -> Path {
+        self.path.clone().join(FILE_NAME)
+    }
+
+    /// Who writes the run, as people are told it, and whether it is known that that process is no more.
+    pub(super) async fn holder(&self) -> Result<Option<(String, bool)>> {
+        let found = read(&self.area, &self.lease_path()).await?;
+        Ok(found.map(|(holder, _)| (holder.to_string(), holder.is_gone())))
     }
 
     /// Puts the lease in place of that of `gone`, unless somebody else has done so.
-    async fn take_over(&self, key: &Path, gone: &Holder, version: UpdateVersion, bytes: Bytes) -> Result<bool> {
+    async fn take_over(
+        &self,
+        key: &Path,
+        gone: &Holder,
+        version: UpdateVersion,
+        (ours, bytes): (&Holder, Bytes),
+    ) -> Result<bool> {
         if !self.area.local {
-            let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
+            let attributes = self.area.attributes.clone();
+            let options = PutOptions { mode: PutMode::Update(version), attributes, ..PutOptions::default() };
             return match self.area.store.put_opts(key, bytes.into(), options).await {
                 Ok(_) => Ok(true),
-                Err(object_store::Error::Precondition { .. }) => Ok(false),
+                // One that was sent twice can meet itself.
+                Err(object_store::Error::Precondition { .. }) => {
+                    Ok(read(&self.area, key).await?.is_some_and(|(now, _)| now == *ours))
+                }
                 Err(cause) => Err(Error::staging(self.area.url_of(key), "cannot be taken over", cause)),
             };
         }
         let failed = |cause| Error::staging(self.area.url_of(key), "cannot be taken over", cause);
         // The lock is of this file and not of its name: who gets it and still finds the same lease there is alone.
-        let Ok(file) = std::fs::File::open(object::local_path(key)) else { return Ok(false) };
+        let Ok(file) = std::fs::File::open(local_path(key)) else { return Ok(false) };
         if file.try_lock().is_err() || read(&self.area, key).await?.is_none_or(|(now, _)| now != *gone) {
             return Ok(false);
         }
-        std::fs::remove_file(object::local_path(key)).map_err(failed)?;
+        std::fs::remove_file(local_path(key)).map_err(failed)?;
         object::try_create(&self.area, key, bytes).await
     }
 
@@ -126,10 +146,16 @@ impl Drop for Lease {
         }
         if self.area.local {
             // What cannot be removed is taken over when this process has ended.
-            let _ = std::fs::remove_file(object::local_path(&self.key));
+            let _ = std::fs::remove_file(local_path(&self.key));
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(remove(self.area.clone(), self.key.clone()));
         }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} on {} ({}, since {})", self.pid, self.host, self.work, self.since)
     }
 }
 

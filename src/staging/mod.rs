@@ -8,6 +8,7 @@
 //! {staging}/runs/{run}/{query}/part-00000.parquet …               _manifest.json
 //! {staging}/runs/{run}/documents/{definition}/{source key}.json   the instance object of one asset
 //! {staging}/runs/{run}/documents/{definition}.ndjson              the same, one line an asset, with key and name
+//! {staging}/runs/{run}/documents/{definition}.parquet             which document is whose, its bytes and BLAKE3
 //! {staging}/runs/{run}/documents/{definition}.manifest.json      written last: what they were made from
 //! {staging}/runs/{run}/rejected/part-00000.parquet                rows not loaded, with their reasons
 //! {staging}/runs/{run}/plan/{target}.json                        what a load was last planned to do
@@ -16,7 +17,7 @@
 //! ```
 //!
 //! Data files come first, then one manifest by conditional create; readers trust manifests only. What a process left behind
-//! when it was killed is swept by the next one that writes the run's raw tables.
+//! when it was killed is swept by the next one that writes the run's raw tables, or by [`StagingArea::orphans`].
 
 mod dataset;
 mod documents;
@@ -25,26 +26,32 @@ pub mod json;
 mod layout;
 mod lease;
 mod ledger;
+mod local;
 mod manifest;
 mod moments;
 mod object;
+mod orphans;
 mod parquet;
 mod raw;
 mod reader;
+pub mod s3;
+mod settings;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod upload;
 #[cfg(test)]
 mod uploads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
-use object_store::aws::AmazonS3Builder;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{Attributes, ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -55,61 +62,20 @@ pub use self::layout::{raw_folder, safe_name};
 pub use self::lease::Lease;
 pub use self::manifest::{EXCEPTIONS, ExceptionsNote, FieldNote, Manifest, ServerState, SnapshotNote};
 pub use self::moments::Moments;
+pub use self::orphans::{Orphan, OrphanKind, Orphans};
 pub use self::parquet::ParquetPart;
 pub use self::raw::RawTables;
+use self::s3::Bucket;
+pub use self::s3::{Counter, Requests, S3Settings};
+pub use self::settings::{Compression, MAX_IN_FLIGHT, StagingConfig};
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
 
+/// What failed when an earlier attempt's objects were to go.
+const NOT_DELETED: &str = "files of an earlier attempt cannot be deleted";
+
 /// Manifests read at the same time.
 const LOOKS_AT_ONCE: usize = 16;
-
-/// Where the staging area is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StagingConfig {
-    /// `file:PATH`, a plain path, or `s3://bucket/prefix` (with the `AWS_*` variables, `AWS_ENDPOINT_URL` among them).
-    pub url: String,
-    /// How the pages of Parquet files are compressed.
-    pub compression: Compression,
-}
-
-impl StagingConfig {
-    /// The area at `url`, with the defaults for the rest.
-    pub fn at(url: impl Into<String>) -> Self {
-        Self { url: url.into(), compression: Compression::default() }
-    }
-
-    /// The folder, where it is one of this machine.
-    fn folder(&self) -> Option<PathBuf> {
-        let text = match Url::parse(&self.url) {
-            Ok(url) if url.scheme() == "file" => self.url.trim_start_matches("file:"),
-            Ok(url) if url.scheme().len() > 1 => return None,
-            _ => &self.url,
-        };
-        Some(PathBuf::from(if text.starts_with("//") { text.trim_start_matches("//") } else { text }))
-    }
-}
-
-/// How the pages of Parquet files are compressed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// zstd level 1: smaller files.
-    #[default]
-    Zstd,
-    /// Snappy: less work, larger files.
-    Snappy,
-}
-
-impl std::str::FromStr for Compression {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "zstd" => Ok(Self::Zstd),
-            "snappy" => Ok(Self::Snappy),
-            other => Err(format!("{other:?} is neither zstd nor snappy")),
-        }
-    }
-}
 
 /// Object storage of all runs. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -119,6 +85,11 @@ pub struct StagingArea {
     root: Path,
     local: bool,
     compression: Compression,
+    max_in_flight: usize,
+    /// What objects are written with, besides their bytes.
+    attributes: Attributes,
+    /// The bucket, where the area is in one.
+    bucket: Option<Bucket>,
 }
 
 impl StagingArea {
@@ -129,13 +100,36 @@ impl StagingArea {
     pub fn open(config: &StagingConfig) -> Result<Self> {
         let area = match (config.folder(), Url::parse(&config.url)) {
             (Some(path), _) => Self::open_folder(&path),
-            (None, Ok(url)) if url.scheme() == "s3" => Self::open_s3(&url),
+            (None, Ok(url)) if url.scheme() == "s3" => Self::open_s3(config, &url),
             (None, _) => Err(Error::config(format!(
                 "staging.url: the scheme of `{}` is not known; use file:PATH or s3://bucket/prefix",
                 config.url
             ))),
         }?;
-        Ok(Self { compression: config.compression, ..area })
+        Ok(Self { compression: config.compression, max_in_flight: config.max_in_flight.max(1), ..area })
+    }
+
+    /// An area that is gone when the last clone of it is dropped: for what looks at rows and leaves nothing.
+    ///
+    /// # Errors
+    /// None is known.
+    pub fn in_memory() -> Result<Self> {
+        let store_url = Url::parse("memory:///").map_err(|cause| Error::staging("memory:///", "no URL", cause))?;
+        Ok(Self::over(Arc::new(InMemory::new()), store_url, Path::default()))
+    }
+
+    /// An area of a store that puts objects as a whole by itself.
+    fn over(store: Arc<dyn ObjectStore>, store_url: Url, root: Path) -> Self {
+        Self {
+            store,
+            store_url,
+            root,
+            local: false,
+            compression: Compression::default(),
+            max_in_flight: MAX_IN_FLIGHT,
+            attributes: Attributes::default(),
+            bucket: None,
+        }
     }
 
     /// The same, for those who only look: a local folder that is not there is not made.
@@ -168,34 +162,23 @@ impl StagingArea {
         let root = Path::from_absolute_path(&absolute)
             .map_err(|cause| Error::staging(absolute.display().to_string(), "the path cannot be used", cause))?;
         let store_url = Url::parse("file:///").map_err(|cause| Error::staging("file:///", "no URL", cause))?;
-        Ok(Self {
-            store: Arc::new(LocalFileSystem::new()),
-            store_url,
-            root,
-            local: true,
-            compression: Compression::default(),
-        })
+        Ok(Self { local: true, ..Self::over(Arc::new(LocalFileSystem::new()), store_url, root) })
     }
 
-    fn open_s3(url: &Url) -> Result<Self> {
-        let bucket = url.host_str().unwrap_or_default();
-        if bucket.is_empty() {
-            return Err(Error::config(format!("staging.url: {url} names no bucket; write s3://bucket/prefix")));
-        }
-        let unusable = |cause: object_store::Error| Error::Preflight {
-            message: format!("the S3 settings for {url} are unusable; set AWS_REGION and credentials"),
-            cause: Some(Box::new(cause)),
-        };
-        let plain_http = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|endpoint| endpoint.starts_with("http:"));
-        let store = AmazonS3Builder::from_env()
-            .with_bucket_name(bucket)
-            .with_allow_http(plain_http)
-            .build()
-            .map_err(unusable)?;
-        let store_url = Url::parse(&format!("s3://{bucket}"))
+    fn open_s3(config: &StagingConfig, url: &Url) -> Result<Self> {
+        let bucket = s3::connect(&config.s3, url)?;
+        let name = url.host_str().unwrap_or_default();
+        let store_url = Url::parse(&format!("s3://{name}"))
             .map_err(|cause| Error::staging(url.to_string(), "the bucket's name gives no URL", cause))?;
-        let root = Path::from(url.path());
-        Ok(Self { store: Arc::new(store), store_url, root, local: false, compression: Compression::default() })
+        let root = s3::prefix(&config.url)?;
+        let attributes = config.s3.attributes();
+        let area = Self::over(Arc::clone(&bucket.client) as _, store_url, root);
+        Ok(Self { attributes, bucket: Some(bucket), ..area })
+    }
+
+    /// What was sent to the bucket since the area was opened; `None` where the area is in none.
+    pub fn requests(&self) -> Option<Requests> {
+        self.bucket.as_ref().map(|bucket| bucket.counter.requests())
     }
 
     /// The object store, to be registered under [`StagingArea::store_url`].
@@ -245,14 +228,37 @@ impl StagingArea {
         }
     }
 
+    /// Deletes all objects below a prefix, up to a thousand with one request where the store can.
     async fn delete_prefix(&self, prefix: &Path) -> Result<()> {
-        let failed =
-            |cause| Error::staging(self.url_of(prefix), "files of an earlier attempt cannot be deleted", cause);
-        let objects: Vec<_> = self.store.list(Some(prefix)).try_collect().await.map_err(failed)?;
-        for object in objects {
-            self.store.delete(&object.location).await.map_err(failed)?;
+        if self.local {
+            let (root, folder) = (self.folder(), local::local_path(prefix));
+            let removed = local::run_blocking(move || local::remove_folder(&root, &folder)).await;
+            return removed.map_err(|cause| Error::staging(self.url_of(prefix), NOT_DELETED, cause));
         }
-        Ok(())
+        let listed = self.store.list(Some(prefix)).map_ok(|object| object.location).boxed();
+        let deleted = self.store.delete_stream(listed).try_for_each(|_| std::future::ready(Ok(())));
+        deleted.await.map_err(|cause| Error::staging(self.url_of(prefix), NOT_DELETED, cause))
+    }
+
+    /// All objects below a prefix; of a folder also its links, which are not followed.
+    fn metas_below(&self, prefix: &Path) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        if !self.local {
+            return self.store.list(Some(prefix));
+        }
+        let folder = local::local_path(prefix);
+        let found = local::run_blocking(move || local::files_below(&folder));
+        let metas = found.map(|found| match found {
+            Ok(metas) => futures::stream::iter(metas.into_iter().map(Ok).collect::<Vec<_>>()),
+            Err(cause) => {
+                futures::stream::iter(vec![Err(object_store::Error::Generic { store: "file", source: cause.into() })])
+            }
+        });
+        metas.flatten_stream().boxed()
+    }
+
+    /// The folder of an area on this machine.
+    fn folder(&self) -> PathBuf {
+        local::local_path(&self.root)
     }
 }
 

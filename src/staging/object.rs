@@ -1,14 +1,10 @@
-//! Objects written whole or not at all. Local files are written beside their place, synced, renamed, and their folder is
-//! synced (the `object_store` line in use never syncs local files); elsewhere the store's own atomic put is used.
+//! Objects written whole or not at all: a local file as `local` does it, elsewhere by the store's own atomic put.
 
-use std::io::Write;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{GetResult, GetResultPayload, ObjectStoreExt, PutMode, PutOptions};
 use parquet::arrow::async_writer::AsyncFileWriter;
@@ -17,6 +13,8 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::StagingArea;
+use super::local::{self, Temporary, local_path, run_blocking};
+use super::upload::Upload;
 use crate::error::{Error, Result};
 
 /// Bytes of a file copied at a time.
@@ -25,9 +23,6 @@ const PIECE: usize = 1 << 20;
 /// What to do about a file of JSON that cannot be understood. Nothing but the step that wrote it can make it again.
 pub(super) const DAMAGED: &str =
     "is damaged or of another version of telecine; remove it and run the step that wrote it again, or start a new run";
-
-/// Makes temporary names unique within the process.
-static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// One object while it is written: invisible until [`ObjectWriter::finish`].
 #[derive(Debug)]
@@ -41,25 +36,24 @@ pub(super) struct ObjectWriter {
 enum Body {
     Local {
         file: tokio::fs::File,
-        temporary: PathBuf,
+        temporary: Temporary,
         place: PathBuf,
-        done: bool,
     },
     /// `None` once it was finished or abandoned.
-    Remote(Option<BufWriter>),
+    Remote(Option<Upload>),
 }
 
 impl ObjectWriter {
     pub(super) async fn create(area: &StagingArea, key: &Path) -> Result<Self> {
         let body = if area.local {
-            let place = local_path(key);
-            let temporary = temporary_name(&place);
-            let file = open_new(&temporary)
+            let (root, place) = (area.folder(), local_path(key));
+            let at = place.clone();
+            let (file, temporary) = run_blocking(move || local::open_new(&root, &at))
                 .await
-                .map_err(|cause| Error::staging(temporary.display().to_string(), "cannot be created", cause))?;
-            Body::Local { file, temporary, place, done: false }
+                .map_err(|cause| Error::staging(place.display().to_string(), "cannot be created", cause))?;
+            Body::Local { file: file.into(), temporary, place }
         } else {
-            Body::Remote(Some(BufWriter::new(area.store(), key.clone())))
+            Body::Remote(Some(Upload::new(area, key)))
         };
         Ok(Self { body, hasher: blake3::Hasher::new(), bytes: 0 })
     }
@@ -69,23 +63,24 @@ impl ObjectWriter {
         self.bytes += bytes.len() as u64;
         match &mut self.body {
             Body::Local { file, .. } => file.write_all(&bytes).await,
-            Body::Remote(Some(writer)) => Ok(writer.put(bytes).await?),
+            Body::Remote(Some(upload)) => Ok(upload.append(bytes).await?),
             Body::Remote(None) => Err(std::io::Error::other("the object was finished before")),
         }
     }
 
     /// Makes the object durable and visible.
     pub(super) async fn finish(&mut self) -> std::io::Result<()> {
+        let digest = self.digest();
         match &mut self.body {
-            Body::Local { file, temporary, place, done } => {
+            Body::Local { file, temporary, place } => {
                 file.flush().await?;
                 file.sync_all().await?;
-                tokio::fs::rename(&*temporary, &*place).await?;
-                *done = true;
-                sync_folder_of(place.clone()).await
+                temporary.place_at(place)?;
+                let place = place.clone();
+                run_blocking(move || local::sync_folder(&place)).await
             }
-            Body::Remote(Some(writer)) => {
-                writer.shutdown().await?;
+            Body::Remote(Some(upload)) => {
+                upload.finish(digest).await?;
                 self.body = Body::Remote(None);
                 Ok(())
             }
@@ -95,10 +90,10 @@ impl ObjectWriter {
 
     /// Gives the object up: what was sent to a remote store is removed there. A local file goes when the writer is dropped.
     pub(super) async fn abandon(mut self) {
-        if let Body::Remote(writer) = &mut self.body
-            && let Some(writer) = writer.take()
+        if let Body::Remote(upload) = &mut self.body
+            && let Some(upload) = upload.take()
         {
-            abort(writer).await;
+            upload.abort().await;
         }
     }
 
@@ -110,24 +105,13 @@ impl ObjectWriter {
 
 impl Drop for ObjectWriter {
     fn drop(&mut self) {
-        match &mut self.body {
-            // An abandoned write: nothing refers to the file, and a failure to remove it harms nobody.
-            Body::Local { temporary, done: false, .. } => drop(std::fs::remove_file(temporary)),
-            Body::Local { .. } => {}
-            // A write that was broken off where nobody could wait for its end.
-            Body::Remote(writer) => {
-                if let (Some(writer), Ok(runtime)) = (writer.take(), tokio::runtime::Handle::try_current()) {
-                    runtime.spawn(abort(writer));
-                }
-            }
+        // A write that was broken off where nobody could wait for its end.
+        if let Body::Remote(upload) = &mut self.body
+            && let Some(upload) = upload.take().filter(Upload::is_open)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(upload.abort());
         }
-    }
-}
-
-/// Ends a multipart upload, whose parts would else stay in the store unseen and paid for.
-async fn abort(mut writer: BufWriter) {
-    if let Err(cause) = writer.abort().await {
-        tracing::warn!(%cause, "an upload that was broken off could not be removed from the store");
     }
 }
 
@@ -162,12 +146,12 @@ pub(super) async fn create_new(area: &StagingArea, key: &Path, bytes: Bytes) -> 
 /// Creates an object; `false` when one is there already.
 pub(super) async fn try_create(area: &StagingArea, key: &Path, bytes: Bytes) -> Result<bool> {
     if area.local {
-        let place = local_path(key);
-        return run_blocking(move || create_local(&place, &bytes))
+        let (root, place) = (area.folder(), local_path(key));
+        return run_blocking(move || local::create(&root, &place, &bytes))
             .await
             .map_err(|cause| Error::staging(area.url_of(key), "cannot be created", cause));
     }
-    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    let options = PutOptions { mode: PutMode::Create, attributes: area.attributes.clone(), ..PutOptions::default() };
     match area.store.put_opts(key, bytes.into(), options).await {
         Ok(_) => Ok(true),
         Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
@@ -179,8 +163,15 @@ pub(super) async fn try_create(area: &StagingArea, key: &Path, bytes: Bytes) -> 
 pub(super) async fn replace(area: &StagingArea, key: &Path, bytes: Bytes) -> Result<()> {
     let failed = |cause| Error::staging(area.url_of(key), "cannot be written", cause);
     let mut writer = ObjectWriter::create(area, key).await?;
-    writer.append(bytes).await.map_err(failed)?;
-    writer.finish().await.map_err(failed)
+    let written = async {
+        writer.append(bytes).await?;
+        writer.finish().await
+    };
+    let written = written.await.map_err(failed);
+    if written.is_err() {
+        writer.abandon().await;
+    }
+    written
 }
 
 /// Writes objects of one folder, replacing what is there, `at_once` at the same time; durable when it returns. Locally each is
@@ -188,17 +179,23 @@ pub(super) async fn replace(area: &StagingArea, key: &Path, bytes: Bytes) -> Res
 pub(super) async fn replace_all(area: &StagingArea, objects: Vec<(Path, Bytes)>, at_once: usize) -> Result<()> {
     let Some((last, _)) = objects.last() else { return Ok(()) };
     let last = last.clone();
+    let unwritten = |key: &Path, cause| Error::staging(area.url_of(key), "cannot be written", cause);
+    if area.local {
+        let (root, place) = (area.folder(), local_path(&last));
+        run_blocking(move || local::own_folder(&root, &place)).await.map_err(|cause| unwritten(&last, cause))?;
+    }
     let each = objects.into_iter().map(|(key, bytes)| async move {
         if !area.local {
             return replace(area, &key, bytes).await;
         }
-        let place = local_path(&key);
-        let written = run_blocking(move || replace_local(&place, &bytes)).await;
-        written.map_err(|cause| Error::staging(area.url_of(&key), "cannot be written", cause))
+        let (root, place) = (area.folder(), local_path(&key));
+        let written = run_blocking(move || local::replace(&root, &place, &bytes)).await;
+        written.map_err(|cause| unwritten(&key, cause))
     });
     futures::stream::iter(each).buffer_unordered(at_once).try_collect::<()>().await?;
     if area.local {
-        let synced = sync_folder_of(local_path(&last)).await;
+        let place = local_path(&last);
+        let synced = run_blocking(move || local::sync_folder(&place)).await;
         synced.map_err(|cause| Error::staging(area.url_of(&last), "its folder cannot be synced", cause))?;
     }
     Ok(())
@@ -256,77 +253,4 @@ pub(super) async fn hash(found: GetResult) -> object_store::Result<String> {
             Ok(hasher.finalize().to_hex().to_string())
         }
     }
-}
-
-pub(super) fn local_path(key: &Path) -> PathBuf {
-    FilePath::new("/").join(key.as_ref())
-}
-
-fn temporary_name(place: &FilePath) -> PathBuf {
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
-    // In a container every process may have the same id, and one that was killed left its files behind.
-    let random = fastrand::u64(..);
-    place.with_file_name(format!(".{name}.{}.{serial}.{random:016x}.tmp", std::process::id()))
-}
-
-/// Whether an object's name is one that [`temporary_name`] gives.
-pub(super) fn is_temporary(key: &Path) -> bool {
-    key.filename().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp"))
-}
-
-async fn open_new(path: &FilePath) -> std::io::Result<tokio::fs::File> {
-    if let Some(folder) = path.parent() {
-        tokio::fs::create_dir_all(folder).await?;
-    }
-    tokio::fs::File::create_new(path).await
-}
-
-fn create_local(place: &FilePath, bytes: &[u8]) -> std::io::Result<bool> {
-    if let Some(folder) = place.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let temporary = temporary_name(place);
-    let mut file = std::fs::File::create_new(&temporary)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    // A hard link is the create that fails when the name is taken.
-    let linked = written.and_then(|()| std::fs::hard_link(&temporary, place));
-    let _ = std::fs::remove_file(&temporary);
-    match linked {
-        Ok(()) => sync_folder(place).map(|()| true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// The file is durable when it returns, its name once its folder is.
-fn replace_local(place: &FilePath, bytes: &[u8]) -> std::io::Result<()> {
-    let temporary = temporary_name(place);
-    let mut file = match std::fs::File::create_new(&temporary) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            place.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-            std::fs::File::create_new(&temporary)
-        }
-        created => created,
-    }?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let renamed = written.and_then(|()| std::fs::rename(&temporary, place));
-    renamed.inspect_err(|_| drop(std::fs::remove_file(&temporary)))
-}
-
-async fn sync_folder_of(place: PathBuf) -> std::io::Result<()> {
-    run_blocking(move || sync_folder(&place)).await
-}
-
-fn sync_folder(place: &FilePath) -> std::io::Result<()> {
-    match place.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-async fn run_blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> std::io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
 }

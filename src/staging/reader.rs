@@ -1,6 +1,7 @@
 //! Ranges of one object, as the Parquet reader asks for them.
 
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use ::parquet::arrow::ParquetRecordBatchStreamBuilder;
@@ -32,9 +33,12 @@ pub(super) async fn open(
     file: &WrittenFile,
 ) -> Result<ParquetRecordBatchStreamBuilder<ObjectRanges>> {
     let ranges = ObjectRanges { store: dataset.area().store(), key: dataset.file_path(file), size: file.bytes };
-    ParquetRecordBatchStreamBuilder::new(ranges)
-        .await
-        .map_err(|cause| Error::staging(dataset.file_url(file), "cannot be read as Parquet", cause))
+    let unreadable = |cause| Error::staging(dataset.file_url(file), "cannot be read as Parquet", cause);
+    // The reader of Arrow schemas panics over some flipped bits in the footer (`arrow-ipc` 59, widths of integers).
+    match AssertUnwindSafe(ParquetRecordBatchStreamBuilder::new(ranges)).catch_unwind().await {
+        Ok(opened) => opened.map_err(unreadable),
+        Err(_) => Err(unreadable(ParquetError::General("its schema is damaged".into()))),
+    }
 }
 
 fn external(cause: object_store::Error) -> ParquetError {

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use futures::TryStreamExt;
+use object_store::ObjectMeta;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::object::is_temporary;
+use super::local::is_temporary;
 use super::{Manifest, RunFolder};
 use crate::dataflow::TableName;
 use crate::error::{Error, Result};
@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 impl RunFolder {
     /// Removes everything from `raw/` that no manifest speaks of (parts of tables that were not finished, temporary
     /// files), and temporary files beside it. `held` are the run's committed tables ([`RunFolder::raw_tables`]). To be
-    /// called only by the process that holds the run's lease. What a remote store keeps of an upload that was broken off
-    /// is not listed there and is left to the bucket's lifecycle rules.
+    /// called only by the process that holds the run's lease. Uploads to `raw/` that were broken off are ended, where the
+    /// store tells them.
     ///
     /// # Errors
     /// When the folder cannot be listed or a file cannot be deleted.
@@ -34,19 +34,15 @@ impl RunFolder {
         }
         let raw = self.path.clone().join("raw");
         let failed = |cause| Error::staging(self.url(), "files of an earlier attempt cannot be listed", cause);
-        let in_raw: Vec<ObjectMeta> = self.area.store.list(Some(&raw)).try_collect().await.map_err(failed)?;
+        let in_raw: Vec<ObjectMeta> = self.area.metas_below(&raw).try_collect().await.map_err(failed)?;
         let beside = self.area.store.list_with_delimiter(Some(&self.path)).await.map_err(failed)?.objects;
-        let orphans = in_raw.into_iter().filter(|object| !known.contains(&object.location));
-        for object in orphans.chain(beside.into_iter().filter(|object| is_temporary(&object.location))) {
-            match self.area.store.delete(&object.location).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {
-                    tracing::info!(file = self.area.url_of(&object.location), "removed: an earlier attempt left it");
-                }
-                Err(cause) => {
-                    return Err(Error::staging(self.area.url_of(&object.location), "cannot be deleted", cause));
-                }
-            }
+        let beside = beside.into_iter().map(|object| object.location).filter(is_temporary);
+        let in_raw = in_raw.into_iter().map(|object| object.location).filter(|key| !known.contains(key));
+        for orphan in in_raw.chain(beside) {
+            self.area.delete(&orphan).await?;
+            tracing::info!(file = self.area.url_of(&orphan), "removed: an earlier attempt left it");
         }
+        self.area.abort_uploads(&raw).await?;
         Ok(())
     }
 }

@@ -10,8 +10,8 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::*;
 
+use super::StagingArea;
 use super::object::ObjectWriter;
-use super::{Compression, StagingArea};
 
 /// A store in memory that counts the uploads that are open.
 #[derive(Debug, Default)]
@@ -92,8 +92,7 @@ async fn no_upload_stays_open() {
     let open = Arc::clone(&counting.open);
     let store: Arc<dyn ObjectStore> = Arc::new(counting);
     let store_url = url::Url::parse("memory://store").unwrap();
-    let area =
-        StagingArea { store, store_url, root: Path::from("root"), local: false, compression: Compression::default() };
+    let area = StagingArea::over(store, store_url, Path::from("root"));
     let key = Path::from("root/large");
     // More than is held back before an upload in parts begins.
     let large = Bytes::from(vec![7; 24 << 20]);

@@ -7,6 +7,7 @@
 //! - `conformance`: what every source of rows holds to: both readers of PostgreSQL, and the raw tables of a run
 //! - `connectorx`: what is particular to that reader (cargo feature `connectorx`)
 //! - `connection`: TLS, where parameters come from, what a user may read, and that secrets stay secret
+//! - `credentials`: where those of a bucket come from, and what is written with each object
 //! - `definitions`: queries and rows against the target's definitions, live and pulled; what is covered and what is not
 //! - `dependencies`: licences, and one stack of each kind
 //! - `doubt`: what a load that was broken off left in doubt, the next one settles
@@ -31,6 +32,8 @@
 //! - `shapes`: tables of every shape, name and size, on every server: read whole, once, in even slices, within memory
 //! - `source`: the PostgreSQL reader: types, discovery, slices, broken reads
 //! - `verbs`: what people do with the ledger: rebuild, undo, prune, rejects, plans for production, its tables
+//! - `store_faults`: buckets that fail and deny, foreign files, links, flipped bytes, and what is left over
+//! - `stores`: what a staging area promises, on memory, a folder and two S3-compatible servers (`buckets` starts these)
 //! - `types`: every PostgreSQL type through Parquet and back, random values, and bytes that are no values
 //! - `transform`: project folders with SQL over real Parquet: plans, runs, checks, balance, what is kept and
 //!   what is made again
@@ -45,11 +48,20 @@
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
 //! - `resume`: loads killed again and again end like an unbroken one; reading back tells what was falsified
 //! - `signals`: loads stopped at any moment, a target that hangs, a ledger in use, odd surroundings
-//! - `s3`: the same run in an S3-compatible store
+//! - `s3`: the same run in S3-compatible stores
+//! - `s3_kills`: runs into a bucket that are killed again and again
 //!
-//! # Which test shows which fault of a load and of the process
+//! # Which test shows which fault of the staging area, of a load and of the process
 //! | fault | shown by |
 //! |---|---|
+//! | 33 killed while writing; what is left over | `kills::killed_fifty_times_and_resumed_it_ends_like_an_unbroken_extraction`, `s3_kills::killed_again_and_again_a_run_in_a_bucket_ends_like_an_unbroken_one`, `store_faults::orphans_of_a_bucket_are_told_and_swept`, `store_faults::orphans_of_a_folder_are_told_and_swept` |
+//! | 34 parts fail, 503, 500 after it was stored, cut answers | `store_faults::a_bucket_that_slows_down_is_waited_for_and_every_request_is_counted`, `store_faults::what_was_done_and_denied_is_found_done`, `store_faults::an_upload_of_which_a_part_fails_is_ended`, `store_faults::an_answer_that_breaks_off_is_asked_for_again_or_told` |
+//! | 35 two that write one run | `s3::a_run_in_moto_is_the_run_on_disk`, `s3::a_run_in_s3s_is_the_run_on_disk` |
+//! | 36 disk full, limits | `kills::without_room_for_a_file_it_names_the_file_and_leaves_nothing_half_done` |
+//! | 37 durable files | `store_faults::what_is_written_to_a_folder_is_synced_and_then_its_folder` |
+//! | 38 files and manifests damaged or foreign | `store_faults::a_changed_byte_anywhere_is_named`, `store_faults::a_changed_byte_of_a_manifest_is_named_or_harmless` |
+//! | 39 hostile names and prefixes | `store_faults::a_prefix_that_would_lead_elsewhere_is_refused_before_anything_is_sent`, `shapes::every_name_has_a_folder_of_its_own_and_is_kept` |
+//! | 40 links and files in the way | `store_faults::what_is_in_the_way_in_a_folder_is_named_and_what_links_lead_to_stays` |
 //! | 43 refused or reset before a request is sent | `flex_client::a_target_that_stays_away_is_a_transient_error`, `load::no_fault_makes_a_second_asset_or_loses_one` |
 //! | 44 made and not answered: dropped, late, 5xx | `flex_client::a_post_of_unclear_outcome_is_not_repeated`, `load::no_fault_makes_a_second_asset_or_loses_one`, `load::what_cannot_be_proven_is_held_and_never_posted_again`, `campaign::no_script_of_faults_loses_an_asset_or_makes_a_second_one` |
 //! | 45 killed between an asset and its values | `load::killed_loads_resume`, `campaign::killed_anywhere_and_resumed_a_load_ends_like_an_unbroken_one` |
@@ -82,6 +94,7 @@ mod advice;
 mod against;
 mod answers;
 mod architecture;
+mod buckets;
 mod campaign;
 mod cli;
 mod cluster;
@@ -89,6 +102,7 @@ mod conformance;
 mod connection;
 #[cfg(feature = "connectorx")]
 mod connectorx;
+mod credentials;
 mod definitions;
 mod dependencies;
 mod doubt;
@@ -115,11 +129,14 @@ mod reconcile;
 mod rehearsal;
 mod resume;
 mod s3;
+mod s3_kills;
 mod scan;
 mod security;
 mod shapes;
 mod signals;
 mod source;
+mod store_faults;
+mod stores;
 mod support;
 mod transform;
 mod types;

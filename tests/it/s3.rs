@@ -3,69 +3,36 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Stdio;
 
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use serde_json::{Value, json};
 use telecine::dataflow::TableName;
 use telecine::rehearsal::library::LibraryOptions;
 use telecine::staging::raw_folder;
-use tokio::process::{Child, Command};
 
-use crate::support::{
-    FLEX_PASSWORD, Flex, PATIENCE, Source, Workplace, comparable, finish, python, read_json, wait_for,
-};
+use crate::buckets::{Bucket, PREFIX, SECRET};
+use crate::support::{FLEX_PASSWORD, Flex, Source, Workplace, comparable, finish, read_json};
 
-/// The credentials of the store; the secret must turn up nowhere.
-const SECRET: &str = "canary-s3-51c7e2";
+/// Objects of a bucket by their key below the area.
+struct Shelf<'a>(&'a Bucket);
 
-/// moto wants a signature and believes any.
-const SIGNATURE: &str =
-    "AWS4-HMAC-SHA256 Credential=shelf/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-
-/// moto's S3 server on a free port, with the bucket `shelf`.
-struct Store {
-    _child: Child,
-    endpoint: String,
-}
-
-impl Store {
-    async fn start() -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port().to_string();
-        drop(free);
-        let mut command = Command::new(python());
-        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port]).kill_on_drop(true);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let endpoint = format!("http://127.0.0.1:{port}");
-        let client = reqwest::Client::new();
-        let made = async || client.put(format!("{endpoint}/shelf")).send().await.ok();
-        assert!(wait_for("moto", PATIENCE, made).await.status().is_success());
-        Self { _child: child, endpoint }
-    }
-
-    fn settings(&self, place: Workplace) -> Workplace {
-        place
-            .set("TELECINE_STAGING_URL", "s3://shelf/some/prefix")
-            .set("AWS_ENDPOINT_URL", &self.endpoint)
-            .set("AWS_REGION", "us-east-1")
-            .set("AWS_ACCESS_KEY_ID", "shelf")
-            .set("AWS_SECRET_ACCESS_KEY", SECRET)
+impl Shelf<'_> {
+    fn key(key: &str) -> Path {
+        Path::from(format!("{PREFIX}/{key}"))
     }
 
     /// An object's bytes.
     async fn get(&self, key: &str) -> Option<Vec<u8>> {
-        let request = reqwest::Client::new().get(format!("{}/shelf/some/prefix/{key}", self.endpoint));
-        let answer = request.header("authorization", SIGNATURE).send().await.unwrap();
-        if !answer.status().is_success() {
-            return None;
+        match self.0.area().store().get(&Self::key(key)).await {
+            Ok(found) => Some(found.bytes().await.unwrap().to_vec()),
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(cause) => panic!("{cause}"),
         }
-        Some(answer.bytes().await.unwrap().to_vec())
     }
 
     async fn put(&self, key: &str, body: String) {
-        let request = reqwest::Client::new().put(format!("{}/shelf/some/prefix/{key}", self.endpoint)).body(body);
-        let answer = request.header("authorization", SIGNATURE).send().await.unwrap();
-        assert!(answer.status().is_success(), "{answer:?}");
+        self.0.area().store().put(&Self::key(key), body.into()).await.unwrap();
     }
 
     async fn manifest(&self, dataset: &str) -> Value {
@@ -75,12 +42,21 @@ impl Store {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_in_s3_is_the_run_on_disk() {
-    let store = Store::start().await;
+async fn a_run_in_moto_is_the_run_on_disk() {
+    a_run_in_s3_is_the_run_on_disk(Bucket::moto().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_in_s3s_is_the_run_on_disk() {
+    a_run_in_s3_is_the_run_on_disk(Bucket::s3s().await).await;
+}
+
+async fn a_run_in_s3_is_the_run_on_disk(bucket: Bucket) {
+    let store = Shelf(&bucket);
     let source = Source::of_library(LibraryOptions { scale: 0.0001, ..LibraryOptions::default() }).await;
     let flex = [Flex::start(&[]).await, Flex::start(&[]).await];
     let disk = Workplace::of_queries().with_source(&source);
-    let shelf = store.settings(Workplace::of_queries().with_source(&source));
+    let shelf = bucket.settings(Workplace::of_queries().with_source(&source));
     disk.add_target("local", &flex[0].url, "");
     shelf.add_target("local", &flex[1].url, "");
 
@@ -129,7 +105,7 @@ async fn steps(place: &Workplace) -> [Value; 3] {
 }
 
 /// Of two extractions into one run at the same time one is refused, and what the other writes is whole.
-async fn two_at_once_do_not_mix(shelf: &Workplace, store: &Store, rows: &Value) {
+async fn two_at_once_do_not_mix(shelf: &Workplace, store: &Shelf<'_>, rows: &Value) {
     let call = || shelf.call("extract --run twice -q -vv --output json").spawn().unwrap();
     let (one, other) = (call(), call());
     let done = [finish(one).await, finish(other).await];
