@@ -15,7 +15,7 @@
 //! 7  cli
 //! 6  pipeline
 //! 5  config  report  rehearsal
-//! 4  extract  verify  load  reconcile      a step each, over the layers below
+//! 4  extract  verify  load  reconcile  delivery   a step each (delivery: six), over the layers below
 //! 3  source  transform  flex
 //! 2  staging                               every step reads and leaves datasets
 //! 1  dataflow
@@ -34,6 +34,7 @@
 pub mod cli;
 pub mod config;
 pub mod dataflow;
+pub mod delivery;
 pub mod error;
 pub mod extract;
 pub mod flex;
