@@ -2,6 +2,7 @@
 
 mod deliver;
 mod ledger;
+mod library;
 mod load;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ pub use self::deliver::DeliverArgs;
 pub use self::ledger::{
     LedgerRebuild, LedgerVerb, PruneArgs, RejectsList, RejectsReplay, RejectsVerb, Removing, UndoArgs,
 };
+pub use self::library::{LibraryAnswers, LibraryCompare, LibraryDocuments, LibraryShape, LibraryVerb};
 pub use self::load::{LoadArgs, PlanArgs, ReconcileArgs};
 use crate::config::Flags;
 use crate::rehearsal::flex::GRAMMAR;
@@ -382,67 +384,6 @@ pub struct FlexPull {
     /// The target's name in [flex.NAME].
     #[arg(long, value_name = "NAME")]
     pub target: Option<String>,
-}
-
-/// `telecine library …`.
-#[derive(Debug, Subcommand)]
-pub enum LibraryVerb {
-    /// Creates and fills the sample library in an existing, empty database.
-    Create(LibraryCreate),
-    /// Writes the answer key: expected_targets, expected_dispositions and dirt_manifest, as Parquet and CSV.
-    Answers(LibraryAnswers),
-    /// Mapped datasets against the answer key, cell by cell; differences by field and by kind of dirt.
-    Compare(LibraryCompare),
-}
-
-/// Which sample library.
-#[derive(Debug, Clone, Args)]
-pub struct LibraryShape {
-    /// The library's size: 1 is 290 million rows.
-    #[arg(long, default_value = "0.001")]
-    pub scale: f64,
-    /// How dirty: 0 none, 1 the rates of the specification, n times them.
-    #[arg(long, default_value = "1")]
-    pub dirt: f64,
-    /// The library's seed.
-    #[arg(long, default_value_t = 42)]
-    pub seed: u64,
-}
-
-/// `telecine library answers`.
-#[derive(Debug, Clone, Args)]
-pub struct LibraryAnswers {
-    /// The folder to write into; files of the same names are replaced.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Which library.
-    #[command(flatten)]
-    pub shape: LibraryShape,
-}
-
-/// `telecine library compare`.
-#[derive(Debug, Clone, Args)]
-pub struct LibraryCompare {
-    /// The library that the run was extracted from.
-    #[command(flatten)]
-    pub shape: LibraryShape,
-    /// The run.
-    #[command(flatten)]
-    pub run: RunId,
-}
-
-/// `telecine library create`.
-#[derive(Debug, Clone, Args)]
-pub struct LibraryCreate {
-    /// The database: postgres://…, or env:NAME for a variable that holds it.
-    #[arg(long, value_name = "URL")]
-    pub url: String,
-    /// Which library.
-    #[command(flatten)]
-    pub shape: LibraryShape,
-    /// Connections at once.
-    #[arg(long, default_value_t = 4)]
-    pub connections: usize,
 }
 
 impl SourceArgs {

@@ -4,6 +4,7 @@ mod args;
 mod coverage;
 mod deliver;
 mod ledger;
+mod library;
 mod output;
 mod rejects;
 mod request_file;

@@ -13,7 +13,7 @@ use crate::extract::ExtractReport;
 use crate::flex::Pulled;
 use crate::load::{LoadReport, PlanCounts, PlanReport};
 use crate::reconcile::ReconcileReport;
-use crate::rehearsal::library::{LoadSummary, answers::Comparison, answers::Written};
+use crate::rehearsal::library::{LoadSummary, answers::Comparison};
 use crate::report::{Align, RunReport, SCHEMA_VERSION, Table, mebibytes, thousands, visible};
 use crate::source::{Discovery, Use};
 use crate::transform::{Making, Outlook, TransformOutlook, TransformReport};
@@ -95,23 +95,6 @@ impl Printed for Comparison {
             ));
         }
         text
-    }
-}
-
-impl Printed for Written {
-    fn to_text(&self) -> String {
-        let mut files = Table::new(&["dataset (.parquet, .csv)", "rows"]);
-        for (name, rows) in &self.rows {
-            files.row([(*name).to_owned(), thousands(*rows)]);
-        }
-        if self.dirt.is_empty() {
-            return files.to_string();
-        }
-        let mut dirt = Table::new(&["dirt", "cells"]);
-        for (kind, cells) in &self.dirt {
-            dirt.row([(*kind).to_owned(), thousands(*cells)]);
-        }
-        format!("{files}\n\n{dirt}")
     }
 }
 

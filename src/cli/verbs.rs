@@ -1,13 +1,8 @@
 //! One method a verb.
 
-use std::sync::Arc;
-
-use secrecy::SecretString;
-
 use super::args::{
-    CoverageArgs, DEFAULT_PROJECT, Extract, FlexGet, FlexPull, FlexVerb, Global, LibraryAnswers, LibraryCompare,
-    LibraryShape, LibraryVerb, LoadArgs, Output, PlanArgs, ReconcileArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs,
-    Sql, TargetArgs, TraceArgs, TransformArgs, Verify, put,
+    CoverageArgs, DEFAULT_PROJECT, Extract, FlexGet, FlexPull, FlexVerb, Global, LoadArgs, Output, PlanArgs,
+    ReconcileArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TraceArgs, TransformArgs, Verify, put,
 };
 use super::request_file::RequestFile;
 use super::{Surroundings, output, rejects, rows};
@@ -21,7 +16,7 @@ use crate::pipeline::{
     unfinished_run,
 };
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
-use crate::rehearsal::library::{self, Library, LibraryOptions};
+use crate::rehearsal::library::LibraryOptions;
 use crate::report::Display;
 use crate::source::{PostgresSource, has_password};
 use crate::staging::{RunFolder, StagingArea};
@@ -60,7 +55,7 @@ impl Session {
     }
 
     /// The pipeline over a run that exists: the named one, or the last.
-    async fn existing(&self, flags: Flags, run: &RunId) -> Result<Pipeline> {
+    pub(super) async fn existing(&self, flags: Flags, run: &RunId) -> Result<Pipeline> {
         let config = self.load_config(flags)?;
         self.over(config, None, run).await
     }
@@ -346,52 +341,6 @@ impl Session {
         self.print(&output::PulledDefinitions { target: target.load.target.clone(), folder, definitions })
     }
 
-    pub(super) async fn library(&self, verb: LibraryVerb) -> Result<()> {
-        let args = match verb {
-            LibraryVerb::Create(args) => args,
-            LibraryVerb::Answers(args) => return self.answers(&args),
-            LibraryVerb::Compare(args) => return self.compare(args).await,
-        };
-        let library = Arc::new(Library::new(library_options(&args.shape))?);
-        warn_of_password("--url", &args.url);
-        let url = match args.url.strip_prefix("env:") {
-            Some(name) => self
-                .surroundings
-                .environment
-                .get(name)
-                .cloned()
-                .ok_or_else(|| Error::config(format!("--url: the environment variable {name} is not set")))?,
-            None => args.url.clone(),
-        };
-        let progress = Progress::default();
-        let display = Display::start("library", &progress, self.global.quiet);
-        let url = SecretString::from(url);
-        let work = library::create(&library, &url, args.connections, &progress);
-        let summary = tokio::select! {
-            summary = work => summary?,
-            () = self.surroundings.cancel.cancelled() => {
-                output::note("the database holds a part of the library: drop it and create it anew before the next try");
-                return Err(Error::Interrupted { signal: 2 });
-            }
-        };
-        drop(display);
-        self.print(&summary)
-    }
-
-    fn answers(&self, args: &LibraryAnswers) -> Result<()> {
-        let library = Library::new(library_options(&args.shape))?;
-        let sheets = library::answers::expected(&library);
-        self.print(&library::answers::write(&library, &sheets, &args.out)?)
-    }
-
-    async fn compare(&self, args: LibraryCompare) -> Result<()> {
-        let pipeline = self.existing(self.flags(), &args.run).await?;
-        let sheets = library::answers::expected(&Library::new(library_options(&args.shape))?);
-        let comparison = library::answers::compare(&sheets, pipeline.folder()).await?;
-        self.print(&comparison)?;
-        comparison.require_equal()
-    }
-
     pub(super) fn config(&self) -> Result<()> {
         let config = self.load_config(self.flags())?;
         let absent = config.absent();
@@ -422,15 +371,4 @@ fn refuse_passwords(flags: &Flags) -> Result<()> {
     };
     let problems: Vec<_> = given.into_iter().filter(|(key, _)| holds(key)).map(|(_, flag)| problem(flag)).collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::Config { problems }) }
-}
-
-/// Arguments are seen by every user of the machine. The password is taken all the same: it may be that of a throw-away.
-fn warn_of_password(flag: &str, url: &str) {
-    if !is_elsewhere(url) && has_password(url) {
-        output::note(&format!("warning: {flag} holds a password that other users can see; write env:NAME instead"));
-    }
-}
-
-fn library_options(shape: &LibraryShape) -> LibraryOptions {
-    LibraryOptions { seed: shape.seed, scale: shape.scale, dirt: shape.dirt, ..LibraryOptions::default() }
 }

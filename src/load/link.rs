@@ -10,8 +10,11 @@ use super::report::Tally;
 use super::request::{Request, Way};
 use super::row::Row;
 use super::work::Work;
-use super::{Attributes, Bound, Load};
+use super::{Bound, Load};
 use crate::error::Result;
+
+/// How references are set while no asset has shown how field values are: the whole instance anew is right either way.
+pub(super) const UNLESS_KNOWN: Way = Way::Metadata;
 
 impl Work {
     /// Writes the references of a row; what they point to has its id, or is not loaded.
@@ -74,15 +77,7 @@ impl Load {
         let links = bound.shape.link_numbers();
         let held: Vec<u16> = resolved.fields.iter().filter_map(|(name, _)| bound.shape.number_of(name)).collect();
         // Where one field is to go, only the whole instance anew makes it go.
-        let way = if leaves_links(entry, links, &held) { Way::Metadata } else { way.unwrap_or(self.usual_way()) };
+        let way = if leaves_links(entry, links, &held) { Way::Metadata } else { way.unwrap_or(UNLESS_KNOWN) };
         Some(Request::references(way, id, row, resolved))
-    }
-
-    /// How field values are set, so far as the settings say it.
-    pub(super) fn usual_way(&self) -> Way {
-        match self.config.attributes {
-            Attributes::Metadata => Way::Metadata,
-            Attributes::Annotations | Attributes::Auto => Way::Annotations,
-        }
     }
 }

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::decide::{Need, is_untouched, lacks_name};
 use super::ledger::{Entry, State};
+use super::link::UNLESS_KNOWN;
 use super::reference::{self, Resolved};
-use super::request::{Request, Step};
+use super::request::{Request, Step, Way};
 use super::seen::Seen;
 use super::{Bound, Load, Row};
 use crate::error::{Error, Result};
@@ -90,6 +91,8 @@ struct Planner<'a> {
     load: &'a Load,
     bound: &'a Bound,
     seen: &'a Seen,
+    /// How field values are set, where that is known.
+    way: Option<Way>,
     /// Ids of what the rows at hand refer to.
     ids: HashMap<String, i64>,
 }
@@ -106,7 +109,7 @@ impl Load {
     /// cannot be read, two rows have the same key, or `requests` cannot be written.
     pub async fn plan(&self, mut requests: Option<&mut (dyn Write + Send)>) -> Result<PlanReport> {
         self.require_known().await?;
-        let seen = self.see_all().await?;
+        let (seen, way) = (self.see_all().await?, self.known_way().await?);
         let (target, url) = (self.config.target.clone(), self.client.base_url().to_owned());
         let mut report = PlanReport { target, url, ..PlanReport::default() };
         for bound in &self.bound {
@@ -121,7 +124,7 @@ impl Load {
                 let rows = bound.shape.rows(&batch)?;
                 let entries = self.ledger.entries(rows.iter().map(|(_, row)| row.source_key.clone()).collect()).await?;
                 let ids = self.ids_of(rows.iter().map(|(_, row)| row), None).await?;
-                let planner = Planner { load: self, bound, seen: &seen, ids };
+                let planner = Planner { load: self, bound, seen: &seen, way, ids };
                 for (index, row) in &rows {
                     let entry = entries.get(&row.source_key);
                     let planned = planner.plan(row, entry, faults.contains_key(index), &mut plan)?;
@@ -233,7 +236,7 @@ impl Planner<'_> {
             (Need::Link, Some(entry)) => {
                 counts.create += u64::from(entry.completions == 0);
                 counts.update += u64::from(entry.completions > 0);
-                requests.extend(self.load.link_request(self.bound, row, entry, &resolved, None, true));
+                requests.extend(self.load.link_request(self.bound, row, entry, &resolved, self.way, true));
             }
             (Need::Update, Some(entry)) => {
                 counts.update += 1;
@@ -241,7 +244,7 @@ impl Planner<'_> {
                 self.update(row, entry, &resolved, &mut requests)?;
             }
             (Need::Nothing, Some(entry)) => {
-                match self.load.link_request(self.bound, row, entry, &resolved, None, false) {
+                match self.load.link_request(self.bound, row, entry, &resolved, self.way, false) {
                     Some(request) => {
                         counts.update += 1;
                         counts.relink += 1;
@@ -289,7 +292,8 @@ impl Planner<'_> {
         resolved: &Resolved,
         requests: &mut Vec<Request>,
     ) -> Result<()> {
-        let (load, way) = (self.load, self.load.usual_way());
+        // What is tried first with the first asset.
+        let (load, way) = (self.load, self.way.unwrap_or(Way::Annotations));
         let id = entry.and_then(|entry| entry.flex_id);
         match (entry, id) {
             (Some(entry), Some(_)) if !is_untouched(row, entry) => return self.update(row, entry, resolved, requests),
@@ -321,7 +325,7 @@ impl Planner<'_> {
         }
         requests.push(Request::replace(id, row, &known));
         if known != *resolved {
-            requests.push(Request::references(self.load.usual_way(), Some(id), row, resolved));
+            requests.push(Request::references(self.way.unwrap_or(UNLESS_KNOWN), Some(id), row, resolved));
         }
         Ok(())
     }

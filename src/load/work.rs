@@ -63,13 +63,21 @@ pub(super) struct Work {
     failed: CancellationToken,
 }
 
-impl Work {
-    pub(super) async fn new(load: &Load, progress: &Progress, cancel: &CancellationToken) -> Result<Self> {
-        let way = match load.config.attributes {
+impl Load {
+    /// How field values are set: as the settings say, or as an earlier load found out; `None` where the first new asset is
+    /// to show it.
+    pub(super) async fn known_way(&self) -> Result<Option<Way>> {
+        Ok(match self.config.attributes {
             Attributes::Annotations => Some(Way::Annotations),
             Attributes::Metadata => Some(Way::Metadata),
-            Attributes::Auto => load.ledger.recall(ATTRIBUTES).await?.as_deref().and_then(Way::parse),
-        };
+            Attributes::Auto => self.ledger.recall(ATTRIBUTES).await?.as_deref().and_then(Way::parse),
+        })
+    }
+}
+
+impl Work {
+    pub(super) async fn new(load: &Load, progress: &Progress, cancel: &CancellationToken) -> Result<Self> {
+        let way = load.known_way().await?;
         let (client, before) = (load.client.clone(), load.client.traffic().requests);
         progress.sends(move || {
             let pace = client.pace();

@@ -39,6 +39,8 @@ pub struct Request {
     pub blake3: Option<blake3::Hash>,
     /// The bytes of the body.
     pub length: usize,
+    /// Milliseconds from the start of the server to its coming.
+    pub came: u64,
     /// Milliseconds from the start of the server to the answer.
     pub ms: u64,
 }

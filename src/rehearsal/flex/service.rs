@@ -104,6 +104,10 @@ impl Flex {
         self.version >= Version::V2023_6 && !self.faults.has(Switch::NoExternalIds)
     }
 
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn authorized(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.split_once(' '));
@@ -130,11 +134,12 @@ pub async fn serve(
         Err(problem) => (MatrixPath::default(), Some(Answer::bad(problem))),
     };
     let (parts, body) = request.into_parts();
+    let came = flex.milliseconds();
     let body = read(body).await;
     if local {
         return oracle(&flex, &connection, &path, &parts, body).into_response(0);
     }
-    let asked = Asked { below: below.to_owned(), path, malformed, parts, body };
+    let asked = Asked { below: below.to_owned(), path, malformed, parts, body, came };
     let mut carried = Box::pin(carry_out(Arc::clone(&flex), asked));
     let carried = match poll!(carried.as_mut()) {
         Poll::Ready(carried) => carried,
@@ -164,11 +169,13 @@ struct Asked {
     malformed: Option<Answer>,
     parts: Parts,
     body: Result<Bytes, Answer>,
+    /// When it came, see [`Logged::came`].
+    came: u64,
 }
 
 /// Answers and logs a request. `None` where the server is over first.
 async fn carry_out(flex: Arc<Flex>, asked: Asked) -> Option<(Response<Body>, Option<Strike>)> {
-    let Asked { below, path, malformed, parts, body } = asked;
+    let Asked { below, path, malformed, parts, body, came } = asked;
     let (hash, length) = body.as_ref().map_or((None, 0), |body| (Some(hash(&parts.method, &below, body)), body.len()));
     let (answer, strike) = match malformed {
         Some(refusal) => (refusal, None),
@@ -187,7 +194,8 @@ async fn carry_out(flex: Arc<Flex>, asked: Asked) -> Option<(Response<Body>, Opt
         path: below,
         blake3: hash,
         length,
-        ms: u64::try_from(flex.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        came,
+        ms: flex.milliseconds(),
         method: parts.method,
     };
     let number = flex.log().add(logged, &path.segments());
