@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::deliver::DeliverArgs;
+pub use self::deliver::{DeliverArgs, StepName};
 pub use self::ledger::{
     LedgerRebuild, LedgerVerb, PruneArgs, RejectsList, RejectsReplay, RejectsVerb, Removing, UndoArgs,
 };

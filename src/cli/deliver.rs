@@ -1,16 +1,19 @@
 //! `telecine deliver`: JSON documents between buckets.
 
-use super::args::DeliverArgs;
+use super::args::{DeliverArgs, StepName};
 use super::output::Printed;
 use super::verbs::Session;
 use crate::delivery::DeliveryReport;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::{DeliverOptions, deliver};
 use crate::report::{Align, Table, thousands, visible};
 
 impl Session {
     pub(super) async fn deliver(&self, args: DeliverArgs) -> Result<()> {
         let config = self.load_config(self.flags())?;
+        if (args.restore || args.delete) && args.steps != [StepName::Purge] {
+            return Err(Error::config("--restore and --delete belong to one step: telecine deliver purge"));
+        }
         let options = DeliverOptions {
             steps: args.steps(),
             delivery: args.delivery.clone(),

@@ -26,7 +26,7 @@ pub(super) async fn run(delivery: &Delivery, progress: &Progress) -> Result<Step
         false => Some(Recording::open::<Transferred>(&delivery.folder, COPIED, inputs).await?),
     };
     if let Some(State::Done(manifest)) = state {
-        return delivery.kept("copy", manifest).await;
+        return delivery.kept("copy", *manifest).await;
     }
     let transfer = Transfer::new(delivery.source.clone(), target.clone(), Held::list(target.reader()).await?, sent);
     let items = items(delivery, &listed);

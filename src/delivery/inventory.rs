@@ -49,12 +49,12 @@ impl Row for Object {
 pub(super) async fn take(delivery: &Delivery, progress: &Progress) -> Result<Manifest> {
     let inputs = Inputs::from([("source".to_owned(), delivery.source.url())]);
     let mut recording = match Recording::open::<Object>(&delivery.folder, NAME, inputs.clone()).await? {
-        State::Done(manifest) => return Ok(manifest),
+        State::Done(manifest) => return Ok(*manifest),
         State::Open(recording) if recording.rows() == 0 => recording,
         State::Open(_) => {
             delivery.folder.query(NAME).discard().await?;
             match Recording::open::<Object>(&delivery.folder, NAME, inputs).await? {
-                State::Done(manifest) => return Ok(manifest),
+                State::Done(manifest) => return Ok(*manifest),
                 State::Open(recording) => recording,
             }
         }
@@ -79,5 +79,5 @@ pub(super) async fn take(delivery: &Delivery, progress: &Progress) -> Result<Man
     if !rows.is_empty() {
         recording.append(&rows).await?;
     }
-    recording.finish().await
+    recording.finish::<Object>().await
 }

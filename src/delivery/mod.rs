@@ -11,9 +11,13 @@
 
 pub mod bucket;
 mod copy;
+mod examine;
 mod inventory;
 pub mod names;
+mod publish;
+mod purge;
 mod record;
+mod sanitise;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -29,11 +33,17 @@ use self::transfer::Transferred;
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
 use crate::staging::{Manifest, RunFolder, StagingArea};
+use crate::transform::TransformConfig;
 
 /// Folders of the area.
 const OBJECTS: &str = "objects";
+const DOCUMENTS: &str = "documents";
+const QUARANTINE: &str = "quarantine";
 /// Records.
 const COPIED: &str = "copied";
+const NAMES: &str = "names";
+const SANITISED: &str = "sanitised";
+const PURGED: &str = "purged";
 /// The file of a delivery that says when it was begun.
 const BEGUN_FILE: &str = "delivery.json";
 /// The report of a delivery, kept after each step.
@@ -75,16 +85,25 @@ pub struct PublishTarget {
 pub enum Step {
     /// From the source of truth to the area.
     Copy,
+    /// Names that a hot folder takes.
+    Sanitise,
+    /// Documents that rules leave out.
+    Purge,
+    /// Into the hot folders.
+    Publish,
 }
 
 impl Step {
     /// All steps, in order.
-    pub const ALL: [Self; 1] = [Self::Copy];
+    pub const ALL: [Self; 4] = [Self::Copy, Self::Sanitise, Self::Purge, Self::Publish];
 
     /// The word on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Copy => "copy",
+            Self::Sanitise => "sanitise",
+            Self::Purge => "purge",
+            Self::Publish => "publish",
         }
     }
 }
@@ -94,6 +113,16 @@ impl Step {
 pub struct Wish {
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Production may be published, and what is in quarantine may be deleted.
+    pub yes: bool,
+    /// The one target to publish to; all that are not production where `None`.
+    pub target: Option<String>,
+    /// Put documents in the place of others of the same name.
+    pub replace: bool,
+    /// Bring back what the purge of this delivery has moved.
+    pub restore: bool,
+    /// Delete what the purge of this delivery has moved.
+    pub delete: bool,
 }
 
 /// What a step has done, or would do.
@@ -117,6 +146,9 @@ pub struct StepReport {
     pub dry_run: bool,
     /// Seconds it took.
     pub seconds: f64,
+    /// What a hot folder holds of the delivery, as one hash of all names, sizes and hashes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// The record; none for a plan.
     pub record: Option<String>,
 }
@@ -211,7 +243,10 @@ pub struct Delivery {
     folder: RunFolder,
     source: ReadOnly,
     area: Bucket,
+    /// The project and the memory of the rules' queries.
+    sql: TransformConfig,
     dry_run: bool,
+    yes: bool,
     cancel: CancellationToken,
 }
 
@@ -220,7 +255,13 @@ impl Delivery {
     ///
     /// # Errors
     /// When a place cannot be, or would be written where the source of truth is.
-    pub fn open(config: DeliveryConfig, folder: RunFolder, wish: &Wish, cancel: CancellationToken) -> Result<Self> {
+    pub fn open(
+        config: DeliveryConfig,
+        sql: TransformConfig,
+        folder: RunFolder,
+        wish: &Wish,
+        cancel: CancellationToken,
+    ) -> Result<Self> {
         let source = ReadOnly::open(&config.source)?;
         let area = Bucket::open(&config.area)?;
         let mut problems = Vec::new();
@@ -238,7 +279,7 @@ impl Delivery {
         if !problems.is_empty() {
             return Err(Error::Config { problems });
         }
-        Ok(Self { config, folder, source, area, dry_run: wish.dry_run, cancel })
+        Ok(Self { config, folder, source, area, sql, dry_run: wish.dry_run, yes: wish.yes, cancel })
     }
 
     /// Does one step, or says what it would do.
@@ -246,10 +287,13 @@ impl Delivery {
     /// # Errors
     /// When the step before it has no record, or a place fails; the same command goes on. What came of single objects is in
     /// the report.
-    pub async fn step(&self, step: Step, progress: &Progress) -> Result<Vec<StepReport>> {
+    pub async fn step(&self, step: Step, wish: &Wish, progress: &Progress) -> Result<Vec<StepReport>> {
         let start = Instant::now();
         let reports = match step {
             Step::Copy => vec![copy::run(self, progress).await?],
+            Step::Sanitise => vec![sanitise::run(self, progress).await?],
+            Step::Purge => vec![purge::run(self, wish, progress).await?],
+            Step::Publish => publish::run(self, wish, progress).await?,
         };
         let seconds = start.elapsed().as_secs_f64();
         Ok(reports.into_iter().map(|report| StepReport { seconds, ..report }).collect())

@@ -13,6 +13,8 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Delivery;
+use super::bucket::Bucket;
 use crate::dataflow::Sink;
 use crate::error::{Error, Result};
 use crate::staging::{Dataset, Manifest, RunFolder};
@@ -45,7 +47,7 @@ pub(super) struct Recording {
 #[derive(Debug)]
 pub(super) enum State {
     /// All is done, from the same inputs.
-    Done(Manifest),
+    Done(Box<Manifest>),
     /// Rows are to be written, after those that are there.
     Open(Box<Recording>),
 }
@@ -61,7 +63,7 @@ impl Recording {
         let undone =
             |manifest: &Manifest| UNDONE.iter().any(|what| manifest.notes.get(*what).is_some_and(|count| *count > 0));
         match dataset.manifest().await? {
-            Some(manifest) if manifest.inputs == inputs && !undone(&manifest) => return Ok(State::Done(manifest)),
+            Some(manifest) if manifest.inputs == inputs && !undone(&manifest) => return Ok(State::Done(Box::new(manifest))),
             Some(_) => dataset.discard().await?,
             None => {}
         }
@@ -104,8 +106,40 @@ impl Recording {
         self.folder.put_json(&progress(self.dataset.name()), &self.manifest).await
     }
 
+    /// Adds what `work` makes of each item that the record has no row of yet, and commits it. What the rows tell of is
+    /// settled in `place` before they are written. Items come in the same order at every attempt.
+    pub(super) async fn fill<I: Send, T: Row>(
+        mut self: Box<Self>,
+        delivery: &Delivery,
+        items: BoxStream<'static, Result<Vec<I>>>,
+        place: &Bucket,
+        work: impl AsyncFn(I) -> Result<T>,
+    ) -> Result<Manifest> {
+        let done = usize::try_from(self.manifest.rows).unwrap_or(usize::MAX);
+        let work = &work;
+        let items = items.map_ok(|items| futures::stream::iter(items.into_iter().map(Ok))).try_flatten();
+        let mut chunks = std::pin::pin!(items.skip(done).try_chunks(CHUNK));
+        while let Some(chunk) = chunks.try_next().await.map_err(|error| error.1)? {
+            let each = chunk.into_iter().enumerate().map(|(number, item)| async move {
+                delivery.require_not_stopped()?;
+                Ok::<_, Error>((number, work(item).await?))
+            });
+            let working = futures::stream::iter(each).buffer_unordered(delivery.config.max_in_flight);
+            let mut rows: Vec<(usize, T)> = working.try_collect().await?;
+            rows.sort_unstable_by_key(|(number, _)| *number);
+            let rows: Vec<T> = rows.into_iter().map(|(_, row)| row).collect();
+            place.settle().await?;
+            self.append(&rows).await?;
+        }
+        self.finish::<T>().await
+    }
+
     /// Commits the record.
-    pub(super) async fn finish(self) -> Result<Manifest> {
+    pub(super) async fn finish<T: Row>(mut self) -> Result<Manifest> {
+        if self.manifest.files.is_empty() {
+            // A file with the columns: SQL finds them where there are no rows, too.
+            self.append::<T>(&[]).await?;
+        }
         self.dataset.commit(&self.manifest).await?;
         self.folder.remove_json(&progress(self.dataset.name())).await?;
         Ok(self.manifest)

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow::datatypes::DataType;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::bucket::{Bucket, Condition, Fault, Outcome, PART, ReadOnly};
-use super::record::{self, CHUNK, Recording, Row};
+use super::record::{self, Recording, Row};
 use super::{Delivery, hash128};
 use crate::dataflow::Progress;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::staging::{Manifest, RunFolder};
 
 /// KiB of bodies that may be in memory at the same time.
@@ -105,10 +105,6 @@ impl Held {
     fn get(&self, name: &str) -> Option<u128> {
         self.0.get(&hash128(&[name.as_bytes()])).copied()
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 fn version(etag: &str, size: u64) -> u128 {
@@ -152,14 +148,14 @@ impl Sent {
 /// How objects are sent.
 #[derive(Debug)]
 pub(super) struct Transfer {
-    pub(super) source: ReadOnly,
-    pub(super) target: Bucket,
+    source: ReadOnly,
+    target: Bucket,
     /// Whether the server may move the bytes itself; then their BLAKE3 is not known.
     pub(super) direct: bool,
     /// Whether another object that is there stays, and is told.
     pub(super) only_new: bool,
-    pub(super) held: Held,
-    pub(super) sent: Sent,
+    held: Held,
+    sent: Sent,
     bodies: Semaphore,
 }
 
@@ -180,30 +176,17 @@ impl Transfer {
     pub(super) async fn run(
         &self,
         delivery: &Delivery,
-        mut recording: Box<Recording>,
+        recording: Box<Recording>,
         items: BoxStream<'static, Result<Vec<Item>>>,
         progress: &Progress,
     ) -> Result<Manifest> {
-        let done = usize::try_from(recording.rows()).unwrap_or(usize::MAX);
-        let items = items.map_ok(|items| futures::stream::iter(items.into_iter().map(Ok))).try_flatten();
-        let mut chunks = items.skip(done).try_chunks(CHUNK).boxed();
-        while let Some(chunk) = chunks.try_next().await.map_err(|error| error.1)? {
-            let each = chunk.into_iter().enumerate().map(|(number, item)| async move {
-                delivery.require_not_stopped()?;
-                let row = self.send(item).await?;
-                progress.advance(1, row.size);
-                progress.reject(u64::from(!row.is_there()));
-                Ok::<_, Error>((number, row))
-            });
-            let sending = futures::stream::iter(each).buffer_unordered(delivery.config.max_in_flight);
-            let mut rows: Vec<(usize, Transferred)> = sending.try_collect().await?;
-            rows.sort_unstable_by_key(|(number, _)| *number);
-            let rows: Vec<Transferred> = rows.into_iter().map(|(_, row)| row).collect();
-            // First what the record tells of, then the record.
-            self.target.settle().await?;
-            recording.append(&rows).await?;
-        }
-        recording.finish().await
+        let send = |item| async move {
+            let row = self.send(item).await?;
+            progress.advance(1, row.size);
+            progress.reject(u64::from(!row.is_there()));
+            Ok(row)
+        };
+        recording.fill(delivery, items, &self.target, send).await
     }
 
     /// Counts what would be sent.
@@ -251,7 +234,8 @@ impl Transfer {
         Ok(row)
     }
 
-    async fn send_into(&self, item: &Item, row: &mut Transferred) -> Outcome<()> {
+    /// The same, with what came of it in `row`.
+    pub(super) async fn send_into(&self, item: &Item, row: &mut Transferred) -> Outcome<()> {
         let there = self.held.get(&item.name);
         if let Some(there) = there {
             let known = self.sent.get(item, there);

@@ -32,7 +32,7 @@ pub async fn deliver(config: &Config, options: &DeliverOptions, cancel: &Cancell
     let settings = config.deliver()?.clone();
     let area = StagingArea::open(&config.staging)?;
     let folder = chosen(&area, options).await?;
-    let delivery = Delivery::open(settings, folder.clone(), &options.wish, cancel.clone())?;
+    let delivery = Delivery::open(settings, config.transform.clone(), folder.clone(), &options.wish, cancel.clone())?;
     delivery::begin(&folder, SystemTime::now().into()).await?;
     let lease = folder.lease("deliver").await?;
     let report = work(&delivery, options).await;
@@ -47,7 +47,7 @@ async fn work(delivery: &Delivery, options: &DeliverOptions) -> Result<DeliveryR
     for step in steps {
         let progress = Progress::default();
         let _display = Display::start(step.name(), &progress, options.quiet);
-        for done in delivery.step(step, &progress).await? {
+        for done in delivery.step(step, &options.wish, &progress).await? {
             delivery.note(&mut report, done).await?;
         }
     }

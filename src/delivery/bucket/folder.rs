@@ -133,6 +133,25 @@ impl Folder {
         .await
     }
 
+    pub(super) async fn take(&self, from: &Self, key: &str, wanted: &str) -> Outcome<()> {
+        let (place, old) = (self.path(key)?, from.path(key)?);
+        let (wanted, unsettled) = (wanted.to_owned(), Arc::clone(&self.unsettled));
+        let taken = blocking(move || {
+            if etag(&regular(fs::symlink_metadata(&old)?)?) != wanted {
+                return Ok(Some(Fault::Changed));
+            }
+            make_folders(place.parent().unwrap_or(Path::new("/")), &unsettled)?;
+            match fs::rename(&old, &place) {
+                Err(cause) if cause.kind() == ErrorKind::CrossesDevices => return Ok(Some(Fault::Unable)),
+                renamed => renamed?,
+            }
+            note(&unsettled, &place);
+            note(&unsettled, &old);
+            Ok(None)
+        });
+        taken.await?.map_or(Ok(()), Err)
+    }
+
     pub(super) async fn delete(&self, keys: &[String]) -> Result<Vec<(String, String)>> {
         let mut refused = Vec::new();
         for key in keys {

@@ -236,6 +236,17 @@ impl Bucket {
         }
     }
 
+    /// Moves an object here from another folder, where a rename does it: its ETag stays.
+    ///
+    /// # Errors
+    /// [`Fault::Unable`] where that cannot be; else see [`Fault`].
+    pub async fn take(&self, from: &Self, key: &str, etag: &str) -> Outcome<()> {
+        match (&from.0.0, &self.0.0) {
+            (Place::Folder(from), Place::Folder(folder)) => folder.take(from, key, etag).await,
+            _ => Err(Fault::Unable),
+        }
+    }
+
     /// Begins an object that is written in parts. Nothing is to be seen of it until [`Upload::finish`].
     ///
     /// # Errors

@@ -215,9 +215,18 @@ impl Upload {
     pub(super) async fn finish(self, condition: Condition<'_>) -> Outcome<String> {
         let request = self.bucket.request(Method::POST, &self.key).query("uploadId", &self.id);
         let request = conditional(request.body(xml::completion(&self.parts)), condition);
-        let answer = self.bucket.sender.send(&request).await?;
-        let made: xml::Made = xml::read(&answer.body)?;
-        Ok(made.etag.trim_matches('"').to_owned())
+        match self.bucket.sender.send(&request).await {
+            Ok(answer) => {
+                let made: xml::Made = xml::read(&answer.body)?;
+                Ok(made.etag.trim_matches('"').to_owned())
+            }
+            // Ended by the first of two sendings, of which only the second was answered: what is there is read back.
+            Err(Fault::Missing) => self.bucket.head(&self.key).await.map(|(_, etag)| etag),
+            Err(fault) => {
+                self.abandon().await;
+                Err(fault)
+            }
+        }
     }
 
     pub(super) async fn abandon(self) {
