@@ -63,7 +63,9 @@ impl Recording {
         let undone =
             |manifest: &Manifest| UNDONE.iter().any(|what| manifest.notes.get(*what).is_some_and(|count| *count > 0));
         match dataset.manifest().await? {
-            Some(manifest) if manifest.inputs == inputs && !undone(&manifest) => return Ok(State::Done(Box::new(manifest))),
+            Some(manifest) if manifest.inputs == inputs && !undone(&manifest) => {
+                return Ok(State::Done(Box::new(manifest)));
+            }
             Some(_) => dataset.discard().await?,
             None => {}
         }
