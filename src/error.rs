@@ -65,6 +65,17 @@ pub enum Error {
         #[source]
         cause: Option<Cause>,
     },
+    /// Reading or writing a bucket of the delivery failed.
+    #[error("bucket {url}: {message}")]
+    Bucket {
+        /// The bucket or folder.
+        url: String,
+        /// What happened and what to do next.
+        message: String,
+        /// The underlying error, if there is one.
+        #[source]
+        cause: Option<Cause>,
+    },
     /// A request to the Flex REST API failed.
     #[error("flex {method} {url}: {message}")]
     Flex {

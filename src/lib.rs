@@ -7,6 +7,8 @@
 //! source ──extract──▶ raw/ ──transform──▶ datasets, documents, rejected/ ──load──▶ Flex
 //!    └──────verify──────┘                          └──────────reconcile───────────┘
 //! ```
+//! Beside it, [`delivery`]: JSON documents from a bucket into the hot folders of targets.
+//!
 //! Start at [`pipeline::Pipeline::run`]: the whole job, a line a step.
 //!
 //! # Who may import whom
@@ -16,6 +18,7 @@
 //! 6  pipeline
 //! 5  config  report  rehearsal
 //! 4  extract  verify  load  reconcile      a step each, over the layers below
+//!    delivery                              a step a file
 //! 3  source  transform  flex
 //! 2  staging                               every step reads and leaves datasets
 //! 1  dataflow
@@ -29,11 +32,14 @@
 //! *disposition*, *reason*, *warning* what becomes of a candidate and why; *definition* a Flex metadata definition;
 //! *instance* the field values of one asset; *target* a named Flex; *ledger* what each target holds of us; *plan* the
 //! difference between mapped rows and ledger; *gone* in the ledger and no longer mapped; *undo* removing what a run created,
-//! *prune* removing what is gone; *rebuild* a ledger from its target; *reconcile* reading Flex back.
+//! *prune* removing what is gone; *rebuild* a ledger from its target; *reconcile* reading Flex back; *delivery* one pass of
+//! JSON documents from the *source of truth*, which is only read, by way of the *area*, where they get *safe keys* and some go
+//! into *quarantine*, into the *hot folders*; *record* the dataset that says what a step of it did.
 
 pub mod cli;
 pub mod config;
 pub mod dataflow;
+pub mod delivery;
 pub mod error;
 pub mod extract;
 pub mod flex;

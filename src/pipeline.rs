@@ -2,6 +2,7 @@
 //! line calls one of them. A step reads what the former committed in the staging area and commits its own.
 
 mod definitions;
+mod deliver;
 mod kept_plan;
 mod ledger;
 mod rehearse;
@@ -17,6 +18,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub use self::deliver::{DeliverOptions, deliver};
 pub use self::ledger::{FlexTrace, LedgerTrace, Rejects, WholeTrace};
 pub use self::rehearse::{Rehearsal, RehearseOptions, credential};
 pub use self::runs::{begin_run, existing_run, latest_run, named_run, unfinished_run};

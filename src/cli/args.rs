@@ -1,5 +1,6 @@
 //! What the user typed. No effects: turning it into settings and calls is the parent module's work.
 
+mod deliver;
 mod ledger;
 mod library;
 mod load;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::deliver::{DeliverArgs, StepName};
 pub use self::ledger::{
     LedgerRebuild, LedgerVerb, PruneArgs, RejectsList, RejectsReplay, RejectsVerb, Removing, UndoArgs,
 };
@@ -121,6 +123,9 @@ pub enum Verb {
     /// The staging area itself.
     #[command(subcommand)]
     Staging(StagingVerb),
+    /// JSON documents between buckets: from the source of truth to the hot folders of the targets. Broken off at any point,
+    /// the same command goes on.
+    Deliver(DeliverArgs),
     /// SQL over a run's datasets and raw tables, and the ledger.
     Sql(Sql),
     /// One asset's way: the rows of the source, what each field was made of, its warnings, its document, its requests.

@@ -2,6 +2,7 @@
 
 mod args;
 mod coverage;
+mod deliver;
 mod ledger;
 mod library;
 mod output;
@@ -56,6 +57,7 @@ pub async fn run(cli: Cli, surroundings: &Surroundings) -> Result<()> {
         Verb::Prune(args) => session.prune(args).await,
         Verb::Ledger(LedgerVerb::Rebuild(args)) => session.rebuild(args).await,
         Verb::Staging(StagingVerb::Orphans(args)) => session.orphans(args).await,
+        Verb::Deliver(args) => session.deliver(args).await,
         Verb::Sql(args) => session.sql(args).await,
         Verb::Trace(args) => session.trace(args).await,
         Verb::Report(args) => session.report(args).await,

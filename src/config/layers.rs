@@ -81,7 +81,9 @@ impl Layers {
 
     /// The names of the tables below `section`, in order: `[flex.dev]` is `dev` of `flex`.
     pub(super) fn names_in(&self, section: &str) -> Vec<String> {
-        let table = self.file.get(section).and_then(Value::as_table);
+        let mut parts = section.split('.');
+        let first = parts.next().and_then(|part| self.file.get(part));
+        let table = parts.fold(first, |value, part| value.and_then(|value| value.get(part))).and_then(Value::as_table);
         table.map(|table| table.keys().cloned().collect()).unwrap_or_default()
     }
 

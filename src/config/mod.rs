@@ -1,5 +1,6 @@
 //! What the user asked for, turned once into the configuration that every module gets its own part of.
 
+mod deliver;
 mod layers;
 mod target;
 mod words;
@@ -12,6 +13,7 @@ use secrecy::SecretString;
 
 use self::layers::Layers;
 pub use self::layers::{Origin, Setting, is_elsewhere};
+use crate::delivery::DeliveryConfig;
 use crate::error::{Error, Result};
 use crate::flex::FlexConfig;
 use crate::load::{Binding, LoadConfig};
@@ -86,6 +88,11 @@ const KEYS: &[&str] = &[
     "vocabularies",
     "fields",
     "terms",
+    "deliver",
+    "area",
+    "purge_cap",
+    "publish",
+    "after",
 ];
 
 /// Everything a run needs to know.
@@ -113,6 +120,8 @@ pub struct Config {
     pub ledger: PathBuf,
     /// The targets by name, or why one cannot be used.
     targets: BTreeMap<String, Result<TargetConfig, Vec<String>>>,
+    /// The delivery, where there is one.
+    deliver: Option<DeliveryConfig>,
     /// Each setting taken, with its origin.
     pub settings: Vec<Setting>,
 }
@@ -163,6 +172,7 @@ impl Config {
             let target = target::target(&mut layers, &name, &shared);
             targets.insert(name, target.ok_or_else(|| layers.absent[absent_before..].to_vec()));
         }
+        let deliver = deliver::deliver(&mut layers);
         layers.refuse_unknown(KEYS);
         if !layers.problems.is_empty() {
             return Err(Error::Config { problems: layers.problems.into_iter().chain(layers.absent).collect() });
@@ -183,6 +193,7 @@ impl Config {
             definitions,
             ledger,
             targets,
+            deliver,
             settings,
         })
     }
@@ -214,6 +225,15 @@ impl Config {
     /// The source's part, to be narrowed to some tables.
     pub fn source_mut(&mut self) -> Option<&mut SourceConfig> {
         self.source.as_mut().ok()
+    }
+
+    /// The delivery's part.
+    ///
+    /// # Errors
+    /// When it is not set.
+    pub fn deliver(&self) -> Result<&DeliveryConfig> {
+        let unset = || Error::config("no delivery is set: add [deliver] with source and area to migration.toml");
+        self.deliver.as_ref().ok_or_else(unset)
     }
 
     /// The part of the target `name`, to be changed.

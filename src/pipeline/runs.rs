@@ -29,7 +29,7 @@ pub async fn begin_run(area: &StagingArea, id: Option<&str>, fixed_now: Option<&
     let now: DateTime<Utc> = std::time::SystemTime::now().into();
     let run = match id {
         Some(id) => named_run(area, id)?,
-        None => area.run(&free_id(area, now).await?),
+        None => area.run(&free_id(&area.runs().await?, now)),
     };
     if run.get_json::<Begun>(BEGUN_FILE).await?.is_none() {
         let begun = now.to_rfc3339_opts(SecondsFormat::Micros, true);
@@ -66,19 +66,25 @@ pub async fn existing_run(area: &StagingArea, id: &str) -> Result<RunFolder> {
 /// # Errors
 /// When the id cannot name a folder: letters, digits, `_` and `-` can, 100 of them at most.
 pub fn named_run(area: &StagingArea, id: &str) -> Result<RunFolder> {
-    let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if id.is_empty() || id.len() > 100 || !id.chars().all(usable) {
-        return Err(Error::config(format!("--run {id:?}: a run's id is made of letters, digits, `_` and `-`")));
-    }
+    require_id("--run", id)?;
     Ok(area.run(id))
 }
 
-async fn free_id(area: &StagingArea, now: DateTime<Utc>) -> Result<String> {
+/// Refuses an id that cannot name a folder.
+pub(super) fn require_id(flag: &str, id: &str) -> Result<()> {
+    let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if id.is_empty() || id.len() > 100 || !id.chars().all(usable) {
+        return Err(Error::config(format!("{flag} {id:?}: an id is made of letters, digits, `_` and `-`")));
+    }
+    Ok(())
+}
+
+/// An id that is not taken, by the time in UTC.
+pub(super) fn free_id(taken: &[String], now: DateTime<Utc>) -> String {
     let stamp = now.format("%Y%m%dT%H%M%S").to_string();
-    let taken = area.runs().await?;
     let mut serials = (2..).map(|serial| format!("{stamp}-{serial}"));
     let free = std::iter::once(stamp.clone()).chain(serials.by_ref()).find(|id| !taken.contains(id));
-    Ok(free.unwrap_or(stamp))
+    free.unwrap_or(stamp)
 }
 
 /// The run that was begun last.

@@ -12,6 +12,7 @@
 //! {staging}/runs/{run}/documents/{definition}.manifest.json      written last: what they were made from
 //! {staging}/runs/{run}/rejected/part-00000.parquet                rows not loaded, with their reasons
 //! {staging}/runs/{run}/plan/{target}.json                        what a load was last planned to do
+//! {staging}/deliveries/{delivery}/{record}/part-00000.parquet … _manifest.json   what a step of a delivery did
 //! {staging}/ledger/{target}/ledger.sqlite                         a copy of the ledger
 //! {staging}/ledger/{target}/{assets,requests}.parquet             its tables
 //! ```
@@ -207,13 +208,30 @@ impl StagingArea {
     /// # Errors
     /// When the area cannot be listed.
     pub async fn runs(&self) -> Result<Vec<String>> {
-        let folder = self.root.clone().join("runs");
+        self.folders_in("runs").await
+    }
+
+    async fn folders_in(&self, name: &str) -> Result<Vec<String>> {
+        let folder = self.root.clone().join(name);
         let listing = self.store.list_with_delimiter(Some(&folder)).await;
         let listing = listing.map_err(|cause| Error::staging(self.url_of(&folder), "cannot be listed", cause))?;
-        let mut runs: Vec<String> =
+        let mut names: Vec<String> =
             listing.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
-        runs.sort();
-        Ok(runs)
+        names.sort();
+        Ok(names)
+    }
+
+    /// The folder of a delivery, whether or not it exists.
+    pub fn delivery(&self, id: &str) -> RunFolder {
+        RunFolder { area: self.clone(), id: id.to_owned(), path: self.root.clone().join("deliveries").join(id) }
+    }
+
+    /// The ids of all deliveries, ordered.
+    ///
+    /// # Errors
+    /// When the area cannot be listed.
+    pub async fn deliveries(&self) -> Result<Vec<String>> {
+        self.folders_in("deliveries").await
     }
 
     fn url_of(&self, key: &Path) -> String {

@@ -71,6 +71,7 @@ pub use self::query::{Level, Mapping, Materialise, Project, Query, REJECTED};
 pub use self::report::{CheckReport, DocumentsReport, Making, QueryReport, REPORT_FILE, TransformReport};
 pub use self::reuse::{Outlook, QueryOutlook, TransformOutlook};
 pub use self::session::{CATALOG, QUERIES, session};
+pub use self::tables::register_dataset;
 pub use self::trace::{CellTrace, FieldTrace, SourceTrace, TableTrace, Trace};
 use crate::dataflow::TableName;
 use crate::error::Result;

@@ -79,6 +79,20 @@ pub(super) async fn provider(dataset: &Dataset, manifest: &Manifest) -> Result<A
     Ok(Arc::new(DatasetTable::new(dataset.area(), schema, files)?))
 }
 
+/// Registers the rows of a committed dataset under a bare name.
+///
+/// # Errors
+/// When a file is missing or has another size.
+pub async fn register_dataset(
+    context: &SessionContext,
+    name: &str,
+    dataset: &Dataset,
+    manifest: &Manifest,
+) -> Result<()> {
+    context.register_object_store(dataset.area().store_url(), dataset.area().store());
+    register(context, name, provider(dataset, manifest).await?)
+}
+
 /// Registers one Parquet file as a table, unless there is one of its name.
 ///
 /// # Errors

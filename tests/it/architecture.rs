@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["dataflow"],
     &["staging"],
     &["source", "transform", "flex"],
-    &["extract", "verify", "load", "reconcile"],
+    &["extract", "verify", "load", "reconcile", "delivery"],
     &["config", "report", "rehearsal"],
     &["pipeline"],
     &["cli"],

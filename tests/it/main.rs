@@ -43,6 +43,7 @@
 //! - `adversity`: loads among answers and surroundings that no other test has
 //! - `advice`: what the verbs of a load say when something is in their way
 //! - `cli`: exit codes, messages, settings, secrets, results
+//! - `deliver`: documents between buckets: copied, named, purged, published; faults, kills, changed sources
 //! - `kills`: extractions killed at random, stopped by signals and short of disk, files and threads, and then resumed
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
@@ -104,6 +105,7 @@ mod connection;
 mod connectorx;
 mod credentials;
 mod definitions;
+mod deliver;
 mod dependencies;
 mod doubt;
 mod extract;

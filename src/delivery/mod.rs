@@ -1,0 +1,393 @@
+//! The delivery: JSON documents between buckets, the last leg of the way.
+//!
+//! ```text
+//! source of truth ──copy──▶ {area}/objects/{key} ──sanitise──▶ {area}/documents/{safe key}
+//!                                     {area}/quarantine/{delivery}/… ◀──purge──┤
+//!                                                                              └──publish──▶ a target's hot folder
+//! ```
+//! The source is only read: its handle is a [`bucket::ReadOnly`]. Each step leaves a record in the staging area, a dataset
+//! below `deliveries/{id}/` with a manifest, and reads those of the steps before it. A step that was broken off goes on; one
+//! that is done is not done again; what is there already is not sent again.
+
+pub mod bucket;
+mod copy;
+mod examine;
+mod inventory;
+pub mod names;
+mod publish;
+mod purge;
+mod record;
+mod sanitise;
+mod transfer;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use self::bucket::{Bucket, ReadOnly};
+use self::transfer::Transferred;
+use crate::dataflow::Progress;
+use crate::error::{Error, Result};
+use crate::staging::{Manifest, RunFolder, StagingArea};
+use crate::transform::TransformConfig;
+
+/// Folders of the area.
+const OBJECTS: &str = "objects";
+const DOCUMENTS: &str = "documents";
+const QUARANTINE: &str = "quarantine";
+/// Records.
+const COPIED: &str = "copied";
+const NAMES: &str = "names";
+const SANITISED: &str = "sanitised";
+const PURGED: &str = "purged";
+/// The file of a delivery that says when it was begun.
+const BEGUN_FILE: &str = "delivery.json";
+/// The report of a delivery, kept after each step.
+pub const REPORT_FILE: &str = "report.json";
+/// Objects that a report names.
+const MOST_NAMED: usize = 20;
+
+/// What a record was made from.
+type Inputs = BTreeMap<String, String>;
+
+/// `[deliver]`.
+#[derive(Debug, Clone)]
+pub struct DeliveryConfig {
+    /// The source of truth: `s3://bucket/prefix` or a folder. Only read.
+    pub source: String,
+    /// The transformation area.
+    pub area: String,
+    /// Objects under way at the same time.
+    pub max_in_flight: usize,
+    /// The largest share of the inventory that a purge may move, from 0 to 1.
+    pub purge_cap: f64,
+    /// The hot folders by name.
+    pub publish: BTreeMap<String, PublishTarget>,
+}
+
+/// `[deliver.publish.NAME]`: a hot folder.
+#[derive(Debug, Clone)]
+pub struct PublishTarget {
+    /// `s3://bucket/prefix` or a folder.
+    pub url: String,
+    /// Whether a publication asks for `--yes` and for another target that is verified.
+    pub production: bool,
+    /// The target that must have been published and verified before; any that is not production where `None`.
+    pub after: Option<String>,
+}
+
+/// A step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// From the source of truth to the area.
+    Copy,
+    /// Names that a hot folder takes.
+    Sanitise,
+    /// Documents that rules leave out.
+    Purge,
+    /// Into the hot folders.
+    Publish,
+}
+
+impl Step {
+    /// All steps, in order.
+    pub const ALL: [Self; 4] = [Self::Copy, Self::Sanitise, Self::Purge, Self::Publish];
+
+    /// The word on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Sanitise => "sanitise",
+            Self::Purge => "purge",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+/// What one call says of a delivery, beside the settings.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Production may be published, and what is in quarantine may be deleted.
+    pub yes: bool,
+    /// The one target to publish to; all that are not production where `None`.
+    pub target: Option<String>,
+    /// Put documents in the place of others of the same name.
+    pub replace: bool,
+    /// Bring back what the purge of this delivery has moved.
+    pub restore: bool,
+    /// Delete what the purge of this delivery has moved.
+    pub delete: bool,
+}
+
+/// What a step has done, or would do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The step, with its target where it has one.
+    pub step: String,
+    /// Objects that the step was about.
+    pub objects: u64,
+    /// How many of them came to what; for a plan, how many would.
+    pub counts: BTreeMap<String, u64>,
+    /// What needs a look, the first of them.
+    pub problems: Vec<Problem>,
+    /// Problems in all.
+    pub problems_in_all: u64,
+    /// Whether every object is accounted for.
+    pub balanced: bool,
+    /// Whether nothing was done because all was done before.
+    pub kept: bool,
+    /// Whether this is only a plan.
+    pub dry_run: bool,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// What a hot folder holds of the delivery, as one hash of all names, sizes and hashes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The record; none for a plan.
+    pub record: Option<String>,
+}
+
+/// An object that needs a look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The object's key.
+    pub key: String,
+    /// What is the matter.
+    pub reason: String,
+}
+
+/// The report of a delivery.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DeliveryReport {
+    /// The delivery's id.
+    pub delivery: String,
+    /// The source of truth.
+    pub source: String,
+    /// The transformation area.
+    pub area: String,
+    /// The steps in the order in which they were last done.
+    pub steps: Vec<StepReport>,
+    /// Whether a pass over all steps came to its end.
+    pub finished: bool,
+}
+
+impl DeliveryReport {
+    /// An error where something needs a look.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] naming steps and the first objects.
+    pub fn verdict(&self) -> Result<()> {
+        let unclean = self.steps.iter().filter(|step| step.problems_in_all > 0 || !step.balanced);
+        let lines: Vec<String> = unclean.map(StepReport::complaint).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Mismatch { what: format!("delivery {}", self.delivery), message: lines.join("\n") })
+    }
+}
+
+impl StepReport {
+    fn complaint(&self) -> String {
+        let balance = if self.balanced { "" } else { "; its balance does not close" };
+        let first =
+            self.problems.first().map_or(String::new(), |first| format!(", first {:?}: {}", first.key, first.reason));
+        format!("{}: {} objects need a look{balance}{first}", self.step, self.problems_in_all)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Begun {
+    delivery: String,
+    /// RFC 3339, to the microsecond, in UTC: sorts in order of time.
+    begun: String,
+}
+
+/// All deliveries of an area, the oldest first.
+///
+/// # Errors
+/// When the area cannot be read.
+pub async fn deliveries(area: &StagingArea) -> Result<Vec<RunFolder>> {
+    let mut found = Vec::new();
+    for id in area.deliveries().await? {
+        let folder = area.delivery(&id);
+        if let Some(begun) = folder.get_json::<Begun>(BEGUN_FILE).await? {
+            found.push((begun.begun, id, folder));
+        }
+    }
+    found.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    Ok(found.into_iter().map(|(_, _, folder)| folder).collect())
+}
+
+/// Begins a delivery, unless it was begun before.
+///
+/// # Errors
+/// When the area cannot be written.
+pub async fn begin(folder: &RunFolder, now: DateTime<Utc>) -> Result<()> {
+    if folder.get_json::<Begun>(BEGUN_FILE).await?.is_none() {
+        let begun = now.to_rfc3339_opts(SecondsFormat::Micros, true);
+        folder.put_json(BEGUN_FILE, &Begun { delivery: folder.id().to_owned(), begun }).await?;
+    }
+    Ok(())
+}
+
+/// One delivery.
+#[derive(Debug)]
+pub struct Delivery {
+    config: DeliveryConfig,
+    folder: RunFolder,
+    source: ReadOnly,
+    area: Bucket,
+    /// The project and the memory of the rules' queries.
+    sql: TransformConfig,
+    dry_run: bool,
+    yes: bool,
+    cancel: CancellationToken,
+}
+
+impl Delivery {
+    /// The delivery in `folder`. Nothing is asked of the buckets yet.
+    ///
+    /// # Errors
+    /// When a place cannot be, or would be written where the source of truth is.
+    pub fn open(
+        config: DeliveryConfig,
+        sql: TransformConfig,
+        folder: RunFolder,
+        wish: &Wish,
+        cancel: CancellationToken,
+    ) -> Result<Self> {
+        let source = ReadOnly::open(&config.source)?;
+        let area = Bucket::open(&config.area)?;
+        let mut problems = Vec::new();
+        if source.overlaps(area.reader()) {
+            problems
+                .push("deliver.area: lies in the source of truth or holds it, which is never written to".to_owned());
+        }
+        for (name, target) in &config.publish {
+            let place = ReadOnly::open(&target.url)?;
+            if place.overlaps(&source) || place.overlaps(area.reader()) {
+                problems
+                    .push(format!("deliver.publish.{name}.url: lies in the source of truth or the area, or holds it"));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Error::Config { problems });
+        }
+        Ok(Self { config, folder, source, area, sql, dry_run: wish.dry_run, yes: wish.yes, cancel })
+    }
+
+    /// Does one step, or says what it would do.
+    ///
+    /// # Errors
+    /// When the step before it has no record, or a place fails; the same command goes on. What came of single objects is in
+    /// the report.
+    pub async fn step(&self, step: Step, wish: &Wish, progress: &Progress) -> Result<Vec<StepReport>> {
+        let start = Instant::now();
+        let reports = match step {
+            Step::Copy => vec![copy::run(self, progress).await?],
+            Step::Sanitise => vec![sanitise::run(self, progress).await?],
+            Step::Purge => vec![purge::run(self, wish, progress).await?],
+            Step::Publish => publish::run(self, wish, progress).await?,
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(reports.into_iter().map(|report| StepReport { seconds, ..report }).collect())
+    }
+
+    /// The report so far, empty at first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn report(&self) -> Result<DeliveryReport> {
+        let before = self.folder.get_json(REPORT_FILE).await?;
+        Ok(before.unwrap_or_else(|| DeliveryReport {
+            delivery: self.folder.id().to_owned(),
+            source: self.source.url(),
+            area: self.area.reader().url(),
+            ..DeliveryReport::default()
+        }))
+    }
+
+    /// Enters a step in place of what it did before, and keeps the report.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn note(&self, report: &mut DeliveryReport, step: StepReport) -> Result<()> {
+        report.steps.retain(|before| before.step != step.step);
+        report.steps.push(step);
+        self.keep(report).await
+    }
+
+    /// Keeps the report.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn keep(&self, report: &DeliveryReport) -> Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        self.folder.put_json(REPORT_FILE, report).await
+    }
+
+    fn require_not_stopped(&self) -> Result<()> {
+        if self.cancel.is_cancelled() { Err(Error::Interrupted { signal: 2 }) } else { Ok(()) }
+    }
+
+    /// The deliveries whose records say what was sent before: the last one before this, then this one.
+    async fn former(&self) -> Result<Vec<RunFolder>> {
+        let all = deliveries(self.folder.area()).await?;
+        let before = all.into_iter().take_while(|other| other.id() != self.folder.id()).last();
+        Ok(before.into_iter().chain([self.folder.clone()]).collect())
+    }
+
+    fn planned(&self, step: &str, objects: u64, counts: BTreeMap<String, u64>) -> StepReport {
+        StepReport { step: step.to_owned(), objects, counts, balanced: true, dry_run: true, ..StepReport::default() }
+    }
+
+    async fn kept(&self, step: &str, manifest: Manifest) -> Result<StepReport> {
+        let rows = manifest.rows;
+        Ok(StepReport { kept: true, ..self.told(step, manifest, rows).await? })
+    }
+
+    /// The report of a step that sent objects, by its record.
+    async fn told(&self, step: &str, manifest: Manifest, objects: u64) -> Result<StepReport> {
+        let count = |what: &str| manifest.notes.get(what).copied().unwrap_or_default();
+        let problems_in_all = count("failed") + count("different");
+        let mut problems = Vec::new();
+        if problems_in_all > 0 {
+            let mut chunks = record::rows::<Transferred>(&self.folder, &manifest);
+            while let Some(rows) = chunks.try_next().await?.filter(|_| problems.len() < MOST_NAMED) {
+                let bad = rows.into_iter().filter(|row| !row.is_there());
+                problems.extend(bad.map(|row| Problem { key: row.key, reason: row.reason.unwrap_or(row.outcome) }));
+            }
+            problems.truncate(MOST_NAMED);
+        }
+        let accounted: u64 = ["copied", "skipped", "failed", "different"].into_iter().map(count).sum();
+        Ok(StepReport {
+            step: step.to_owned(),
+            objects,
+            counts: manifest.notes.clone(),
+            problems,
+            problems_in_all,
+            balanced: accounted == objects,
+            record: Some(self.folder.query(&manifest.dataset).url()),
+            ..StepReport::default()
+        })
+    }
+}
+
+/// 128 bits that tell parts of texts apart, so that many of them can be remembered in little.
+fn hash128(parts: &[&[u8]]) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
+    let mut bytes = [0; 16];
+    hasher.finalize_xof().fill(&mut bytes);
+    u128::from_le_bytes(bytes)
+}

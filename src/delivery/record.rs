@@ -1,0 +1,207 @@
+//! What a step has done, as a dataset that grows with it: a part a chunk of rows. Broken off, the step goes on after the
+//! last part.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_json::ReaderBuilder;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Delivery;
+use super::bucket::Bucket;
+use crate::dataflow::Sink;
+use crate::error::{Error, Result};
+use crate::staging::{Dataset, Manifest, RunFolder};
+
+/// Rows of a part. What was done of a part that was not written is done again.
+pub(super) const CHUNK: usize = 2_048;
+
+/// The counts of rows that need another attempt.
+const UNDONE: [&str; 2] = ["failed", "different"];
+
+/// A kind of row of a record.
+pub(super) trait Row: Serialize + DeserializeOwned + Send + 'static {
+    /// Name and type of each column; all may be NULL but the first.
+    const COLUMNS: &'static [(&'static str, DataType)];
+
+    /// The counts that the row adds to, each by one.
+    fn counts(&self) -> Vec<&str>;
+}
+
+/// A record that is being written.
+#[derive(Debug)]
+pub(super) struct Recording {
+    folder: RunFolder,
+    dataset: Dataset,
+    schema: SchemaRef,
+    manifest: Manifest,
+}
+
+/// A step's record before it begins.
+#[derive(Debug)]
+pub(super) enum State {
+    /// All is done, from the same inputs.
+    Done(Box<Manifest>),
+    /// Rows are to be written, after those that are there.
+    Open(Box<Recording>),
+}
+
+impl Recording {
+    /// The record `name` of a delivery, made from `inputs`. One of other inputs, or with rows that failed, is begun anew.
+    pub(super) async fn open<T: Row>(
+        folder: &RunFolder,
+        name: &str,
+        inputs: BTreeMap<String, String>,
+    ) -> Result<State> {
+        let dataset = folder.query(name);
+        let undone =
+            |manifest: &Manifest| UNDONE.iter().any(|what| manifest.notes.get(*what).is_some_and(|count| *count > 0));
+        match dataset.manifest().await? {
+            Some(manifest) if manifest.inputs == inputs && !undone(&manifest) => {
+                return Ok(State::Done(Box::new(manifest)));
+            }
+            Some(_) => dataset.discard().await?,
+            None => {}
+        }
+        let field = |(number, (name, kind)): (usize, &(&str, DataType))| Field::new(*name, kind.clone(), number > 0);
+        let schema: SchemaRef = Arc::new(Schema::new(T::COLUMNS.iter().enumerate().map(field).collect::<Vec<_>>()));
+        let written: Option<Manifest> = folder.get_json(&progress(name)).await?;
+        let manifest = match written.filter(|manifest| manifest.inputs == inputs) {
+            Some(manifest) => manifest,
+            None => {
+                dataset.discard().await?;
+                Manifest { inputs, ..Manifest::new(&dataset, &schema, []) }
+            }
+        };
+        Ok(State::Open(Box::new(Self { folder: folder.clone(), dataset, schema, manifest })))
+    }
+
+    /// Rows that are durable.
+    pub(super) fn rows(&self) -> u64 {
+        self.manifest.rows
+    }
+
+    /// Adds a part; its rows are durable when it returns.
+    pub(super) async fn append<T: Row>(&mut self, rows: &[T]) -> Result<()> {
+        let batch = self.batch(rows)?;
+        let stream = futures::stream::iter([Ok(batch)]);
+        let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream));
+        let part = self.dataset.parquet_part(self.manifest.files.len(), Arc::clone(&self.schema));
+        let mut written = part.write_all(stream).await?;
+        for count in rows.iter().flat_map(Row::counts) {
+            *written.notes.entry(count.to_owned()).or_default() += 1;
+        }
+        let manifest = &mut self.manifest;
+        manifest.rows += written.rows;
+        manifest.bytes += written.bytes;
+        manifest.files.extend(written.files);
+        manifest.checksum.merge(&written.checksum);
+        for (name, count) in written.notes {
+            *manifest.notes.entry(name).or_default() += count;
+        }
+        self.folder.put_json(&progress(self.dataset.name()), &self.manifest).await
+    }
+
+    /// Adds what `work` makes of each item that the record has no row of yet, and commits it. What the rows tell of is
+    /// settled in `place` before they are written. Items come in the same order at every attempt.
+    pub(super) async fn fill<I: Send, T: Row>(
+        mut self: Box<Self>,
+        delivery: &Delivery,
+        items: BoxStream<'static, Result<Vec<I>>>,
+        place: &Bucket,
+        work: impl AsyncFn(I) -> Result<T>,
+    ) -> Result<Manifest> {
+        let done = usize::try_from(self.manifest.rows).unwrap_or(usize::MAX);
+        let work = &work;
+        let items = items.map_ok(|items| futures::stream::iter(items.into_iter().map(Ok))).try_flatten();
+        let mut chunks = std::pin::pin!(items.skip(done).try_chunks(CHUNK));
+        while let Some(chunk) = chunks.try_next().await.map_err(|error| error.1)? {
+            let each = chunk.into_iter().enumerate().map(|(number, item)| async move {
+                delivery.require_not_stopped()?;
+                Ok::<_, Error>((number, work(item).await?))
+            });
+            let working = futures::stream::iter(each).buffer_unordered(delivery.config.max_in_flight);
+            let mut rows: Vec<(usize, T)> = working.try_collect().await?;
+            rows.sort_unstable_by_key(|(number, _)| *number);
+            let rows: Vec<T> = rows.into_iter().map(|(_, row)| row).collect();
+            place.settle().await?;
+            self.append(&rows).await?;
+        }
+        self.finish::<T>().await
+    }
+
+    /// Commits the record.
+    pub(super) async fn finish<T: Row>(mut self) -> Result<Manifest> {
+        if self.manifest.files.is_empty() {
+            // A file with the columns: SQL finds them where there are no rows, too.
+            self.append::<T>(&[]).await?;
+        }
+        self.dataset.commit(&self.manifest).await?;
+        self.folder.remove_json(&progress(self.dataset.name())).await?;
+        Ok(self.manifest)
+    }
+
+    fn batch<T: Row>(&self, rows: &[T]) -> Result<RecordBatch> {
+        let failed = |cause: arrow::error::ArrowError| Error::staging(self.dataset.url(), "rows give no batch", cause);
+        let mut decoder =
+            ReaderBuilder::new(Arc::clone(&self.schema)).with_batch_size(rows.len().max(1)).build_decoder();
+        let decoder = decoder
+            .as_mut()
+            .map_err(|cause| Error::staging(self.dataset.url(), "rows give no batch", cause.to_string()))?;
+        decoder.serialize(rows).map_err(failed)?;
+        let batch = decoder.flush().map_err(failed)?;
+        Ok(batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.schema))))
+    }
+}
+
+fn progress(name: &str) -> String {
+    format!("{name}/_progress.json")
+}
+
+/// What has been written of a record: all of it, or what a broken-off step left.
+pub(super) async fn written(folder: &RunFolder, name: &str) -> Result<Option<Manifest>> {
+    match folder.query(name).manifest().await? {
+        Some(manifest) => Ok(Some(manifest)),
+        None => folder.get_json(&progress(name)).await,
+    }
+}
+
+/// The committed record of an earlier step.
+///
+/// # Errors
+/// When that step has not come to its end; `step` is what makes it.
+pub(super) async fn committed(folder: &RunFolder, name: &str, step: &str) -> Result<Manifest> {
+    folder.query(name).manifest().await?.ok_or_else(|| {
+        let id = folder.id();
+        Error::preflight(format!("delivery {id} has no {name} yet; `telecine deliver {step} --delivery {id}` makes it"))
+    })
+}
+
+/// The rows of a record, in order, chunk by chunk; damage of a file is an error that names it.
+pub(super) fn rows<T: Row>(folder: &RunFolder, manifest: &Manifest) -> BoxStream<'static, Result<Vec<T>>> {
+    let dataset = folder.query(&manifest.dataset);
+    let files = futures::stream::iter(manifest.files.clone());
+    let batches = files.then(move |file| {
+        let dataset = dataset.clone();
+        async move {
+            let batches = dataset.read_part(&file).await?;
+            Ok::<_, Error>(batches.map_err(Error::from_datafusion))
+        }
+    });
+    batches.try_flatten().and_then(|batch| async move { of_batch(&batch) }).boxed()
+}
+
+/// Rows of a batch, by way of JSON: a record is read once a step, and its rows are few beside the requests they stand for.
+fn of_batch<T: Row>(batch: &RecordBatch) -> Result<Vec<T>> {
+    let failed = |cause: crate::error::Cause| Error::staging("a record", "has another form than this version's", cause);
+    let mut writer = arrow_json::ArrayWriter::new(Vec::new());
+    writer.write(batch).and_then(|()| writer.finish()).map_err(|cause| failed(cause.into()))?;
+    let bytes = writer.into_inner();
+    if bytes.is_empty() { Ok(Vec::new()) } else { serde_json::from_slice(&bytes).map_err(|cause| failed(cause.into())) }
+}
