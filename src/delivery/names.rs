@@ -250,7 +250,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
         #[test]
         fn keys_of_a_set_have_different_safe_names_also_where_case_is_folded(
             keys in prop::collection::btree_set(hostile(), 1..24),

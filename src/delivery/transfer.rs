@@ -236,6 +236,16 @@ impl Transfer {
 
     /// The same, with what came of it in `row`.
     pub(super) async fn send_into(&self, item: &Item, row: &mut Transferred) -> Outcome<()> {
+        if item.etag.is_empty() {
+            // A server whose listings tell none; from here on a change is noticed, before it only by the size.
+            return match self.source.head(&item.key).await? {
+                (_, etag) if etag.is_empty() => Err(Fault::Refused("the server tells no ETag of it".into())),
+                (size, etag) if size == item.size => {
+                    Box::pin(self.send_into(&Item { etag, ..item.clone() }, row)).await
+                }
+                _ => Err(Fault::Changed),
+            };
+        }
         let there = self.held.get(&item.name);
         if let Some(there) = there {
             let known = self.sent.get(item, there);

@@ -96,6 +96,16 @@ async fn settings_that_would_write_the_source_stop_before_anything() {
     assert_eq!(files(&place.path().join("source")), ["a.json"]);
 }
 
+/// Settings of a delivery between the buckets of a server.
+const BETWEEN_BUCKETS: &str = "[deliver]
+source = \"s3://truth/p\"
+area = \"s3://work/area\"
+[deliver.publish.dev]
+url = \"s3://dev/drop\"
+[deliver.publish.prod]
+url = \"s3://prod/drop\"
+production = true
+";
 const BY_NAME: &str = "select key, 'no document' as reason from inventory where key like '%.db'";
 const BY_VALIDITY: &str = "select key, coalesce(reason, validity) as reason from documents where validity <> 'valid'";
 
@@ -279,9 +289,7 @@ async fn between_buckets_with_every_fault_nothing_is_lost_and_the_source_not_wri
 
     let place =
         Workplace::of_files(&[("deliver/purge/v.sql", "select key, reason from documents where validity = 'invalid'")]);
-    let settings = "[deliver]\nsource = \"s3://truth/p\"\narea = \"s3://work/area\"\n[deliver.publish.dev]\nurl = \"s3://dev/drop\"\n\
-                    [deliver.publish.prod]\nurl = \"s3://prod/drop\"\nproduction = true\n";
-    place.write("migration.toml", settings);
+    place.write("migration.toml", BETWEEN_BUCKETS);
     let place = buckets.settings(place);
     buckets.faults(true);
     let report = place.json("deliver").await;
@@ -310,4 +318,48 @@ async fn between_buckets_with_every_fault_nothing_is_lost_and_the_source_not_wri
     place.run("deliver copy --delivery again").await.code(0);
     place.run("deliver publish").await.code(2);
     assert_eq!(buckets.writes_to("").len(), writes.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_again_and_again_between_buckets_no_object_is_sent_again() {
+    const OBJECTS: usize = 250;
+    let buckets = Buckets::start().await;
+    for number in 0..OBJECTS {
+        buckets.put("truth", &format!("p/{}/n {number}.json", number % 3), &format!("{{\"n\": {number}}}")).await;
+    }
+    buckets.put("truth", "p/bad.json", "{").await;
+    let place = Workplace::of_files(&[("deliver/purge/v.sql", BY_VALIDITY), ("migration.toml", BETWEEN_BUCKETS)]);
+    let place = buckets.settings(place);
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut killed = 0;
+    let report = 'attempts: {
+        for _ in 0..30 {
+            let mut child = place.call("deliver --delivery d --output json").spawn().unwrap();
+            let patience = Duration::from_millis(random.u64(300..2_000) + killed * 100);
+            match tokio::time::timeout(patience, child.wait()).await {
+                Ok(_) => break 'attempts finish(child).await.code(0).json(),
+                Err(_) => {
+                    child.kill().await.unwrap();
+                    killed += 1;
+                }
+            }
+        }
+        place.json("deliver --delivery d").await
+    };
+    assert!(killed >= 3, "{killed}");
+    assert!(report["steps"].as_array().unwrap().iter().all(|step| step["balanced"] == true), "{report}");
+    let expected: BTreeMap<String, String> = (0..OBJECTS)
+        .map(|number| (format!("drop/{}/n~_{number}.json", number % 3), format!("{{\"n\": {number}}}")))
+        .collect();
+    assert!(buckets.contents("dev").await == expected);
+    assert_eq!(buckets.contents("work").await.keys().filter(|key| key.starts_with("area/quarantine/")).count(), 1);
+    assert_eq!(buckets.writes_to("truth"), Vec::<String>::new(), "the source of truth was written to");
+    // What was under way when the process was killed may go twice, 32 objects at most.
+    for place in ["work/area/objects/", "work/area/documents/", "dev/drop/"] {
+        let sent = buckets.writes_to(place).len();
+        assert!(
+            sent <= OBJECTS + 2 + 32 * usize::try_from(killed).unwrap(),
+            "{place}: {sent} for {OBJECTS}, {killed} kills"
+        );
+    }
 }
