@@ -15,7 +15,7 @@ use crate::staging::{OrphanKind, Orphans, Requests, StagingArea};
 struct WithRequests<'a, T> {
     #[serde(flatten)]
     outcome: &'a T,
-    requests: &'a Requests,
+    bucket: &'a Requests,
 }
 
 impl Session {
@@ -23,7 +23,7 @@ impl Session {
     pub(super) fn print_step<T: Printed>(&self, step: &Step<T>) -> Result<()> {
         let Some(requests) = &step.cost.requests else { return self.print(&step.outcome) };
         match self.global.output {
-            Output::Json | Output::Csv => output::json(&WithRequests { outcome: &step.outcome, requests }),
+            Output::Json | Output::Csv => output::json(&WithRequests { outcome: &step.outcome, bucket: requests }),
             Output::Table => {
                 output::text(&format!("{}\nbucket: {}", step.outcome.to_text().trim_end(), requests_text(requests)))
             }

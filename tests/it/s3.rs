@@ -63,6 +63,9 @@ async fn a_run_in_s3_is_the_run_on_disk(bucket: Bucket) {
     let (on_disk, in_s3) = tokio::join!(steps(&disk), steps(&shelf));
     assert_eq!(on_disk[0]["rows"], in_s3[0]["rows"]);
     assert_eq!(on_disk[2]["created"], in_s3[2]["created"]);
+    for (here, there) in on_disk.iter().zip(&in_s3) {
+        assert!(here["bucket"].is_null() && there["bucket"]["read"].as_u64() > Some(0), "{}", there["bucket"]);
+    }
 
     // By content: snapshots differ, rows do not.
     let mut compared = 0;
