@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::layers::{self, Layers};
 use crate::delivery::{DeliveryConfig, PublishTarget};
+use crate::staging::S3Settings;
 
 /// Each object under way needs a connection of its own; beyond it, files and ports of the machine run out.
 const MOST_IN_FLIGHT: usize = 1_024;
 
 /// The part of the delivery; `None` where it says nothing of a source.
-pub(super) fn deliver(layers: &mut Layers) -> Option<DeliveryConfig> {
+pub(super) fn deliver(layers: &mut Layers, s3: &S3Settings) -> Option<DeliveryConfig> {
     let source = layers.optional("deliver.source");
     let area = layers.optional("deliver.area");
     let max_in_flight = layers.parsed("deliver.max_in_flight", "32", in_flight);
@@ -36,9 +37,14 @@ pub(super) fn deliver(layers: &mut Layers) -> Option<DeliveryConfig> {
         }
     }
     match (source, area) {
-        (Some(source), Some(area)) => {
-            Some(DeliveryConfig { source, area, max_in_flight: max_in_flight?, purge_cap: purge_cap?, publish })
-        }
+        (Some(source), Some(area)) => Some(DeliveryConfig {
+            source,
+            area,
+            max_in_flight: max_in_flight?,
+            purge_cap: purge_cap?,
+            publish,
+            s3: s3.clone(),
+        }),
         (None, None) => None,
         (source, _) => {
             layers.problems.push(format!("deliver.{}: missing", if source.is_none() { "source" } else { "area" }));

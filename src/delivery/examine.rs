@@ -1,9 +1,8 @@
-//! What the documents are, as the rules of a purge see them. A document is one JSON value of UTF-8; what else an object may
-//! hold is told as its reason.
+//! What the documents are, as the rules of a purge see them: each object read by [`json::examine`], and what was found told of
+//! its first document that cannot be read, else of its first.
 
 use arrow::datatypes::DataType;
 use futures::{StreamExt, TryStreamExt};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{PART, ReadOnly};
@@ -12,6 +11,7 @@ use super::transfer::Transferred;
 use super::{DOCUMENTS, Delivery, Inputs, SANITISED};
 use crate::dataflow::Progress;
 use crate::error::Result;
+use crate::source::json;
 use crate::staging::Manifest;
 
 /// The record's name.
@@ -22,10 +22,16 @@ pub(super) const NAME: &str = "documents";
 struct Document {
     /// The key of the source.
     key: String,
-    /// The document's number within its object.
+    /// Documents of the object.
+    #[serde(default)]
+    documents: i64,
+    /// Those of them that cannot be read.
+    #[serde(default)]
+    unreadable: i64,
+    /// The number of the document that is told of, within its object.
     #[serde(default)]
     document: i64,
-    /// Where it is broken, in bytes.
+    /// Where it is broken, in bytes of its text ([`json::Fault::offset`]).
     #[serde(default)]
     offset: Option<i64>,
     /// `object`, `array`, `string`, `number`, `boolean`, `null`.
@@ -41,6 +47,8 @@ struct Document {
 impl Row for Document {
     const COLUMNS: &'static [(&'static str, DataType)] = &[
         ("key", DataType::Utf8),
+        ("documents", DataType::Int64),
+        ("unreadable", DataType::Int64),
         ("document", DataType::Int64),
         ("offset", DataType::Int64),
         ("kind", DataType::Utf8),
@@ -84,28 +92,31 @@ async fn look(place: &ReadOnly, row: Transferred) -> Result<Document> {
 }
 
 fn judge(document: Document, bytes: &[u8]) -> Document {
-    let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else {
-        return Document { validity: "empty".into(), ..document };
-    };
-    let kind = match first {
-        b'{' => "object",
-        b'[' => "array",
-        b'"' => "string",
-        b't' | b'f' => "boolean",
-        b'n' => "null",
-        _ => "number",
-    };
-    match serde_json::from_slice::<IgnoredAny>(bytes) {
-        Ok(_) => Document { kind: Some(kind.into()), validity: "valid".into(), ..document },
-        Err(cause) => {
-            let before: usize = bytes
-                .split_inclusive(|byte| *byte == b'\n')
-                .take(cause.line().saturating_sub(1))
-                .map(<[u8]>::len)
-                .sum();
-            let offset = i64::try_from(before + cause.column().saturating_sub(1)).ok();
-            Document { offset, validity: "invalid".into(), reason: Some(cause.to_string()), ..document }
+    let mut told: Option<json::Document> = None;
+    let (mut documents, mut unreadable) = (0, 0);
+    json::examine(bytes, json::JsonOptions::default().limit, |found| {
+        documents += 1;
+        unreadable += i64::from(found.fault.is_some());
+        if told.is_none_or(|told| told.fault.is_none() && found.fault.is_some()) {
+            told = Some(found);
         }
+    });
+    let Some(told) = told else { return document };
+    let place = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let validity = match told.fault {
+        None => "valid",
+        Some(json::Fault { reason: json::Reason::Empty, .. }) => "empty",
+        Some(_) => "invalid",
+    };
+    Document {
+        documents,
+        unreadable,
+        document: i64::try_from(told.number).unwrap_or(i64::MAX),
+        offset: told.fault.map(|fault| place(fault.offset)),
+        kind: told.kind.map(|kind| kind.word().to_owned()),
+        validity: validity.into(),
+        reason: told.fault.map(|fault| fault.reason.word().to_owned()),
+        ..document
     }
 }
 
@@ -121,5 +132,8 @@ mod tests {
         assert_eq!(look(" \n").validity, "empty");
         let broken = look("{\n\"a\": x}");
         assert_eq!((broken.validity.as_str(), broken.offset), ("invalid", Some(7)));
+        let lines = look("{}\n{\"a\":1,\"a\":2}\n[]\n");
+        assert_eq!((lines.documents, lines.unreadable, lines.document, lines.offset), (3, 1, 1, Some(10)));
+        assert_eq!(lines.reason.as_deref(), Some("DUPLICATE_KEY"));
     }
 }

@@ -32,7 +32,7 @@ use self::bucket::{Bucket, ReadOnly};
 use self::transfer::Transferred;
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
-use crate::staging::{Manifest, RunFolder, StagingArea};
+use crate::staging::{Manifest, RunFolder, S3Settings, StagingArea};
 use crate::transform::TransformConfig;
 
 /// Folders of the area.
@@ -67,6 +67,8 @@ pub struct DeliveryConfig {
     pub purge_cap: f64,
     /// The hot folders by name.
     pub publish: BTreeMap<String, PublishTarget>,
+    /// How buckets are reached.
+    pub s3: S3Settings,
 }
 
 /// `[deliver.publish.NAME]`: a hot folder.
@@ -262,15 +264,15 @@ impl Delivery {
         wish: &Wish,
         cancel: CancellationToken,
     ) -> Result<Self> {
-        let source = ReadOnly::open(&config.source)?;
-        let area = Bucket::open(&config.area)?;
+        let source = ReadOnly::open(&config.source, &config.s3)?;
+        let area = Bucket::open(&config.area, &config.s3)?;
         let mut problems = Vec::new();
         if source.overlaps(area.reader()) {
             problems
                 .push("deliver.area: lies in the source of truth or holds it, which is never written to".to_owned());
         }
         for (name, target) in &config.publish {
-            let place = ReadOnly::open(&target.url)?;
+            let place = ReadOnly::open(&target.url, &config.s3)?;
             if place.overlaps(&source) || place.overlaps(area.reader()) {
                 problems
                     .push(format!("deliver.publish.{name}.url: lies in the source of truth or the area, or holds it"));

@@ -61,7 +61,7 @@ async fn one(
         false => None,
     };
     let (step, record) = (format!("publish {name}"), record_name(name));
-    let place = Bucket::open(&target.url)?;
+    let place = Bucket::open(&target.url, &delivery.config.s3)?;
     let mut inputs = edition.made_from.clone();
     inputs.insert("target".to_owned(), place.reader().url());
     let sent = Sent::read(&delivery.former().await?, &record).await?;

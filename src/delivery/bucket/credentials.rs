@@ -1,9 +1,10 @@
 //! Where requests go and who signs them: the same builder as the staging area's.
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
+use object_store::aws::{AmazonS3ConfigKey, AwsCredentialProvider};
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::staging::S3Settings;
 
 /// What requests to a bucket need.
 #[derive(Debug, Clone)]
@@ -19,12 +20,12 @@ impl Access {
     ///
     /// # Errors
     /// When the settings are unusable.
-    pub(super) fn to(bucket: &Url) -> Result<Self> {
+    pub(super) fn to(bucket: &Url, settings: &S3Settings) -> Result<Self> {
         let unusable = |cause: object_store::Error| Error::Preflight {
             message: format!("the S3 settings for {bucket} are unusable; set AWS_REGION and credentials"),
             cause: Some(Box::new(cause)),
         };
-        let builder = AmazonS3Builder::from_env().with_bucket_name(bucket.host_str().unwrap_or_default());
+        let builder = settings.builder(bucket)?;
         let said = |key| builder.get_config_value(&key);
         let region = said(AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
         let endpoint = said(AmazonS3ConfigKey::S3Endpoint).or_else(|| said(AmazonS3ConfigKey::Endpoint));

@@ -18,6 +18,7 @@ use self::folder::Folder;
 use self::s3::S3;
 pub(in crate::delivery) use self::s3::hex;
 use crate::error::{Cause, Error, Result};
+use crate::staging::S3Settings;
 
 /// Bytes read or written at a time; larger objects go in parts of this size. S3's least part is 5 MiB.
 pub const PART: u64 = 8 << 20;
@@ -125,9 +126,9 @@ impl ReadOnly {
     ///
     /// # Errors
     /// When the URL is of another scheme, names no bucket, or the S3 settings are unusable.
-    pub fn open(url: &str) -> Result<Self> {
+    pub fn open(url: &str, settings: &S3Settings) -> Result<Self> {
         match Url::parse(url) {
-            Ok(parsed) if parsed.scheme() == "s3" => Ok(Self(Place::S3(S3::open(url)?))),
+            Ok(parsed) if parsed.scheme() == "s3" => Ok(Self(Place::S3(S3::open(url, settings)?))),
             Ok(parsed) if parsed.scheme() != "file" && parsed.scheme().len() > 1 => {
                 Err(Error::config(format!("{url}: the scheme is not known; use s3://bucket/prefix or file:PATH")))
             }
@@ -198,8 +199,8 @@ impl Bucket {
     ///
     /// # Errors
     /// As [`ReadOnly::open`].
-    pub fn open(url: &str) -> Result<Self> {
-        ReadOnly::open(url).map(Self)
+    pub fn open(url: &str, settings: &S3Settings) -> Result<Self> {
+        ReadOnly::open(url, settings).map(Self)
     }
 
     /// The same place, for those who only read.

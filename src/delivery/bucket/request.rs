@@ -15,6 +15,7 @@ use url::Url;
 use super::credentials::Access;
 use super::{Fault, Outcome, xml};
 use crate::error::{Error, Result};
+use crate::staging::S3Settings;
 
 /// What a URL carries as it is (RFC 3986, unreserved): the rest of a key is percent-encoded, as signatures want it.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -104,8 +105,8 @@ enum Attempt {
 }
 
 impl Sender {
-    pub(super) fn to(url: &Url, bucket: &str) -> Result<Self> {
-        let access = Access::to(url)?;
+    pub(super) fn to(url: &Url, bucket: &str, settings: &S3Settings) -> Result<Self> {
+        let access = Access::to(url, settings)?;
         let plain_http = access.endpoint.starts_with("http:");
         let options = ClientOptions::new()
             .with_allow_http(plain_http)

@@ -12,6 +12,7 @@ use url::Url;
 use super::request::{Request, Sender, encoded};
 use super::{Condition, Fault, Listed, Outcome, xml};
 use crate::error::{Error, Result};
+use crate::staging::S3Settings;
 
 /// Objects that one DeleteObjects takes, at most (S3's own limit).
 const DELETED_AT_ONCE: usize = 1_000;
@@ -26,7 +27,7 @@ pub(super) struct S3 {
 }
 
 impl S3 {
-    pub(super) fn open(url: &str) -> Result<Self> {
+    pub(super) fn open(url: &str, settings: &S3Settings) -> Result<Self> {
         let parsed = Url::parse(url).map_err(|cause| Error::config(format!("{url}: {cause}")))?;
         let bucket = parsed.host_str().unwrap_or_default().to_owned();
         if bucket.is_empty() {
@@ -36,7 +37,7 @@ impl S3 {
         let rest = url.split_once("://").map_or("", |(_, rest)| rest);
         let prefix = rest.split_once('/').map_or("", |(_, prefix)| prefix).trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self { sender: Sender::to(&parsed, &bucket)?, bucket, prefix })
+        Ok(Self { sender: Sender::to(&parsed, &bucket, settings)?, bucket, prefix })
     }
 
     pub(super) fn url(&self) -> String {
