@@ -16,6 +16,7 @@
 //!   what these share)
 //! - `flex_server`: the local Flex over real HTTP
 //! - `flex_surface`: the rest of its API: deletion, releases, lists, queries, what other clients use; every type of field
+//! - `json`: the sample documents, read: each accounted for as their answer key has it
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `flex_faults`: every fault and switch of the local Flex, seen over HTTP
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
@@ -114,6 +115,7 @@ mod flex_client;
 mod flex_faults;
 mod flex_server;
 mod flex_surface;
+mod json;
 mod kills;
 mod library;
 mod load;

@@ -2,7 +2,8 @@
 //!
 //! Where the first line is a document of its own and more follows, each line is read by itself, so that a broken one takes
 //! no other with it. Otherwise documents follow one another until the first fault: what comes after that is a part of the
-//! broken document, for nobody can tell where it ends. A top-level array is one document.
+//! broken document, for nobody can tell where it ends. So is a document that anything but an object or an array follows on its
+//! line. A top-level array is one document.
 
 use serde::Serialize;
 
@@ -161,8 +162,8 @@ impl<V: Visitor, T: FnMut(&mut V, Document)> Reader<'_, V, T> {
             let begin = scanner.place();
             let kind = Kind::of(text.as_bytes()[begin]);
             match scanner.document(self.visitor, true) {
-                // A number that another follows at once may be one that was broken.
-                Ok(()) if matches!(kind, Some(Kind::Number | Kind::Boolean | Kind::Null)) && !scanner.is_at_blank() => {
+                // More on the line than another object or array: nobody can tell to which of them what is broken belongs.
+                Ok(()) if !scanner.may_end_here() => {
                     let fault = Fault { offset: place + scanner.place(), reason: Reason::Syntax };
                     return self.fault(place + begin, kind, fault);
                 }

@@ -120,9 +120,11 @@ impl<'a> Scanner<'a> {
         self.at < self.text.len()
     }
 
-    /// Whether white space or the end follows.
-    pub(super) fn is_at_blank(&self) -> bool {
-        matches!(self.peek(), None | Some(b' ' | b'\n' | b'\r' | b'\t'))
+    /// Whether the line ends here, or goes on with an object or an array.
+    pub(super) fn may_end_here(&self) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let next = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+        matches!(next, None | Some(b'\n' | b'\r' | b'{' | b'['))
     }
 
     /// Reads one document from the place that has been reached. With `unique`, a key that an object has twice is a fault.
