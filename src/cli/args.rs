@@ -150,15 +150,9 @@ pub enum Verb {
 /// `telecine rehearse`.
 #[derive(Debug, Clone, Args)]
 pub struct Rehearse {
-    /// The library's size: 1 is 290 million rows.
-    #[arg(long, default_value = "0.001")]
-    pub scale: f64,
-    /// How dirty: 0 none, 1 the rates of the specification, n times them.
-    #[arg(long, default_value = "1")]
-    pub dirt: f64,
-    /// The library's seed.
-    #[arg(long, default_value_t = 42)]
-    pub seed: u64,
+    /// Which sample library.
+    #[command(flatten)]
+    pub shape: LibraryShape,
     /// Where staging area, ledger and the local Flex's state are kept.
     #[arg(long, value_name = "DIR", default_value = "rehearsal")]
     pub dir: PathBuf,

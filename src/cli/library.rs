@@ -110,6 +110,6 @@ fn warn_of_password(flag: &str, url: &str) {
     }
 }
 
-fn library_options(shape: &LibraryShape) -> LibraryOptions {
+pub(super) fn library_options(shape: &LibraryShape) -> LibraryOptions {
     LibraryOptions { seed: shape.seed, scale: shape.scale, dirt: shape.dirt, ..LibraryOptions::default() }
 }

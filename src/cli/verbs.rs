@@ -4,6 +4,7 @@ use super::args::{
     CoverageArgs, DEFAULT_PROJECT, Extract, FlexGet, FlexPull, FlexVerb, Global, LoadArgs, Output, PlanArgs,
     ReconcileArgs, Rehearse, RunArgs, RunId, Serve, SourceArgs, Sql, TargetArgs, TraceArgs, TransformArgs, Verify, put,
 };
+use super::library::library_options;
 use super::request_file::RequestFile;
 use super::{Surroundings, output, rejects, rows};
 use crate::config::{Config, Flags, is_elsewhere};
@@ -16,7 +17,6 @@ use crate::pipeline::{
     unfinished_run,
 };
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
-use crate::rehearsal::library::LibraryOptions;
 use crate::report::Display;
 use crate::source::{PostgresSource, has_password};
 use crate::staging::{RunFolder, StagingArea};
@@ -102,12 +102,7 @@ impl Session {
         put(&mut flags, "source.connections", args.connections.as_ref());
         put(&mut flags, "source.reader", args.reader.as_ref());
         let options = RehearseOptions {
-            library: LibraryOptions {
-                seed: args.seed,
-                scale: args.scale,
-                dirt: args.dirt,
-                ..LibraryOptions::default()
-            },
+            library: library_options(&args.shape),
             dir: args.dir,
             project: self.global.project.clone(),
             flags,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{CHUNK, Recording, Row, State};
 use super::{Delivery, Inputs};
 use crate::dataflow::Progress;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::staging::Manifest;
 
 /// The record's name.
@@ -46,6 +46,9 @@ impl Row for Object {
 
 /// Lists the source, unless the delivery has its list: all steps of a delivery are about the same objects. A listing that
 /// was broken off begins anew, for the source may have changed.
+///
+/// # Errors
+/// [`Error::Preflight`] where the source holds nothing: it is another one that is meant. When it cannot be listed.
 pub(super) async fn take(delivery: &Delivery, progress: &Progress) -> Result<Manifest> {
     let inputs = Inputs::from([("source".to_owned(), delivery.source.url())]);
     let mut recording = match Recording::open::<Object>(&delivery.folder, NAME, inputs.clone()).await? {
@@ -78,6 +81,10 @@ pub(super) async fn take(delivery: &Delivery, progress: &Progress) -> Result<Man
     }
     if !rows.is_empty() {
         recording.append(&rows).await?;
+    }
+    if recording.rows() == 0 {
+        let source = delivery.source.url();
+        return Err(Error::preflight(format!("the source of truth {source} holds no object; see deliver.source")));
     }
     recording.finish::<Object>().await
 }

@@ -304,15 +304,21 @@ impl Delivery {
     /// The report so far, empty at first.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// [`Error::Preflight`] where the delivery is one between other places. When it cannot be read.
     pub async fn report(&self) -> Result<DeliveryReport> {
-        let before = self.folder.get_json(REPORT_FILE).await?;
-        Ok(before.unwrap_or_else(|| DeliveryReport {
-            delivery: self.folder.id().to_owned(),
-            source: self.source.url(),
-            area: self.area.reader().url(),
-            ..DeliveryReport::default()
-        }))
+        let (source, area) = (self.source.url(), self.area.reader().url());
+        let before: Option<DeliveryReport> = self.folder.get_json(REPORT_FILE).await?;
+        if let Some(other) = before.as_ref().filter(|before| before.source != source || before.area != area) {
+            return Err(Error::preflight(format!(
+                "delivery {} is from {} to {}, and the settings say from {source} to {area}; correct deliver.source and \
+                 deliver.area, or begin another with --delivery ID",
+                self.folder.id(),
+                other.source,
+                other.area
+            )));
+        }
+        let delivery = self.folder.id().to_owned();
+        Ok(before.unwrap_or(DeliveryReport { delivery, source, area, ..DeliveryReport::default() }))
     }
 
     /// Enters a step in place of what it did before, and keeps the report.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
+use datafusion::error::DataFusionError;
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
@@ -178,20 +179,41 @@ async fn plan(delivery: &Delivery, rules: &[Rule], sanitised: &Manifest, progres
             }
         }
     }
+    require_known(delivery, found).await?;
     Ok(plan)
+}
+
+/// What is left of the rules' findings has no document: an object that could not be copied, or a key that is none.
+async fn require_known(delivery: &Delivery, mut left: BTreeMap<String, (String, Option<String>)>) -> Result<()> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let listed = record::committed(&delivery.folder, inventory::NAME, "copy").await?;
+    let mut chunks = record::rows::<inventory::Object>(&delivery.folder, &listed);
+    while let Some(objects) = chunks.try_next().await? {
+        objects.iter().for_each(|object| drop(left.remove(&object.key)));
+    }
+    let Some((key, (rule, _))) = left.first_key_value() else { return Ok(()) };
+    Err(Error::preflight(format!(
+        "{RULES}/{rule}.sql gives the key {key:?}, which the inventory does not have ({} such keys in all rules); nothing \
+         was moved. Select key from inventory, names or documents",
+        left.len()
+    )))
 }
 
 /// The keys that a rule finds, with its reasons.
 async fn keys(context: &datafusion::prelude::SessionContext, rule: &Rule) -> Result<Vec<(String, Option<String>)>> {
-    let failed = |cause| {
-        Error::query(format!("{RULES}/{}.sql", rule.name), "the rule cannot be used; it gives key and reason", cause)
+    let unusable = |cause: DataFusionError| Error::Preflight {
+        message: format!("{RULES}/{}.sql: the rule cannot be used; it gives key and reason", rule.name),
+        cause: Some(cause.into()),
     };
+    let failed = |cause| Error::query(format!("{RULES}/{}.sql", rule.name), "the rule broke off", cause);
     let options =
         datafusion::prelude::SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let frame = context.sql_with_options(&rule.sql, options).await.map_err(failed)?;
+    let frame = context.sql_with_options(&rule.sql, options).await.map_err(unusable)?;
     let texts = ["key", "reason"]
         .map(|name| datafusion::prelude::cast(datafusion::prelude::col(name), DataType::Utf8).alias(name));
-    let mut batches = frame.select(texts.to_vec()).map_err(failed)?.execute_stream().await.map_err(failed)?;
+    let mut batches = frame.select(texts.to_vec()).map_err(unusable)?.execute_stream().await.map_err(failed)?;
     let mut found = Vec::new();
     while let Some(batch) = batches.try_next().await.map_err(failed)? {
         let (keys, reasons) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());

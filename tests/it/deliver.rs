@@ -363,3 +363,38 @@ async fn killed_again_and_again_between_buckets_no_object_is_sent_again() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_meant_is_refused_before_anything_is_moved() {
+    let place = place();
+    let nothing = place.run("deliver copy").await.code(2);
+    assert!(nothing.stderr.contains("holds no object; see deliver.source"), "{}", nothing.stderr);
+    dirty(&place);
+    place.run("deliver copy sanitise").await.code(0);
+
+    // A delivery is between the places that it was begun with.
+    std::fs::create_dir(place.path().join("other")).unwrap();
+    put(&place, "other/a.json", "{}");
+    let other = place.call("deliver copy").env("TELECINE_DELIVER_SOURCE", "file:other").spawn().unwrap();
+    let other = finish(other).await.code(2);
+    assert!(
+        other.stderr.contains("correct deliver.source") && other.stderr.contains("/source to "),
+        "{}",
+        other.stderr
+    );
+
+    for (rule, said) in [
+        (
+            "select 'no/such/key' as key, 'x' as reason",
+            "\"no/such/key\", which the inventory does not have (1 such keys",
+        ),
+        ("select key from inventory", "the rule cannot be used; it gives key and reason"),
+        ("selec key from inventory", "selec"),
+    ] {
+        place.write("deliver/purge/0_wrong.sql", rule);
+        let refused = place.run("deliver purge").await.code(2);
+        assert!(refused.stderr.contains("deliver/purge/0_wrong.sql"), "{}", refused.stderr);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        assert!(!place.path().join("area/quarantine").exists());
+    }
+}

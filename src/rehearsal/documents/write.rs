@@ -30,8 +30,11 @@ pub struct Written {
 /// made where they are missing; files of the same names are replaced.
 ///
 /// # Errors
-/// [`Error::Rehearsal`] naming the file that cannot be written.
+/// [`Error::Config`] when the dirt is out of range. [`Error::Rehearsal`] naming the file that cannot be written.
 pub fn write(options: &DocumentOptions, folder: &Path, answers: &Path) -> Result<Written> {
+    if !(0.0..=1000.0).contains(&options.dirt) {
+        return Err(Error::config(format!("documents dirt {}: must be between 0 and 1000", options.dirt)));
+    }
     let failed =
         |path: &Path, cause: std::io::Error| Error::rehearsal(path.display().to_string(), "cannot be written", cause);
     if let Some(parent) = answers.parent() {

@@ -110,7 +110,8 @@ impl JsonSource {
         let mut objects: Vec<ObjectMeta> = store.list(Some(prefix)).try_collect().await.map_err(failed)?;
         objects.sort_by(|one, other| one.location.cmp(&other.location));
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-        let looks = stream::iter(chunks(objects.into_iter())).map(|chunk| {
+        let objects = objects.into_iter().map(|meta| Known { meta, is_whole: false });
+        let looks = stream::iter(chunks(objects)).map(|chunk| {
             let (store, prefix) = (Arc::clone(&store), prefix.clone());
             async move {
                 let fetched = fetch(&store, chunk, options.limit).await?;
@@ -175,15 +176,15 @@ impl Source for JsonSource {
             .collect())
     }
 
-    /// Slices of as many objects as make some 64 MiB.
+    /// Slices of some 64 MiB of objects at most, or of so many small ones as are taken together eight times.
     async fn partitions(&self, table: &TableMeta) -> Result<Vec<Partition>> {
         let (group, _) = self.group(&table.table)?;
         let mut places: Vec<Range<usize>> = Vec::new();
         let mut at = 0;
-        for chunk in chunks(group.objects.iter().map(|known| known.meta.clone())) {
+        for (number, chunk) in chunks(group.objects.iter().cloned()).enumerate() {
             let end = at + chunk.len();
             match places.last_mut() {
-                Some(last) if !places_full(last, group, CHUNK_BYTES * SLICE as u64) => last.end = end,
+                Some(last) if number % SLICE != 0 => last.end = end,
                 _ => places.push(at..end),
             }
             at = end;
@@ -203,16 +204,13 @@ impl Source for JsonSource {
             Slice::Whole | Slice::Where(_) | Slice::File(_) => 0..group.objects.len(),
         };
         let objects = group.objects.get(range).unwrap_or_default().to_vec();
-        let mut whole: BTreeMap<Path, Known> = BTreeMap::new();
-        let metas: Vec<ObjectMeta> = objects.iter().map(|known| known.meta.clone()).collect();
-        whole.extend(objects.into_iter().map(|known| (known.meta.location.clone(), known)));
-        let (source, whole, fields) = (self.clone(), Arc::new(whole), Arc::clone(schema));
-        let batches = stream::iter(chunks(metas.into_iter())).map(move |chunk| {
-            let (source, whole, fields) = (source.clone(), Arc::clone(&whole), Arc::clone(&fields));
+        let (source, fields) = (self.clone(), Arc::clone(schema));
+        let batches = stream::iter(chunks(objects.into_iter())).map(move |chunk| {
+            let (source, fields) = (source.clone(), Arc::clone(&fields));
             async move {
                 let limit = source.0.options.limit;
                 let fetched = fetch(&source.0.store, chunk, limit).await?;
-                let built = tokio::task::spawn_blocking(move || build(&fetched, &whole, &fields, limit));
+                let built = tokio::task::spawn_blocking(move || build(&fetched, &fields, limit));
                 built.await.map_err(|cause| Error::staging(SCHEMA, "the reading of documents broke off", cause))?
             }
         });
@@ -221,24 +219,19 @@ impl Source for JsonSource {
     }
 }
 
-fn places_full(range: &Range<usize>, group: &Group, bytes: u64) -> bool {
-    let objects = group.objects.get(range.clone()).unwrap_or_default();
-    objects.iter().map(|known| known.meta.size).sum::<u64>() >= bytes
-}
-
 /// A document that is a row.
 fn is_row(document: &Document) -> bool {
     document.fault.is_none() && document.kind == Some(Kind::Object)
 }
 
 /// Objects as one thread takes them.
-fn chunks(objects: impl Iterator<Item = ObjectMeta>) -> impl Iterator<Item = Vec<ObjectMeta>> {
+fn chunks(objects: impl Iterator<Item = Known>) -> impl Iterator<Item = Vec<Known>> {
     let mut objects = objects.peekable();
     std::iter::from_fn(move || {
         let mut chunk = vec![objects.next()?];
-        let mut bytes = chunk.first().map_or(0, |object| object.size);
-        while let Some(object) = objects.next_if(|object| bytes + object.size <= CHUNK_BYTES) {
-            bytes += object.size;
+        let mut bytes = chunk.first().map_or(0, |object| object.meta.size);
+        while let Some(object) = objects.next_if(|object| bytes + object.meta.size <= CHUNK_BYTES) {
+            bytes += object.meta.size;
             chunk.push(object);
             if chunk.len() == CHUNK_OBJECTS {
                 break;
@@ -249,9 +242,10 @@ fn chunks(objects: impl Iterator<Item = ObjectMeta>) -> impl Iterator<Item = Vec
 }
 
 /// Reads the objects of a chunk. One that is larger than `limit` is not read: a byte beyond it says so.
-async fn fetch(store: &Arc<dyn ObjectStore>, chunk: Vec<ObjectMeta>, limit: usize) -> Result<Vec<(ObjectMeta, Bytes)>> {
+async fn fetch(store: &Arc<dyn ObjectStore>, chunk: Vec<Known>, limit: usize) -> Result<Vec<(Known, Bytes)>> {
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let fetches = stream::iter(chunk).map(|object| async move {
+    let fetches = stream::iter(chunk).map(|known| async move {
+        let object = &known.meta;
         let failed = |cause| Error::staging(object.location.to_string(), "cannot be read", cause);
         let bytes = if object.size > most {
             store.get_range(&object.location, 0..most).await.map_err(failed)?
@@ -266,16 +260,16 @@ async fn fetch(store: &Arc<dyn ObjectStore>, chunk: Vec<ObjectMeta>, limit: usiz
             }
             found.bytes().await.map_err(failed)?
         };
-        Ok((object, bytes))
+        Ok((known, bytes))
     });
     fetches.buffered(FETCHES).try_collect().await
 }
 
-fn look(fetched: Vec<(ObjectMeta, Bytes)>, prefix: &Path, limit: usize) -> Vec<(Examined, Shape)> {
+fn look(fetched: Vec<(Known, Bytes)>, prefix: &Path, limit: usize) -> Vec<(Examined, Shape)> {
     let mut finder = Finder::default();
     fetched
         .into_iter()
-        .map(|(object, bytes)| {
+        .map(|(Known { meta: object, .. }, bytes)| {
             let mut found = Vec::new();
             let writing = documents::read(&bytes, limit, &mut finder, |_, document| found.push(document));
             let mut shape = finder.take();
@@ -332,19 +326,13 @@ fn schema(fields: &Fields) -> SchemaRef {
 /// How many columns [`schema`] puts before the fields.
 const PLACES: usize = 4;
 
-fn build(
-    fetched: &[(ObjectMeta, Bytes)],
-    known: &BTreeMap<Path, Known>,
-    schema: &SchemaRef,
-    limit: usize,
-) -> Result<RecordBatch> {
+fn build(fetched: &[(Known, Bytes)], schema: &SchemaRef, limit: usize) -> Result<RecordBatch> {
     let fields: Fields = schema.fields().iter().skip(PLACES).cloned().collect();
     let mut builder = Builder::new(&Arc::new(Schema::new(fields)));
     let mut places = Places::default();
     for (object, bytes) in fetched {
-        let key = object.location.to_string();
-        let is_whole = known.get(&object.location).is_some_and(|known| known.is_whole);
-        if is_whole {
+        let key = object.meta.location.to_string();
+        if object.is_whole {
             documents::read(bytes, limit, &mut builder, |builder, document| places.row(&key, &document, builder));
         } else {
             let (text, _) = Text::of(bytes, limit);
