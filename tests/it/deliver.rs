@@ -373,7 +373,7 @@ async fn what_cannot_be_meant_is_refused_before_anything_is_moved() {
     place.run("deliver copy sanitise").await.code(0);
 
     // A delivery is between the places that it was begun with.
-    std::fs::create_dir(place.path().join("other")).unwrap();
+    fs::create_dir(place.path().join("other")).unwrap();
     put(&place, "other/a.json", "{}");
     let other = place.call("deliver copy").env("TELECINE_DELIVER_SOURCE", "file:other").spawn().unwrap();
     let other = finish(other).await.code(2);
