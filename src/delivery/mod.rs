@@ -3,6 +3,7 @@
 //! ```text
 //! source of truth ──copy──▶ {area}/objects/{key} ──sanitise──▶ {area}/documents/{safe key}
 //!                                     {area}/quarantine/{delivery}/… ◀──purge──┤
+//!                          {staging}/deliveries/{delivery}/conflicts ◀──conflicts──┤
 //!                                                                              └──publish──▶ a target's hot folder
 //! ```
 //! The source is only read: its handle is a [`bucket::ReadOnly`]. Each step leaves a record in the staging area, a dataset
@@ -10,6 +11,7 @@
 //! that is done is not done again; what is there already is not sent again.
 
 pub mod bucket;
+mod conflicts;
 mod copy;
 mod examine;
 mod inventory;
@@ -29,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use self::bucket::{Bucket, ReadOnly};
+pub use self::conflicts::{Blocks, Conflict, ConflictsConfig, GroupConfig};
 use self::transfer::Transferred;
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
@@ -65,6 +68,8 @@ pub struct DeliveryConfig {
     pub max_in_flight: usize,
     /// The largest share of the inventory that a purge may move, from 0 to 1.
     pub purge_cap: f64,
+    /// What documents are held to, and which conflicts block.
+    pub conflicts: ConflictsConfig,
     /// The hot folders by name.
     pub publish: BTreeMap<String, PublishTarget>,
     /// How buckets are reached.
@@ -91,13 +96,15 @@ pub enum Step {
     Sanitise,
     /// Documents that rules leave out.
     Purge,
+    /// What documents hold against what they are to hold.
+    Conflicts,
     /// Into the hot folders.
     Publish,
 }
 
 impl Step {
     /// All steps, in order.
-    pub const ALL: [Self; 4] = [Self::Copy, Self::Sanitise, Self::Purge, Self::Publish];
+    pub const ALL: [Self; 5] = [Self::Copy, Self::Sanitise, Self::Purge, Self::Conflicts, Self::Publish];
 
     /// The word on the command line and in reports.
     pub fn name(self) -> &'static str {
@@ -105,6 +112,7 @@ impl Step {
             Self::Copy => "copy",
             Self::Sanitise => "sanitise",
             Self::Purge => "purge",
+            Self::Conflicts => "conflicts",
             Self::Publish => "publish",
         }
     }
@@ -140,6 +148,9 @@ pub struct StepReport {
     pub problems: Vec<Problem>,
     /// Problems in all.
     pub problems_in_all: u64,
+    /// Conflicts, the first of them, those that block before others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
     /// Whether every object is accounted for.
     pub balanced: bool,
     /// Whether nothing was done because all was done before.
@@ -281,6 +292,7 @@ impl Delivery {
         if !problems.is_empty() {
             return Err(Error::Config { problems });
         }
+        conflicts::require_definitions(&config.conflicts)?;
         Ok(Self { config, folder, source, area, sql, dry_run: wish.dry_run, yes: wish.yes, cancel })
     }
 
@@ -295,6 +307,7 @@ impl Delivery {
             Step::Copy => vec![copy::run(self, progress).await?],
             Step::Sanitise => vec![sanitise::run(self, progress).await?],
             Step::Purge => vec![purge::run(self, wish, progress).await?],
+            Step::Conflicts => vec![conflicts::run(self, progress).await?],
             Step::Publish => publish::run(self, wish, progress).await?,
         };
         let seconds = start.elapsed().as_secs_f64();

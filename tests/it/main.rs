@@ -100,6 +100,7 @@ mod buckets;
 mod campaign;
 mod cli;
 mod cluster;
+mod conflicts;
 mod conformance;
 mod connection;
 #[cfg(feature = "connectorx")]

@@ -43,6 +43,8 @@ pub enum StepName {
     Sanitise,
     /// Documents that rules of queries/deliver/purge/ find, into quarantine.
     Purge,
+    /// What documents hold against the target's definitions, each other and the delivery before.
+    Conflicts,
     /// Into the hot folders.
     Publish,
 }
@@ -54,6 +56,7 @@ impl DeliverArgs {
             StepName::Copy => Step::Copy,
             StepName::Sanitise => Step::Sanitise,
             StepName::Purge => Step::Purge,
+            StepName::Conflicts => Step::Conflicts,
             StepName::Publish => Step::Publish,
         };
         self.steps.iter().map(step).collect()

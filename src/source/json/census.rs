@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::documents::{self, Document};
+use super::form::{Form, Place, Tally};
 use super::rule::{Breach, Rule};
 use super::scan::{Number, Quoted, Visitor};
 use super::shape::MOST_NESTED;
@@ -27,92 +28,22 @@ const LONGEST_EXAMPLE: usize = 80;
 /// The path of a document itself.
 pub const ROOT_PATH: &str = "$";
 
-/// What a value is. Integers are of 64 bits; other numbers are numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    /// `null`.
-    Null,
-    /// `true` or `false`.
-    Boolean,
-    /// A whole number of 64 bits.
-    Integer,
-    /// Any other number.
-    Number,
-    /// A text.
-    String,
-    /// An object.
-    Object,
-    /// A list.
-    Array,
-    /// Nested so deep that it is not looked at.
-    Deep,
-}
-
-impl Form {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Null,
-        Self::Boolean,
-        Self::Integer,
-        Self::Number,
-        Self::String,
-        Self::Object,
-        Self::Array,
-        Self::Deep,
-    ];
-
-    /// The word of reports and datasets.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Boolean => "boolean",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::String => "string",
-            Self::Object => "object",
-            Self::Array => "array",
-            Self::Deep => "deep",
-        }
-    }
-}
-
-/// Where a value stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// The object, as it was named to [`Census::read`].
-    pub object: String,
-    /// The document's number in it.
-    pub document: u64,
-    /// Bytes of the object's text before the value's field, or before the value in a list; before the document where the text
-    /// is not the object's bytes (gzip, UTF-16).
-    pub offset: u64,
-}
-
-/// How often something is, and where first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// How often.
-    pub count: u64,
-    /// Where first, in the order of reading.
-    pub first: Place,
-    /// The first value, shortened, where it is told.
-    pub example: Option<String>,
-}
-
-impl Tally {
-    fn merge(&mut self, other: Self) {
-        let count = self.count + other.count;
-        if self.count == 0 {
-            *self = other;
-        }
-        self.count = count;
-    }
+/// The last step of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'c> {
+    /// The document itself.
+    Root,
+    /// A field of an object.
+    Field(&'c str),
+    /// The items of a list.
+    Items,
 }
 
 /// What is at a path.
 #[derive(Debug, Clone)]
 pub struct Found<'c> {
+    /// How it is reached from what it lies in.
+    pub step: Step<'c>,
     /// The path.
     pub path: String,
     /// The place in the list of what the path lies in; none for the document itself.
@@ -165,6 +96,8 @@ struct Open {
     last: Option<usize>,
     is_object: bool,
     number: u64,
+    /// Where it stands.
+    offset: Option<usize>,
 }
 
 /// Counts what documents hold.
@@ -226,24 +159,30 @@ impl Census {
     /// Every path at which something was, what lies in it after it.
     pub fn paths(&self) -> Vec<Found<'_>> {
         let mut found = Vec::new();
-        self.list(0, ROOT_PATH.to_owned(), None, &mut found);
+        self.list(0, (Step::Root, ROOT_PATH.to_owned()), None, &mut found);
         found
     }
 
-    fn list<'c>(&'c self, node: usize, path: String, parent: Option<usize>, found: &mut Vec<Found<'c>>) {
+    fn list<'c>(
+        &'c self,
+        node: usize,
+        (step, path): (Step<'c>, String),
+        parent: Option<usize>,
+        found: &mut Vec<Found<'c>>,
+    ) {
         let Some(this) = self.nodes.get(node) else { return };
         if this.forms.is_empty() && this.breaches.is_empty() {
             return;
         }
         let place = found.len();
-        found.push(Found { path: path.clone(), parent, forms: &this.forms, breaches: &this.breaches });
+        found.push(Found { step, path: path.clone(), parent, forms: &this.forms, breaches: &this.breaches });
         for field in &this.fields {
             let name = self.nodes.get(*field).map_or("", |node| &node.name);
             let path = if node == 0 { written(name) } else { format!("{path}.{}", written(name)) };
-            self.list(*field, path, Some(place), found);
+            self.list(*field, (Step::Field(name), path), Some(place), found);
         }
         if let Some(items) = this.items {
-            self.list(items, format!("{path}[]"), Some(place), found);
+            self.list(items, (Step::Items, format!("{path}[]")), Some(place), found);
         }
     }
 
@@ -460,7 +399,8 @@ impl Visitor for Census {
     fn begin_object(&mut self) {
         self.count(Form::Object);
         self.objects += 1;
-        self.open.push(Open { node: self.at, last: None, is_object: true, number: self.objects });
+        let (node, offset) = (self.at, self.offset);
+        self.open.push(Open { node, last: None, is_object: true, number: self.objects, offset });
     }
 
     fn key(&mut self, key: Quoted<'_>) {
@@ -480,6 +420,7 @@ impl Visitor for Census {
 
     fn end_object(&mut self) {
         let Some(open) = self.open.pop() else { return };
+        self.offset = open.offset;
         for number in 0..self.nodes[open.node].required.len() {
             let field = self.nodes[open.node].required[number];
             if self.nodes[field].seen_in != open.number {
@@ -491,119 +432,16 @@ impl Visitor for Census {
 
     fn begin_array(&mut self) {
         self.count(Form::Array);
-        self.open.push(Open { node: self.at, last: None, is_object: false, number: 0 });
+        let (node, offset) = (self.at, self.offset);
+        self.open.push(Open { node, last: None, is_object: false, number: 0, offset });
         self.at = self.items(self.at);
     }
 
     fn end_array(&mut self) {
         let Some(open) = self.open.pop() else { return };
-        self.at = open.node;
+        (self.at, self.offset) = (open.node, open.offset);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(census: &Census) -> Vec<String> {
-        let line = |found: Found<'_>| {
-            let forms = found.forms.iter().map(|(form, tally)| format!(" {} {}", form.word(), tally.count));
-            let breaches = found.breaches.iter().map(|(breach, tally)| format!(" !{} {}", breach.word(), tally.count));
-            format!("{}:{}{}", found.path, forms.collect::<String>(), breaches.collect::<String>())
-        };
-        census.paths().into_iter().map(line).collect()
-    }
-
-    fn of(rule: Option<&Arc<Rule>>, texts: &[&str]) -> Census {
-        let mut census = Census::new(rule);
-        texts.iter().enumerate().for_each(|(number, text)| {
-            census.read(&format!("o{number}"), text.as_bytes(), 1 << 20, |_| {});
-        });
-        census
-    }
-
-    const TEXTS: [&str; 4] = [
-        r#"{"id": 1, "a.b": {"c": [1, 2.5, "x"]}, "tags": []}"#,
-        "{\"id\": \"2\", \"tags\": [\"t\"], \"n\": null}\n{\"id\": 3, \"broken\": 1,}\n{\"id\": 4, \"tags\": [null, {\"k\": true}]}",
-        "[1]",
-        r#"{"id": {"en": "x"}}"#,
-    ];
-
-    #[test]
-    fn values_are_counted_by_path_and_form_and_broken_documents_are_not() {
-        let census = of(None, &TEXTS);
-        let expected = [
-            "$: object 4 array 1",
-            "id: integer 2 string 1 object 1",
-            "id.en: string 1",
-            "\"a.b\": object 1",
-            "\"a.b\".c: array 1",
-            "\"a.b\".c[]: integer 1 number 1 string 1",
-            "tags: array 3",
-            "tags[]: null 1 string 1 object 1",
-            "tags[].k: boolean 1",
-            "n: null 1",
-            "$[]: integer 1",
-        ];
-        assert_eq!(told(&census), expected);
-        assert_eq!(census.documents(), 5);
-        let paths = census.paths();
-        let first = |path: &str, form: Form| {
-            let found = paths.iter().find(|found| found.path == path).unwrap();
-            let place = &found.forms[&form].first;
-            let number: usize = place.object[1..].parse().unwrap();
-            (place.document, TEXTS[number][usize::try_from(place.offset).unwrap()..].to_owned())
-        };
-        assert!(first("id", Form::String).1.starts_with("\"id\": \"2\""));
-        assert!(first("id", Form::Object).1.starts_with("\"id\": {"));
-        assert!(first("\"a.b\".c[]", Form::Number).1.starts_with("2.5"));
-        assert!(first("\"a.b\".c[]", Form::String).1.starts_with("\"x\""));
-        let (document, text) = first("tags[].k", Form::Boolean);
-        assert!(document == 2 && text.starts_with("\"k\""), "{document} {text}");
-    }
-
-    #[test]
-    fn parts_that_are_put_together_are_the_whole_also_by_way_of_a_file() {
-        let whole = of(None, &TEXTS);
-        let mut parts = of(None, &TEXTS[..1]);
-        let mut census: Census = serde_json::from_str(&serde_json::to_string(&parts).unwrap()).unwrap();
-        for (number, text) in TEXTS.iter().enumerate().skip(1) {
-            let mut part = Census::new(None);
-            part.read(&format!("o{number}"), text.as_bytes(), 1 << 20, |_| {});
-            parts.merge(part.clone());
-            census.merge(part);
-        }
-        for census in [&parts, &census] {
-            assert_eq!(told(census), told(&whole));
-            let firsts = |census: &Census| -> Vec<Tally> {
-                census.paths().iter().flat_map(|found| found.forms.values().cloned().collect::<Vec<_>>()).collect()
-            };
-            assert_eq!(firsts(census), firsts(&whole));
-        }
-    }
-
-    #[test]
-    fn tables_by_their_keys_and_what_is_deep_have_bounds() {
-        let keys: String = (0..5_000).map(|number| format!("\"k{number}\": 1,")).collect();
-        let census = of(None, &[&format!("{{{keys} \"z\": \"\"}}")]);
-        let lines = told(&census);
-        assert_eq!(lines.len(), 2 + MOST_FIELDS);
-        assert_eq!(lines.last().unwrap(), "*: integer 3000 string 1");
-        let deep = of(None, &[&format!("{}{}", "[".repeat(100), "]".repeat(100))]);
-        assert_eq!(told(&deep).last().unwrap().split_once(": ").unwrap().1, "deep 1");
-        assert_eq!(deep.paths().len(), MOST_NESTED + 2);
-    }
-
-    #[test]
-    fn what_a_rule_forbids_is_counted_with_an_example() {
-        let text = |longest| Arc::new(Rule { longest: Some(longest), required: true, ..Rule::default() });
-        let options = Arc::new(Rule { options: Some(["a".to_owned()].into()), ..Rule::default() });
-        let list = Arc::new(Rule { item: Some(options), ..Rule::default() });
-        let rule = Arc::new(Rule { fields: [("t".into(), text(2)), ("l".into(), list)].into(), ..Rule::default() });
-        let census = of(Some(&rule), &[r#"{"t": "abc", "l": ["a", "b"]}"#, "{\"t\": null}\n{}\n{\"t\": ", "{\"t\": \"x\"}"]);
-        let expected = ["$: object 4", "t: null 1 string 2 !missing 2 !length 1", "l: array 1", "l[]: string 2 !option 1"];
-        assert_eq!(told(&census), expected);
-        let example = census.paths()[3].breaches[&Breach::Option].example.clone();
-        assert_eq!(example.as_deref(), Some("b"));
-    }
-}
+mod tests;

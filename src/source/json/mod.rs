@@ -2,12 +2,14 @@
 //! place and the reason.
 //!
 //! `text` makes text of bytes, `documents` finds the documents in it, `scan` reads one, `shape` finds what a group of them
-//! holds, `build` makes columns, `reader` is the source, `census` counts what is where and what breaks a `rule`.
+//! holds, `build` makes columns, `reader` is the source, `census` counts of which `form`
+//! values are and which break a `rule`.
 
 mod build;
 mod census;
 mod documents;
 mod fault;
+mod form;
 mod reader;
 mod rule;
 mod scan;
@@ -16,9 +18,10 @@ mod shape;
 mod tests;
 mod text;
 
-pub use self::census::{Census, Form, Found, Place, ROOT_PATH, Tally};
+pub use self::census::{Census, Found, ROOT_PATH, Step};
 pub use self::documents::{Document, Kind, Writing, examine};
 pub use self::fault::{Fault, Reason};
+pub use self::form::{Form, Place, Tally};
 pub use self::reader::{Examined, JsonOptions, JsonSource, SCHEMA};
 pub use self::rule::{Breach, Rule, Saying};
 pub use self::text::Encoding;

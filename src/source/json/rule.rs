@@ -84,9 +84,7 @@ impl Rule {
         }
         match self.says {
             Saying::Anything => None,
-            Saying::Date => {
-                (text.len() != 10 || text.parse::<chrono::NaiveDate>().is_err()).then_some(Breach::Date)
-            }
+            Saying::Date => (text.len() != 10 || text.parse::<chrono::NaiveDate>().is_err()).then_some(Breach::Date),
             Saying::Moment => chrono::DateTime::parse_from_rfc3339(text).is_err().then_some(Breach::Moment),
         }
     }

@@ -1,0 +1,272 @@
+//! Conflicts of documents with the target's definitions, with each other and with the delivery before, through the binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::{Done, Workplace, files, finish};
+
+const DELIVER: &str = "source = \"file:source\"\narea = \"file:area\"\n[deliver.publish.dev]\nurl = \"file:dev\"\n";
+
+/// A project with these settings within `[deliver.conflicts]`, and documents.
+fn place(settings: &str, documents: &[(&str, &str)]) -> Workplace {
+    let place = Workplace::of_files(&[("migration.toml", "")]);
+    let at = |name: &str| place.path().join(name).display().to_string();
+    let deliver = DELIVER.replace("file:", &format!("file:{}/", place.path().display()));
+    let text =
+        format!("[staging]\nurl = \"file:{}\"\n[deliver]\n{deliver}[deliver.conflicts]\n{settings}\n", at("staging"));
+    place.write("migration.toml", &text);
+    documents.iter().for_each(|(key, text)| put(&place, key, text));
+    place
+}
+
+fn put(place: &Workplace, key: &str, text: impl AsRef<[u8]>) {
+    let path = place.path().join("source").join(key);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn define(place: &Workplace, name: &str, fields: Value) {
+    place.write(&format!("definitions/{name}.json"), &json!({"name": name, "definition": fields}).to_string());
+}
+
+const STEPS: &str = "deliver copy sanitise purge conflicts --output json";
+
+fn step<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let steps = report["steps"].as_array().unwrap();
+    steps.iter().find(|found| found["step"] == name).unwrap_or_else(|| panic!("{name}: {report}"))
+}
+
+/// `severity kind group path against count, key, document, text there` of every conflict.
+fn lines(place: &Workplace, done: &Done) -> Vec<String> {
+    let report = done.json();
+    let conflicts = step(&report, "conflicts")["conflicts"].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let line = |conflict: &Value| {
+        let there = conflict["object"].as_str().map(|key| {
+            let bytes = fs::read(place.path().join("source").join(key)).unwrap();
+            let from = usize::try_from(conflict["offset"].as_u64().unwrap()).unwrap();
+            let there = String::from_utf8_lossy(&bytes[from..]).into_owned();
+            format!(" {key} {} {}", conflict["document"], there.chars().take(9).collect::<String>())
+        });
+        let words = ["severity", "kind", "group", "path", "against"].map(|name| text(&conflict[name])).join(" ");
+        format!("{words} {}{}", conflict["count"], there.unwrap_or_default())
+    };
+    let mut lines: Vec<String> = conflicts.iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+fn proposal(done: &Done, path: &str) -> String {
+    let report = done.json();
+    let conflicts = step(&report, "conflicts")["conflicts"].as_array().unwrap().clone();
+    let found =
+        conflicts.iter().find(|conflict| conflict["path"] == path).unwrap_or_else(|| panic!("{path}: {report}"));
+    found["proposal"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_differs_nothing_is_told() {
+    let documents = [
+        ("a/1.json", r#"{"id": "1", "n": 1, "tags": []}"#),
+        ("a/2.json", r#"{"id": "2", "n": 1.5, "tags": ["x"], "part": null}"#),
+        ("b/1.json", "{\"id\": \"3\", \"n\": 7}\n{\"id\": \"4\"}\n"),
+    ];
+    let place = place("", &documents);
+    define(
+        &place,
+        "a",
+        json!([{"name": "id", "type": "string", "required": true}, {"name": "n", "type": "double"},
+        {"name": "tags", "type": "string", "multiplicity": "0..*"}, {"name": "part", "type": "date"}]),
+    );
+    let planned = place.run("deliver copy sanitise purge").await.code(0);
+    assert!(!planned.stdout.contains("conflict"), "{}", planned.stdout);
+    let planned = place.json("deliver conflicts --dry-run").await;
+    assert_eq!(step(&planned, "conflicts")["counts"]["would read"], 3, "{planned}");
+    let done = place.run("deliver conflicts --output json").await.code(0);
+    assert_eq!(lines(&place, &done), Vec::<String>::new());
+    let report = done.json();
+    let counts = &step(&report, "conflicts")["counts"];
+    assert_eq!((&counts["documents"], &counts["groups"]), (&4.into(), &2.into()), "{report}");
+    // The next delivery holds the same.
+    let done = place.run(&format!("{STEPS} --delivery next")).await.code(0);
+    assert_eq!(lines(&place, &done), Vec::<String>::new());
+    assert_eq!(step(&done.json(), "conflicts")["kept"], false);
+    let again = place.run("deliver conflicts --output json --delivery next").await.code(0);
+    assert_eq!(step(&again.json(), "conflicts")["kept"], true);
+}
+
+/// Every kind of conflict, and where it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_is_found_with_its_place() {
+    let documents = [
+        (
+            "a/1.json",
+            r#"{"id": "1", "n": 1, "code": "c", "kind": "x", "at": "2021-01-01", "tags": ["t"], "file": {"bytes": 1}}"#,
+        ),
+        ("a/2.json", r#"{"id": "2", "n": "7", "kind": "y", "at": "2021-02-30", "tags": "t", "file": "f"}"#),
+        (
+            "a/3.json",
+            "{\"id\": \"3\", \"kind\": \"x\"}\n{\"kind\": \"x\", \"id\": null, \"file\": {\"byte\": 2}}\n{\"id\": 9, \"any\": true}",
+        ),
+        ("a/4.json", "{\"id\": \"4\", \"kind\": \"xyz\""),
+        ("b/1.json", r#"{"id": 5, "code": 0, "free": "x"}"#),
+        ("b/2.json", r#"{"id": 6, "free": {"en": "x"}}"#),
+        ("b/3.json", r#"{"id": 7, "free": "x"}"#),
+    ];
+    let place = place("", &documents);
+    define(
+        &place,
+        "a",
+        json!([
+            {"name": "id", "type": "string", "required": true},
+            {"name": "name", "type": "string", "required": true},
+            {"name": "n", "type": "integer"},
+            {"name": "code", "type": "string"},
+            {"name": "kind", "type": "single-option", "options": [{"value": "x"}]},
+            {"name": "at", "type": "date"},
+            {"name": "tags", "type": "string", "multiplicity": "0..*"},
+            {"name": "file", "type": "complex", "children": [{"name": "bytes", "type": "long"}]},
+        ]),
+    );
+    let done = place.run(STEPS).await.code(3);
+    let expected = [
+        r#"blocking missing a id definition a 1 a/3.json 1 "id": nul"#,
+        r#"blocking missing a name definition a 5 a/1.json 0 {"id": "1"#,
+        r#"blocking nested a file definition a 1 a/2.json 0 "file": ""#,
+        r#"blocking nested a tags definition a 1 a/2.json 0 "tags": ""#,
+        r#"blocking retyped a id definition a 1 a/3.json 2 "id": 9, "#,
+        r#"blocking retyped a n definition a 1 a/2.json 0 "n": "7","#,
+        r#"blocking unparseable a $ itself 1 a/4.json 0 "#,
+        r#"warning mixed b free itself 1 b/2.json 0 "free": {"#,
+        r#"warning new a any definition a 1 a/3.json 2 "any": tr"#,
+        r#"warning new a file.byte definition a 1 a/3.json 1 "byte": 2"#,
+        r#"warning retyped b code group a 1 b/1.json 0 "code": 0"#,
+        r#"warning value a at definition a 1 a/2.json 0 "at": "20"#,
+        r#"warning value a kind definition a 1 a/2.json 0 "kind": ""#,
+    ];
+    assert_eq!(lines(&place, &done), expected);
+    assert!(done.stderr.contains("conflicts: 7 objects need a look"), "{}", done.stderr);
+    for (path, wanted) in [
+        ("n", "try_cast(json_text(\"n\", '') as int) as \"n\""),
+        ("name", "'?' as \"name\""),
+        ("tags", "make_array(coalesce(json_text(\"tags\", '0'), json_text(\"tags\", ''))) as \"tags\""),
+        ("free", "coalesce(json_text(\"free\", 'en'), json_text(\"free\", '')) as \"free\""),
+        ("kind", "case \"kind\" when 'y' then '?' else \"kind\" end as \"kind\""),
+        ("file.byte", "\"file\"['byte'] as \"bytes\""),
+        ("$", "select key, 'TRUNCATED' as reason from inventory where key = 'a/4.json'"),
+    ] {
+        assert_eq!(proposal(&done, path), wanted);
+    }
+    let delivery = done.json()["delivery"].as_str().unwrap().to_owned();
+    let proposals =
+        fs::read_to_string(place.path().join(format!("staging/deliveries/{delivery}/proposals.sql"))).unwrap();
+    assert!(
+        proposals.contains("-- blocking: a n: retyped (definition a): integer → ")
+            && proposals.contains("as int) as \"n\""),
+        "{proposals}"
+    );
+    assert!(!place.project().join("deliver").exists());
+
+    // Nothing is published while they block, and the table says what and where.
+    let refused = place.run("deliver publish").await.code(2);
+    assert!(
+        refused.stderr.contains("7 conflicts of delivery") && refused.stderr.contains("proposals.sql"),
+        "{}",
+        refused.stderr
+    );
+    let shown = place.run("deliver conflicts").await.code(3);
+    assert!(
+        shown.stdout.contains("blocking unparseable") && shown.stdout.contains("a/4.json document 0 offset 25"),
+        "{}",
+        shown.stdout
+    );
+    assert!(!place.path().join("dev").exists());
+    let mut accepting = place.call("deliver conflicts publish --output json");
+    let report =
+        finish(accepting.env("TELECINE_DELIVER_CONFLICTS_ACCEPT", "true").spawn().unwrap()).await.code(0).json();
+    assert_eq!(step(&report, "conflicts")["counts"]["accepted unparseable"], 1, "{report}");
+    assert_eq!(files(&place.path().join("dev")).len(), 7);
+}
+
+/// What was read by the delivery before is compared, also where its documents are the same now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_delivery_before_is_compared_and_told_of() {
+    let place = place(
+        "",
+        &[
+            ("a/1.json", r#"{"id": "1", "n": 1, "gone": {"x": 1}, "tags": ["t"], "only": null}"#),
+            ("a/2.json", r#"{"id": "2", "n": 2, "tags": []}"#),
+            ("old/1.json", r#"{"id": "3"}"#),
+        ],
+    );
+    let first = place.run(&format!("{STEPS} --delivery first")).await.code(0);
+    assert_eq!(lines(&place, &first), Vec::<String>::new());
+    put(&place, "a/1.json", r#"{"id": "1", "n": 1.5, "tags": ["t", {"x": 1}], "only": "x"}"#);
+    put(&place, "a/2.json", r#"{"id": true, "n": 2, "tags": [], "fresh": {"y": 1}}"#);
+    put(&place, "b/1.json", r#"{"id": "3"}"#);
+    fs::remove_dir_all(place.path().join("source/old")).unwrap();
+    let done = place.run(&format!("{STEPS} --delivery second")).await.code(3);
+    let expected = [
+        r#"blocking nested a tags[] former first 1 a/1.json 0 "t", {"x""#,
+        r#"blocking retyped a id former first 1 a/2.json 0 "id": tru"#,
+        r#"blocking retyped a n former first 1 a/1.json 0 "n": 1.5,"#,
+        r#"warning missing a gone former first 2 a/1.json 0 {"id": "1"#,
+        r#"warning missing old $ former first 0"#,
+        r#"warning mixed a id itself 1 a/1.json 0 "id": "1""#,
+        r#"warning mixed a tags[] itself 1 a/1.json 0 "t", {"x""#,
+        r#"warning new a fresh former first 1 a/2.json 0 "fresh": "#,
+        r#"warning new b $ former first 1"#,
+    ];
+    assert_eq!(lines(&place, &done), expected);
+    assert_eq!(proposal(&done, "fresh"), "\"fresh\" as \"fresh\"");
+    // Once more, and it is what it was.
+    let third = place.run(&format!("{STEPS} --delivery third")).await.code(0);
+    let told = lines(&place, &third);
+    assert!(told.iter().all(|line| line.starts_with("warning mixed a ")) && told.len() == 2, "{told:?}");
+}
+
+/// What blocks is said by settings, for all and for a group; nothing is read again for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_say_what_blocks() {
+    let documents = [("a/1.json", r#"{"id": 1, "part": {"x": 1}}"#), ("a/2.json", r#"{"id": "1", "part": {"x": ""}}"#)];
+    let of = async |settings: &str| {
+        let place = place(settings, &documents);
+        let done = place.run(&format!("{STEPS} --delivery d")).await;
+        (done.code, place)
+    };
+    assert_eq!(of("").await.0, Some(0));
+    assert_eq!(of("blocking = [\"mixed\"]").await.0, Some(3));
+    assert_eq!(of("blocking = [\"mixed/former\"]").await.0, Some(0));
+    assert_eq!(of("[deliver.conflicts.a]\nblocking = [\"mixed/itself\"]").await.0, Some(3));
+    assert_eq!(of("[deliver.conflicts.b]\nblocking = [\"mixed/itself\"]").await.0, Some(0));
+    assert_eq!(of("blocking = [\"mixed\"]\naccept = true").await.0, Some(0));
+    assert_eq!(of("blocking = [\"mixed\"]\nallow = [\"id\", \"part\"]").await.0, Some(0));
+    let (code, place) = of("blocking = [\"mixed\"]\n[deliver.conflicts.a]\nallow = [\"part\"]").await;
+    assert_eq!(code, Some(3));
+
+    // The same delivery under other settings: judged anew, though the documents are not there to be read again.
+    let settings = fs::read_to_string(place.project().join("migration.toml")).unwrap();
+    place.write("migration.toml", &settings.replace("blocking = [\"mixed\"]", "blocking = []"));
+    fs::remove_dir_all(place.path().join("area/documents")).unwrap();
+    let done = place.run("deliver conflicts --delivery d --output json").await.code(0);
+    assert_eq!(lines(&place, &done).len(), 1, "the other is allowed");
+    let report = done.json();
+    let counts = &step(&report, "conflicts")["counts"];
+    assert_eq!((&counts["warning mixed"], &counts["allowed mixed"]), (&1.into(), &1.into()), "{report}");
+
+    for (settings, said) in [
+        ("blocking = [\"retype\"]", "`retype`: unparseable, missing"),
+        ("blocking = [\"mixed/before\"]", "/itself, /definition, /group, /former is wanted"),
+        ("blocking = \"mixed\"", "deliver.conflicts.blocking: a list of texts is wanted"),
+        ("acept = true", "did you mean"),
+        ("[deliver.conflicts.a]\ndefinition = \"nowhere\"", "there is no file of the definition nowhere"),
+    ] {
+        let place = self::place(settings, &documents);
+        let refused = place.run(STEPS).await.code(2);
+        assert!(refused.stderr.contains(said), "{settings}: {}", refused.stderr);
+        assert!(!place.path().join("area").exists());
+    }
+}
