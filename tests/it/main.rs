@@ -45,6 +45,7 @@
 //! - `advice`: what the verbs of a load say when something is in their way
 //! - `cli`: exit codes, messages, settings, secrets, results
 //! - `deliver`: documents between buckets: copied, named, purged, published; faults, kills, changed sources
+//! - `instances`: documents through SQL into the target's form, held against their answer key
 //! - `kills`: extractions killed at random, stopped by signals and short of disk, files and threads, and then resumed
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
@@ -115,6 +116,7 @@ mod flex_client;
 mod flex_faults;
 mod flex_server;
 mod flex_surface;
+mod instances;
 mod json;
 mod kills;
 mod library;

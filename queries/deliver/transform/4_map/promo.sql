@@ -1,0 +1,27 @@
+-- Promos as instances of assetType_Promo.
+-- materialise: parquet, json
+-- key: source_key
+select
+    d.source_key,
+    d.disposition,
+    d.reason,
+    d.details,
+    d.warnings,
+    -- the asset's name in the target
+    d.title as name,
+    d.title,
+    d.id as "externalId",
+    d.created_date as "createdDate",
+    d.tags,
+    g."promoCode",
+    g."promoType",
+    g.network,
+    -- whole seconds, half of one upwards
+    (g."durationMs" + 500) / 1000 as "promoLength",
+    g."durationMs",
+    g.file['container'] as "fileFormat",
+    g.file['bytes'] as "fileSize",
+    g."titleRef",
+    g."airDates"
+from dispositions d
+join documents.promo g on g._object = d.object and g._document = d.document
