@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::bucket::{Bucket, ReadOnly};
 use self::transfer::Transferred;
+pub use self::transform::look;
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
 use crate::staging::{Manifest, RunFolder, S3Settings, StagingArea};

@@ -13,7 +13,7 @@ use super::bucket::Bucket;
 use super::publish::{self, Edition};
 use super::transfer::Item;
 use super::{BEGUN_FILE, Begun, Delivery, Inputs, MOST_NAMED, Problem, StepReport, declared, raw};
-use crate::dataflow::Progress;
+use crate::dataflow::{Progress, SendableRecordBatchStream, TableName};
 use crate::error::{Error, Result};
 use crate::staging::{RunFolder, safe_name};
 use crate::transform::{Making, REPORT_FILE, Transform, TransformConfig, TransformReport};
@@ -51,6 +51,9 @@ pub(super) async fn run(delivery: &Delivery, progress: &Progress) -> Result<Step
     let definitions = definitions(delivery, &transform);
     let report = transform.run(&folder, &definitions, &[], progress, &delivery.cancel).await?;
     folder.put_json(MADE_FROM_FILE, &inputs).await?;
+    for remark in &report.remarks {
+        tracing::warn!("{remark}");
+    }
     let is_kept = was_there && report.queries.iter().all(|query| query.making == Making::Kept);
     Ok(StepReport { kept: is_kept, record: Some(folder.url()), ..told(&report, documents, listed.rows) })
 }
@@ -103,6 +106,21 @@ fn told(report: &TransformReport, objects: u64, documents: u64) -> StepReport {
         balanced,
         ..StepReport::default()
     }
+}
+
+/// The rows of a look at a delivery: its records as `record.NAME`, and all that its transform made, as
+/// [`Transform::sql`] has it.
+///
+/// # Errors
+/// As [`Transform::sql`]; when a record cannot be read.
+pub async fn look(sql: &TransformConfig, folder: &RunFolder, statement: &str) -> Result<SendableRecordBatchStream> {
+    let project = sql.project.join(PROJECT);
+    let project = if project.is_dir() { project } else { sql.project.clone() };
+    let records = folder.query_datasets().await?.into_iter();
+    let records =
+        records.map(|(record, manifest)| (TableName::new("record", record.name()), record, manifest)).collect();
+    let transform = Transform::open(&TransformConfig { project, ..sql.clone() })?.with_datasets(records);
+    transform.sql(&folder.within(FOLDER), statement).await
 }
 
 /// What is published of a delivery whose documents were brought into the target's form: one document an asset, as

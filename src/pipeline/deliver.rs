@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::definitions;
 use crate::config::Config;
-use crate::dataflow::Progress;
+use crate::dataflow::{Progress, SendableRecordBatchStream};
 use crate::delivery::{self, Bound, Delivery, DeliveryReport, REPORT_FILE, Step, Wish};
 use crate::error::{Error, Result};
 use crate::flex::pulled;
@@ -41,6 +41,24 @@ pub async fn deliver(config: &Config, options: &DeliverOptions, cancel: &Cancell
     let report = work(&delivery, options).await;
     lease.release().await;
     report
+}
+
+/// The rows of a look at a delivery; see [`delivery::look`].
+///
+/// # Errors
+/// [`Error::Preflight`] when there is no such delivery; as [`delivery::look`].
+pub async fn look(config: &Config, id: &str, statement: &str) -> Result<SendableRecordBatchStream> {
+    let area = StagingArea::open_existing(&config.staging)?;
+    let all = delivery::deliveries(&area).await?;
+    let Some(folder) = all.iter().find(|folder| folder.id() == id) else {
+        let known: Vec<&str> = all.iter().map(RunFolder::id).collect();
+        return Err(Error::preflight(format!(
+            "there is no delivery {id} in {}; known: {}",
+            area.url(),
+            known.join(", ")
+        )));
+    };
+    delivery::look(&config.transform, folder, statement).await
 }
 
 async fn work(delivery: &Delivery, options: &DeliverOptions) -> Result<DeliveryReport> {

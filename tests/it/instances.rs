@@ -10,7 +10,7 @@ use serde_json::Value;
 use telecine::rehearsal::documents::{DocumentOptions, SampleObject, objects};
 
 use crate::deliver::bucket::Buckets;
-use crate::support::{Workplace, files, read_json};
+use crate::support::{Flex, Workplace, files, read_json, run};
 
 /// A copy of the project with a delivery between these places.
 fn project(source: &str, area: &str, dev: &str) -> Workplace {
@@ -96,6 +96,12 @@ async fn sample_documents_become_instances_as_the_answer_key_has_them() {
         all.iter().filter(|object| !object.key.contains("/..") && is_there(object)).collect();
     assert_eq!(written.len(), files(&place.path().join("truth")).len());
 
+    // Queries and rows are held to the target's definitions.
+    let flex = Flex::start(&[]).await;
+    place.add_target("dev", &flex.url, "");
+    place.run("flex pull --target dev").await.code(0);
+    flex.kill().await;
+
     let report = place.json("deliver").await;
     let dev = place.path().join("dev");
     let documents: Vec<(String, Vec<u8>)> =
@@ -113,23 +119,45 @@ async fn sample_documents_become_instances_as_the_answer_key_has_them() {
     let refused = refused.filter(|object| object.expected.definition.is_some()).count();
     assert_eq!(rejected, refused as u64, "{counts:?}");
 
+    // A look at all of it: what became of each object of the source.
+    let look =
+        "select (select count(*) from record.inventory) as objects, (select count(*) from record.purged) as purged,
+        (select count(distinct object) from delivery.documents) as read, (select count(*) from rejected) as rejected,
+        (select count(*) from promo where disposition = 'load') as promos";
+    let delivery = report["delivery"].as_str().unwrap().to_owned();
+    let mut call = place.call(&format!("sql --delivery {delivery} --output json"));
+    let found = run(call.arg(look)).await.code(0).json()["rows"][0].clone();
+    let number = |name: &str| found[name].as_u64().unwrap();
+    assert_eq!((number("objects"), number("rejected")), (written.len() as u64, rejected), "{found}");
+    assert_eq!(number("read") + number("purged"), number("objects"), "{found}");
+    assert_eq!(
+        number("promos"),
+        documents.iter().filter(|(key, _)| key.starts_with("assetType_Promo/")).count() as u64
+    );
+    let unknown = place.run("sql --delivery nobody values(1)").await.code(2);
+    assert!(unknown.stderr.contains(&format!("known: {delivery}")), "{}", unknown.stderr);
+
     // Nothing has changed: nothing is made or sent again.
-    let delivery = report["delivery"].as_str().unwrap();
     let again = place.json(&format!("deliver transform publish --delivery {delivery}")).await;
     assert!(step(&again, "transform")["kept"] == true && step(&again, "publish dev")["kept"] == true, "{again}");
 
-    // A query that changes changes what is published, and production would be held to that.
+    // What does not fit a definition is told before a document is read.
     let query = place.project().join("deliver/transform/4_map/promo.sql");
     let text = fs::read_to_string(&query).unwrap();
-    fs::write(&query, text.replace("g.network,", "lower(g.network) as network,")).unwrap();
+    fs::write(&query, text.replace("g.\"durationMs\",", "'long' as \"durationMs\",")).unwrap();
+    let unfit = place.run(&format!("deliver transform --delivery {delivery}")).await.code(2);
+    assert!(unfit.stderr.contains("field `durationMs`: the query gives text"), "{}", unfit.stderr);
+
+    // A query that changes changes what is published, and production would be held to that.
+    fs::write(&query, text.replace("g.\"promoCode\",", "lower(g.\"promoCode\") as \"promoCode\",")).unwrap();
     let again = place.json(&format!("deliver transform publish --replace --delivery {delivery}")).await;
     assert_eq!(step(&again, "transform")["kept"], false, "{again}");
     let promos = written.iter().filter(|object| object.expected.definition == Some("assetType_Promo"));
     let promos: usize = promos.map(|object| object.expected.instances.len()).sum();
     assert_eq!(step(&again, "publish dev")["counts"]["copied"], promos, "{again}");
     let any = files(&dev.join("assetType_Promo")).pop().unwrap();
-    let network = read_json(&dev.join("assetType_Promo").join(any))["network"].clone();
-    assert!(network.as_str().unwrap().starts_with("nl"), "{network}");
+    let code = read_json(&dev.join("assetType_Promo").join(any))["promoCode"].clone();
+    assert!(code.as_str().unwrap().starts_with("pr-"), "{code}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

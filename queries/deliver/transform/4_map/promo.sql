@@ -6,7 +6,7 @@ select
     d.disposition,
     d.reason,
     d.details,
-    d.warnings,
+    gather(d.warnings, a.warnings) as warnings,
     -- the asset's name in the target
     d.title as name,
     d.title,
@@ -22,6 +22,7 @@ select
     g.file['container'] as "fileFormat",
     g.file['bytes'] as "fileSize",
     g."titleRef",
-    g."airDates"
+    a.air_dates as "airDates"
 from dispositions d
 join documents.promo g on g._object = d.object and g._document = d.document
+left join air_dates a on a.object = d.object and a.document = d.document
