@@ -4,7 +4,8 @@
 //! source of truth ──copy──▶ {area}/objects/{key} ──sanitise──▶ {area}/documents/{safe key}
 //!                                     {area}/quarantine/{delivery}/… ◀──purge──┤
 //!                          {staging}/deliveries/{delivery}/conflicts ◀──conflicts──┤
-//!                                                                              └──publish──▶ a target's hot folder
+//!             {staging}/deliveries/{delivery}/transform/documents/… ◀──transform──┤
+//!                                                          └──────publish──────┴──▶ a target's hot folder
 //! ```
 //! The source is only read: its handle is a [`bucket::ReadOnly`]. Each step leaves a record in the staging area, a dataset
 //! below `deliveries/{id}/` with a manifest, and reads those of the steps before it. A step that was broken off goes on; one
@@ -13,14 +14,17 @@
 pub mod bucket;
 mod conflicts;
 mod copy;
+mod declared;
 mod examine;
 mod inventory;
 pub mod names;
 mod publish;
 mod purge;
+mod raw;
 mod record;
 mod sanitise;
 mod transfer;
+mod transform;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -33,10 +37,11 @@ use tokio_util::sync::CancellationToken;
 use self::bucket::{Bucket, ReadOnly};
 pub use self::conflicts::{Blocks, Conflict, ConflictsConfig, GroupConfig};
 use self::transfer::Transferred;
+pub use self::transform::look;
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
 use crate::staging::{Manifest, RunFolder, S3Settings, StagingArea};
-use crate::transform::TransformConfig;
+use crate::transform::{Definitions, TransformConfig};
 
 /// Folders of the area.
 const OBJECTS: &str = "objects";
@@ -98,13 +103,16 @@ pub enum Step {
     Purge,
     /// What documents hold against what they are to hold.
     Conflicts,
+    /// Documents into the target's form, by SQL.
+    Transform,
     /// Into the hot folders.
     Publish,
 }
 
 impl Step {
     /// All steps, in order.
-    pub const ALL: [Self; 5] = [Self::Copy, Self::Sanitise, Self::Purge, Self::Conflicts, Self::Publish];
+    pub const ALL: [Self; 6] =
+        [Self::Copy, Self::Sanitise, Self::Purge, Self::Conflicts, Self::Transform, Self::Publish];
 
     /// The word on the command line and in reports.
     pub fn name(self) -> &'static str {
@@ -113,6 +121,7 @@ impl Step {
             Self::Sanitise => "sanitise",
             Self::Purge => "purge",
             Self::Conflicts => "conflicts",
+            Self::Transform => "transform",
             Self::Publish => "publish",
         }
     }
@@ -256,11 +265,21 @@ pub struct Delivery {
     folder: RunFolder,
     source: ReadOnly,
     area: Bucket,
-    /// The project and the memory of the rules' queries.
+    /// The project, the memory and the threads of queries.
     sql: TransformConfig,
+    bound: Bound,
     dry_run: bool,
     yes: bool,
     cancel: CancellationToken,
+}
+
+/// What queries over documents feed.
+#[derive(Debug, Clone, Default)]
+pub struct Bound {
+    /// The definition that names the documents of a query, by query.
+    pub definitions: BTreeMap<String, String>,
+    /// The definitions that rows are held to, where they are known.
+    pub known: Definitions,
 }
 
 impl Delivery {
@@ -271,6 +290,7 @@ impl Delivery {
     pub fn open(
         config: DeliveryConfig,
         sql: TransformConfig,
+        bound: Bound,
         folder: RunFolder,
         wish: &Wish,
         cancel: CancellationToken,
@@ -293,7 +313,13 @@ impl Delivery {
             return Err(Error::Config { problems });
         }
         conflicts::require_definitions(&config.conflicts)?;
-        Ok(Self { config, folder, source, area, sql, dry_run: wish.dry_run, yes: wish.yes, cancel })
+        Ok(Self { config, folder, source, area, sql, bound, dry_run: wish.dry_run, yes: wish.yes, cancel })
+    }
+
+    /// The steps of a pass over all: documents are only transformed where the project has queries for them.
+    pub fn steps(&self) -> Vec<Step> {
+        let all = Step::ALL.into_iter();
+        all.filter(|step| *step != Step::Transform || transform::is_wanted(self)).collect()
     }
 
     /// Does one step, or says what it would do.
@@ -308,6 +334,7 @@ impl Delivery {
             Step::Sanitise => vec![sanitise::run(self, progress).await?],
             Step::Purge => vec![purge::run(self, wish, progress).await?],
             Step::Conflicts => vec![conflicts::run(self, progress).await?],
+            Step::Transform => vec![transform::run(self, progress).await?],
             Step::Publish => publish::run(self, wish, progress).await?,
         };
         let seconds = start.elapsed().as_secs_f64();

@@ -11,17 +11,25 @@ use super::record::{self, Recording, State};
 use super::transfer::{Held, Item, Sent, Transfer, Transferred};
 use super::{
     DOCUMENTS, Delivery, Inputs, PURGED, Problem, PublishTarget, SANITISED, StepReport, Wish, conflicts, hash128,
+    transform,
 };
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
 use crate::staging::Manifest;
 
 /// What is published: where it is read, from what it was made, and each document.
-struct Edition {
-    place: Bucket,
-    made_from: Inputs,
-    documents: u64,
-    items: BoxStream<'static, Result<Vec<Item>>>,
+pub(super) struct Edition {
+    pub(super) place: Bucket,
+    pub(super) made_from: Inputs,
+    pub(super) documents: u64,
+    pub(super) items: BoxStream<'static, Result<Vec<Item>>>,
+}
+
+impl Edition {
+    /// One of no document.
+    pub(super) fn empty(place: Bucket) -> Self {
+        Self { place, made_from: Inputs::new(), documents: 0, items: futures::stream::empty().boxed() }
+    }
 }
 
 /// The documents that were sanitised and not purged.
@@ -67,7 +75,7 @@ async fn one(
     wish: &Wish,
     progress: &Progress,
 ) -> Result<StepReport> {
-    let edition = edition(delivery).await?;
+    let edition = edition(delivery, target.production).await?;
     let model = match target.production {
         true => Some(require_model(delivery, name, target, wish, &edition).await?),
         false => None,
@@ -106,10 +114,13 @@ fn record_name(target: &str) -> String {
     format!("published_{target}")
 }
 
-/// What is to be published: the documents as they are.
-async fn edition(delivery: &Delivery) -> Result<Edition> {
+/// What is to be published: the documents in the target's form where the project has queries for that, else as they are.
+async fn edition(delivery: &Delivery, is_production: bool) -> Result<Edition> {
     let Left { made_from, documents, rows } = left(delivery).await?;
-    conflicts::require_settled(delivery, &made_from).await?;
+    conflicts::require_settled(delivery, &made_from, is_production).await?;
+    if transform::is_wanted(delivery) {
+        return transform::edition(delivery).await;
+    }
     let item = |row: Transferred| {
         let etag = row.etag.unwrap_or_default();
         Item { key: row.name.clone(), name: row.name, size: row.size, etag, reason: None }

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use std::collections::BTreeMap;
 use std::fs;
 
+use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 
+use crate::buckets::{BUCKET, Bucket, Fault};
 use crate::support::{Done, Workplace, files, finish};
 
 const DELIVER: &str = "source = \"file:source\"\narea = \"file:area\"\n[deliver.publish.dev]\nurl = \"file:dev\"\n";
@@ -144,16 +147,20 @@ async fn every_kind_is_found_with_its_place() {
         r#"warning new a any definition a 1 a/3.json 2 "any": tr"#,
         r#"warning new a file.byte definition a 1 a/3.json 1 "byte": 2"#,
         r#"warning retyped b code group a 1 b/1.json 0 "code": 0"#,
+        r#"warning retyped b id group a 3 b/1.json 0 "id": 5, "#,
         r#"warning value a at definition a 1 a/2.json 0 "at": "20"#,
         r#"warning value a kind definition a 1 a/2.json 0 "kind": ""#,
     ];
     assert_eq!(lines(&place, &done), expected);
     assert!(done.stderr.contains("conflicts: 7 objects need a look"), "{}", done.stderr);
     for (path, wanted) in [
-        ("n", "try_cast(json_text(\"n\", '') as int) as \"n\""),
+        ("n", "try_cast(json_text(\"n\", '')['value'] as int) as \"n\""),
         ("name", "'?' as \"name\""),
-        ("tags", "make_array(coalesce(json_text(\"tags\", '0'), json_text(\"tags\", ''))) as \"tags\""),
-        ("free", "coalesce(json_text(\"free\", 'en'), json_text(\"free\", '')) as \"free\""),
+        (
+            "tags",
+            "make_array(coalesce(json_text(\"tags\", '0')['value'], json_text(\"tags\", '')['value'])) as \"tags\"",
+        ),
+        ("free", "coalesce(json_text(\"free\", 'en')['value'], json_text(\"free\", '')['value']) as \"free\""),
         ("kind", "case \"kind\" when 'y' then '?' else \"kind\" end as \"kind\""),
         ("file.byte", "\"file\"['byte'] as \"bytes\""),
         ("$", "select key, 'TRUNCATED' as reason from inventory where key = 'a/4.json'"),
@@ -259,7 +266,7 @@ async fn settings_say_what_blocks() {
 
     for (settings, said) in [
         ("blocking = [\"retype\"]", "`retype`: unparseable, missing"),
-        ("blocking = [\"mixed/before\"]", "/itself, /definition, /group, /former is wanted"),
+        ("blocking = [\"mixed/before\"]", "/itself, /definition, /declared, /group, /former is wanted"),
         ("blocking = \"mixed\"", "deliver.conflicts.blocking: a list of texts is wanted"),
         ("acept = true", "did you mean"),
         ("[deliver.conflicts.a]\ndefinition = \"nowhere\"", "there is no file of the definition nowhere"),
@@ -269,4 +276,151 @@ async fn settings_say_what_blocks() {
         assert!(refused.stderr.contains(said), "{settings}: {}", refused.stderr);
         assert!(!place.path().join("area").exists());
     }
+}
+
+/// The sample library's documents against what their queries declare: what its flaws of shape are, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sample_documents_have_the_conflicts_of_their_flaws() {
+    let place = place("", &[]);
+    for rule in ["backups", "desktop", "folders", "unreadable"] {
+        copy(&place, &format!("deliver/purge/{rule}.sql"));
+    }
+    copy(&place, "deliver/documents.sql");
+    let answers = place.path().join("answers.ndjson");
+    let truth = place.path().join("source");
+    let line = format!("library documents --out {} --answers {} --count 400", truth.display(), answers.display());
+    place.run(&line).await.code(0);
+    let flaws: Vec<(String, String)> = fs::read_to_string(&answers)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter_map(|answer| Some((answer["flaw"].as_str()?.to_owned(), answer["key"].as_str()?.to_owned())))
+        .collect();
+    let keys = |flaws_wanted: &[&str]| -> BTreeMap<String, Vec<String>> {
+        let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (_, key) in flaws.iter().filter(|(flaw, _)| flaws_wanted.contains(&flaw.as_str())) {
+            let group = key.split('/').next().unwrap().to_owned();
+            groups.entry(group).or_default().push(key.clone());
+        }
+        groups
+    };
+    let purge = "deliver copy sanitise purge conflicts --output json";
+    let mut call = place.call(purge);
+    let done = finish(call.env("TELECINE_DELIVER_PURGE_CAP", "30%").spawn().unwrap()).await.code(0);
+
+    // Of each flaw one row a group, with the count of its documents and one of them as the example.
+    let report = done.json();
+    let conflicts = step(&report, "conflicts")["conflicts"].as_array().unwrap().clone();
+    let told = |kind: &str, path: &str| -> BTreeMap<String, (u64, String)> {
+        let same = conflicts.iter().filter(|conflict| conflict["kind"] == kind && conflict["path"] == path);
+        let of = |conflict: &Value| {
+            let text = |name: &str| conflict[name].as_str().unwrap().to_owned();
+            (text("group"), (conflict["count"].as_u64().unwrap(), text("object")))
+        };
+        same.map(of).collect()
+    };
+    let mut known = 0;
+    for (kind, path, flaws) in [
+        ("retyped", "createdMs", &["retyped"] as &[&str]),
+        ("nested", "title", &["nested"]),
+        ("nested", "$", &["array", "scalar"]),
+        ("new", "clientNotes", &["new"]),
+        ("new", "_history", &["deep"]),
+        ("new", "_checks", &["long_numbers"]),
+    ] {
+        let (told, keys) = (told(kind, path), keys(flaws));
+        assert_eq!(told.keys().collect::<Vec<_>>(), keys.keys().collect::<Vec<_>>(), "{kind} {path}");
+        for (group, (count, object)) in &told {
+            assert_eq!(*count, keys[group].len() as u64, "{kind} {path} {group}");
+            assert!(keys[group].contains(object), "{kind} {path} {object}");
+        }
+        known += told.len();
+    }
+    // What no query declares, for it is nobody's.
+    known += told("new", "_export").len();
+    assert_eq!(told("new", "_export").len(), 4);
+    assert_eq!(conflicts.len(), known, "{conflicts:?}");
+    let proposed = proposal(&done, "createdMs");
+    let wanted =
+        "coalesce(\"createdMs\", try_cast(json_text(_rescued, 'createdMs')['value'] as bigint)) as \"createdMs\"";
+    assert_eq!(proposed, wanted);
+}
+
+/// A file of the migration into the project.
+fn copy(place: &Workplace, name: &str) {
+    let queries = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+    place.write(name, &fs::read_to_string(queries.join(name)).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_again_and_again_the_conflicts_are_those_of_an_unbroken_step() {
+    let documents: Vec<(String, String)> = (0..7_000)
+        .map(|number| {
+            let text = match number % 1_000 {
+                0 => "{\"id\": ".to_owned(),
+                1 => format!("{{\"id\": \"{number}\", \"rare{number}\": []}}"),
+                _ => format!("{{\"id\": {number}, \"part\": {{\"n\": {number}}}}}"),
+            };
+            (format!("{}/{number:05}.json", number % 3), text)
+        })
+        .collect();
+    let documents: Vec<(&str, &str)> = documents.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+    let place = place("blocking = []", &documents);
+    place.run("deliver copy sanitise purge --delivery d").await.code(0);
+    let records = || {
+        let of = |name: &str| {
+            let manifest = place.path().join(format!("staging/deliveries/d/{name}/_manifest.json"));
+            let manifest: Value = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
+            (manifest["rows"].clone(), manifest["checksum"].clone(), manifest["inputs"].clone())
+        };
+        ["defects", "shapes", "conflicts"].map(of)
+    };
+    let begun = std::time::Instant::now();
+    place.run("deliver conflicts --delivery d").await.code(0);
+    let (whole, wanted) = (begun.elapsed(), records());
+    assert_eq!(wanted[0].0, 7);
+    for name in ["defects", "shapes", "conflicts"] {
+        fs::remove_dir_all(place.path().join("staging/deliveries/d").join(name)).unwrap();
+    }
+    let mut killed = 0;
+    for attempt in 0..12 {
+        let mut child = place.call("deliver conflicts --delivery d").spawn().unwrap();
+        let patience = whole.mul_f64(0.1 + 0.06 * f64::from(attempt));
+        if tokio::time::timeout(patience, child.wait()).await.is_err() {
+            child.kill().await.unwrap();
+            killed += 1;
+        }
+    }
+    assert!(killed > 1, "{killed}");
+    place.run("deliver conflicts --delivery d").await.code(0);
+    assert_eq!(records(), wanted, "{killed} kills");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_of_a_bucket_are_read_as_those_of_a_folder() {
+    let bucket = Bucket::s3s().await;
+    let place = Workplace::of_files(&[]);
+    let at = |name: &str| format!("s3://{BUCKET}/{name}");
+    let settings = format!("[deliver]\nsource = \"{}\"\narea = \"{}\"\n", at("truth"), at("work"));
+    place.write("migration.toml", &settings);
+    let place = bucket.settings(place);
+    let large = format!("{{\"id\": 1, \"log\": \"{}\", \"n\": \"x\"}}", "x".repeat(9 << 20));
+    for (key, text) in [("a/1.json", "{\"id\": 1, \"n\": 1}"), ("a/2.json", "{\"id\""), ("a/3.json", large.as_str())] {
+        let key = object_store::path::Path::parse(format!("truth/{key}")).unwrap();
+        bucket.area().store().put(&key, text.to_owned().into()).await.unwrap();
+    }
+    // What fails once is asked for again.
+    let mut number = 0;
+    bucket.judge(move |arrived| {
+        number += 1;
+        (arrived.uri.path().contains("/work/documents/") && number % 3 == 0).then_some(Fault::SlowDown)
+    });
+    let done = place.run(STEPS).await.code(3);
+    let report = done.json();
+    let conflicts = step(&report, "conflicts")["conflicts"].as_array().unwrap().clone();
+    let told: Vec<[&Value; 4]> =
+        conflicts.iter().map(|conflict| ["kind", "path", "object", "offset"].map(|name| &conflict[name])).collect();
+    let offset = (large.len() - "\"n\": \"x\"}".len()) as u64;
+    let expected = [json!(["unparseable", "$", "a/2.json", 5]), json!(["mixed", "n", "a/3.json", offset])];
+    assert_eq!(told.iter().map(|row| json!(row)).collect::<Vec<_>>(), expected, "{report}");
 }

@@ -45,6 +45,8 @@ pub enum StepName {
     Purge,
     /// What documents hold against the target's definitions, each other and the delivery before.
     Conflicts,
+    /// Documents into the target's form, by the queries of queries/deliver/transform/.
+    Transform,
     /// Into the hot folders.
     Publish,
 }
@@ -57,6 +59,7 @@ impl DeliverArgs {
             StepName::Sanitise => Step::Sanitise,
             StepName::Purge => Step::Purge,
             StepName::Conflicts => Step::Conflicts,
+            StepName::Transform => Step::Transform,
             StepName::Publish => Step::Publish,
         };
         self.steps.iter().map(step).collect()

@@ -1,17 +1,20 @@
-//! What the documents of a group are to hold: the fields of the target's definition, by name.
+//! What the documents of a group are to hold: the fields of the target's definition, by name; else those that are declared for
+//! queries over documents.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field as Column, Fields};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use super::settings::ConflictsConfig;
+use super::super::declared;
+use super::settings::{Against, ConflictsConfig};
 use crate::dataflow::definition::{Definition, Family, Field};
 use crate::error::{Error, Result};
 use crate::flex::pulled;
-use crate::source::json::{Form, Rule, Saying};
+use crate::source::json::{self, Form, Rule, Saying};
 
 /// The folder of queries that bring documents into the target's form, below the project.
 const MAPPING: &str = "deliver/transform";
@@ -19,7 +22,9 @@ const MAPPING: &str = "deliver/transform";
 /// What the documents of one group are held to.
 #[derive(Debug)]
 pub(super) struct Contract {
-    /// The definition's name.
+    /// A definition or a declaration.
+    pub(super) against: Against,
+    /// The definition's name, or the file of declarations.
     pub(super) name: String,
     /// What a document is.
     pub(super) root: Term,
@@ -54,13 +59,16 @@ pub(super) struct Contracts {
 }
 
 impl Contracts {
-    /// The contracts of these groups, by the definitions in files.
+    /// The contracts of these groups, by the definitions in files and by what the project declares.
     ///
     /// # Errors
     /// [`Error::Config`] with all that is wrong with them.
-    pub(super) fn read(config: &ConflictsConfig, project: &Path, groups: &BTreeSet<String>) -> Result<Self> {
-        let (mut contracts, mut problems) = (BTreeMap::new(), Vec::new());
+    pub(super) async fn read(config: &ConflictsConfig, project: &Path, groups: &BTreeSet<String>) -> Result<Self> {
+        let (declared, text) = declared::read(project).await?;
+        let declared = declared.iter().map(|(group, fields)| (group.clone(), Contract::declared(fields)));
+        let (mut contracts, mut problems) = (BTreeMap::from_iter(declared), Vec::new());
         let mut hasher = blake3::Hasher::new();
+        hasher.update(text.as_bytes());
         for group in groups {
             let definition = match definition(config, group) {
                 Ok(Some(definition)) => definition,
@@ -148,17 +156,67 @@ fn names_in(folder: &Path, names: &mut HashSet<String>) -> Result<()> {
 
 impl Contract {
     fn of(definition: &Definition) -> Self {
-        let root = Term {
-            wants: "a document".to_owned(),
-            sql: "",
-            forms: &[Form::Object],
-            is_list: false,
-            fields: Some(terms(&definition.fields)),
-            longest: None,
-        };
         let rule = Rule { fields: rules(&definition.fields), ..Rule::default() };
-        Self { name: definition.name.clone(), root, rule: Arc::new(rule) }
+        Self {
+            against: Against::Definition,
+            name: definition.name.clone(),
+            root: root(terms(&definition.fields)),
+            rule: Arc::new(rule),
+        }
     }
+
+    fn declared(columns: &Fields) -> Self {
+        Self {
+            against: Against::Declared,
+            name: declared::FILE.to_owned(),
+            root: root(declared_terms(columns)),
+            rule: Arc::default(),
+        }
+    }
+
+    /// Whether a field of documents has a declared column: values of other types are beside it.
+    pub(super) fn declares(&self, field: &str) -> bool {
+        self.against == Against::Declared && self.root.fields.as_ref().is_some_and(|fields| fields.contains_key(field))
+    }
+}
+
+fn root(fields: BTreeMap<String, Term>) -> Term {
+    Term {
+        wants: "an object".to_owned(),
+        sql: "",
+        forms: &[Form::Object],
+        is_list: false,
+        fields: Some(fields),
+        longest: None,
+    }
+}
+
+/// What columns hold, by the table of `declared`.
+fn declared_terms(columns: &Fields) -> BTreeMap<String, Term> {
+    columns.iter().map(|column| (column.name().clone(), declared_term(column))).collect()
+}
+
+fn declared_term(column: &Column) -> Term {
+    let (item, is_list) = match column.data_type() {
+        DataType::List(item) => (item.as_ref(), true),
+        _ => (column, false),
+    };
+    let is_number = item.metadata().contains_key(json::JSON);
+    let (forms, sql, wants): (&[Form], _, _) = match item.data_type() {
+        DataType::Boolean => (&[Form::Boolean], "boolean", "boolean"),
+        DataType::Int64 => (&[Form::Integer], "bigint", "bigint"),
+        DataType::Float64 => (&[Form::Integer, Form::Number], "double", "double"),
+        DataType::List(_) => (&[Form::Array], "", "a list"),
+        DataType::Struct(_) => (&[Form::Object], "", "struct"),
+        _ if is_number => (&[Form::Integer, Form::Number], "", "decimal"),
+        _ => (&[Form::String], "varchar", "varchar"),
+    };
+    let fields = match item.data_type() {
+        DataType::Struct(fields) => Some(declared_terms(fields)),
+        _ => None,
+    };
+    let wants = format!("{wants}{}", if is_list { "[]" } else { "" });
+    Term { wants, sql, forms, is_list, fields, longest: None }
 }
 
 fn terms(fields: &[Field]) -> BTreeMap<String, Term> {

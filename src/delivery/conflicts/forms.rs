@@ -113,6 +113,14 @@ impl Forms {
         )
     }
 
+    /// Those of the most frequent sort, or of all sorts that are as frequent.
+    pub(super) fn most(&self) -> Self {
+        let sorts = self.sorts();
+        let most = sorts.values().max();
+        let is_most = |form: Form| sort(form).and_then(|sort| sorts.get(&sort)) == most;
+        Self(self.0.iter().filter(|(form, _)| is_most(**form)).map(|(form, count)| (*form, *count)).collect())
+    }
+
     /// The rarest form.
     pub(super) fn rarest(&self) -> Option<Form> {
         self.0.iter().min_by_key(|(_, count)| **count).map(|(form, _)| *form)
@@ -170,6 +178,8 @@ mod tests {
         assert_eq!(several.to_string(), "integer 7, string 2, object 1");
         assert_eq!((several.rarer().to_string(), several.rarest()), ("string 2, object 1".into(), Some(Form::Object)));
         assert_eq!((several.main().sql(), several.rarer().count()), ("bigint", 3));
+        assert_eq!(several.most().to_string(), "integer 7");
+        assert_eq!(of(&[(Form::String, 2), (Form::Object, 2)]).most().to_string(), "string 2, object 2");
         assert_eq!(several.beside(&[Form::Integer, Form::Number]).names(), "string or object");
         assert_eq!(Forms::default().to_string(), "absent");
     }

@@ -1,4 +1,4 @@
-//! What documents hold, compared: with the target's definition, with the other groups, with the delivery before, and within
+//! What documents hold, compared: with the target's definition or the declaration, with the other groups, with the delivery before, and within
 //! a group. What lies in something that is told is not told as well.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use super::forms::Forms;
 use super::proposal::{Column, Wanted};
 use super::settings::{Against, Kind};
 use super::shapes::{Former, Shape};
-use super::survey::Survey;
+use super::survey::{Group, Survey};
 use crate::source::json::{Breach, Form, Found, Place, ROOT_PATH, Step, Tally};
 use crate::transform::nearest::nearest;
 
@@ -21,21 +21,20 @@ struct View<'s> {
     group: &'s str,
     documents: u64,
     found: Vec<Found<'s>>,
+    contract: Option<&'s Contract>,
 }
 
 /// All conflicts but documents that cannot be read, by group and path.
 pub(super) fn judge(survey: &Survey, contracts: &Contracts, former: Option<&Former>) -> Vec<Told> {
-    let view = |(name, group): (&'_ String, &'_ super::survey::Group)| (name.clone(), group.census.documents());
-    let names: Vec<(String, u64)> = survey.groups.iter().map(view).collect();
-    let views: Vec<View<'_>> = names
-        .iter()
-        .zip(survey.groups.values())
-        .map(|((group, documents), held)| View { group, documents: *documents, found: held.census.paths() })
-        .collect();
+    let mut views = Vec::new();
+    for (group, Group { census, .. }) in &survey.groups {
+        let contract = contracts.of(group);
+        views.push(View { group, documents: census.documents(), found: census.paths(), contract });
+    }
     let mut told = Vec::new();
     for view in &views {
         let mut paths = BTreeSet::new();
-        if let Some(contract) = contracts.of(view.group) {
+        if let Some(contract) = view.contract {
             let conflicts = Holding { view, contract, contracts }.conflicts();
             paths
                 .extend(conflicts.iter().filter(|(_, told)| told.kind != Kind::New).map(|(_, told)| told.path.clone()));
@@ -68,7 +67,12 @@ impl View<'_> {
     }
 
     fn column(&self, place: usize) -> Column {
-        Column::at(&self.way(place))
+        let way = self.way(place);
+        let column = Column::at(&way);
+        match (self.contract, way.get(1)) {
+            (Some(contract), Some(Step::Field(name))) if contract.declares(name) => column.declared(&way),
+            _ => column,
+        }
     }
 
     /// What lies in an entry.
@@ -249,7 +253,7 @@ fn gone(views: &[View<'_>], former: &Former) -> Vec<Told> {
     gone.map(conflict).collect()
 }
 
-/// The same path with other forms in two groups: each is compared with the group that has most values there.
+/// The same path with other forms in two groups: most values of each are compared with most of the group that has most there.
 fn between(views: &[View<'_>]) -> Vec<Told> {
     let mut paths: BTreeMap<&str, Vec<(&View<'_>, usize, Forms)>> = BTreeMap::new();
     for view in views {
@@ -263,7 +267,7 @@ fn between(views: &[View<'_>]) -> Vec<Told> {
         let most = holders.iter().max_by_key(|(view, _, forms)| (forms.count(), std::cmp::Reverse(view.group)));
         let Some((model, _, right)) = most.filter(|(_, _, forms)| !forms.is_empty()) else { continue };
         for (view, place, forms) in holders.iter().filter(|(view, _, _)| view.group != model.group) {
-            let foreign = forms.unknown_to(right, false);
+            let foreign = forms.most().unknown_to(&right.most(), false);
             let parent = view.found[*place].parent.map_or("", |parent| view.found[parent].path.as_str());
             let is_within = told.contains(&(view.group, parent)) || told.contains(&(model.group, parent));
             if is_within || foreign.is_empty() {
@@ -320,14 +324,51 @@ impl<'h> Holding<'h> {
                 Look::Value(term) => {
                     conflicts.extend(self.forms(place, found, term, term.is_list));
                     conflicts.extend(self.breaches(place, found, term));
+                    if !term.is_list {
+                        conflicts.extend(self.nowhere(place, found, term));
+                    }
                 }
                 Look::Item(term) => {
                     conflicts.extend(self.forms(place, found, term, false));
                     conflicts.extend(self.breaches(place, found, term));
+                    conflicts.extend(self.nowhere(place, found, term));
                 }
             }
         }
-        conflicts.into_iter().map(|conflict| (Against::Definition, conflict)).collect()
+        conflicts.into_iter().map(|conflict| (self.contract.against, conflict)).collect()
+    }
+
+    /// Declared fields that none of the objects at an entry has: columns of nothing but NULL.
+    fn nowhere(&self, place: usize, found: &Found<'_>, term: &Term) -> Vec<Conflict> {
+        let objects = found.forms.get(&Form::Object).filter(|_| self.contract.against == Against::Declared);
+        let (Some(objects), Some(fields)) = (objects, term.fields.as_ref()) else { return Vec::new() };
+        let is_there = |name: &str| {
+            self.view.within(place).any(|found| found.step == Step::Field(name) && !found.forms.is_empty())
+        };
+        let nowhere = fields.iter().filter(|(name, _)| !is_there(name));
+        let conflict = |(name, term): (&String, &Term)| {
+            let path = if found.parent.is_none() { name.clone() } else { format!("{}.{name}", found.path) };
+            let beside = self.view.within(place).filter_map(|found| match found.step {
+                Step::Field(name) if !found.forms.is_empty() => Some(name),
+                _ => None,
+            });
+            let near = nearest(name, beside.filter(|name| !fields.contains_key(*name))).first().copied();
+            let detail = near.map_or_else(
+                || "is declared and nowhere".to_owned(),
+                |near| format!("is declared and nowhere; did you mean {near}?"),
+            );
+            let conflict = Conflict {
+                path,
+                before: Some(term.wants.clone()),
+                now: Some("absent".to_owned()),
+                count: objects.count,
+                detail: Some(detail),
+                proposal: near.map(|near| Column::at(&[Step::Field(near)]).as_field(name)),
+                ..self.view.conflict(place, Kind::Missing, self.against())
+            };
+            at(Some(&objects.first), conflict)
+        };
+        nowhere.map(conflict).collect()
     }
 
     fn look(&self, found: &Found<'_>, looks: &[Look<'h>]) -> Look<'h> {
@@ -344,7 +385,7 @@ impl<'h> Holding<'h> {
     }
 
     fn against(&self) -> String {
-        format!("{} {}", Against::Definition.word(), self.contract.name)
+        format!("{} {}", self.contract.against.word(), self.contract.name)
     }
 
     /// A field that the definition has not, unless the queries of the mapping speak of it.

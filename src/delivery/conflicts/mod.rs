@@ -1,5 +1,6 @@
 //! Documents that conflict with what they are to be, found before anything is made of them: what each group holds is found
-//! from all of its documents and compared with the target's definition, with the other groups and with the delivery before.
+//! from all of its documents and compared with the target's definition or with what queries declare of it, with the other
+//! groups and with the delivery before.
 //!
 //! `survey` reads the documents, `shapes` is the record of what they hold, `contract` what they are to hold, `judge` compares,
 //! `proposal` says in SQL what would settle a conflict, `settings` which of them block.
@@ -48,7 +49,7 @@ pub struct Conflict {
     pub path: String,
     /// In what way.
     pub kind: Kind,
-    /// With what: `itself`, `definition NAME`, `group NAME`, `former DELIVERY`.
+    /// With what: `itself`, `definition NAME`, `declared FILE`, `group NAME`, `former DELIVERY`.
     #[serde(default)]
     pub against: String,
     /// What is wanted, or was.
@@ -137,29 +138,36 @@ pub(super) fn require_definitions(config: &ConflictsConfig) -> Result<()> {
     if problems.is_empty() { Ok(()) } else { Err(Error::Config { problems }) }
 }
 
-/// Refuses to go on while conflicts block, or nobody looked for them in these documents.
+/// Refuses to go on while conflicts of these documents block. Where nobody looked for any, that is told; `strict` is for whom
+/// that is not enough.
 ///
 /// # Errors
 /// [`Error::Preflight`], unless the settings accept all conflicts.
-pub(super) async fn require_settled(delivery: &Delivery, made_from: &Inputs) -> Result<()> {
+pub(super) async fn require_settled(delivery: &Delivery, made_from: &Inputs, strict: bool) -> Result<()> {
     if delivery.config.conflicts.accept {
         return Ok(());
     }
-    let conflicts = record::committed(&delivery.folder, NAME, NAME).await?;
     let id = delivery.folder.id();
+    let look = format!("`telecine deliver conflicts --delivery {id}`");
+    let Some(conflicts) = delivery.folder.query(NAME).manifest().await? else {
+        let unknown = format!("nobody has looked for conflicts of these documents; {look} does");
+        if strict {
+            return Err(Error::preflight(unknown));
+        }
+        tracing::warn!("{unknown}");
+        return Ok(());
+    };
     let same = |name: &str| conflicts.inputs.get(name) == made_from.get(name);
     if !(same(SANITISED) && same(PURGED)) {
         return Err(Error::preflight(format!(
-            "the documents have changed since conflicts were looked for; `telecine deliver conflicts --delivery {id}` looks \
-             again"
+            "the documents have changed since conflicts were looked for; {look} looks again"
         )));
     }
     match conflicts.notes.get(Severity::Blocking.word()) {
         None | Some(0) => Ok(()),
         Some(blocking) => Err(Error::preflight(format!(
             "{blocking} conflicts of delivery {id} block; see {} and {PROPOSALS_FILE} beside it. Settle them, or say in \
-             [deliver.conflicts] what blocks and what is allowed and run `telecine deliver conflicts --delivery {id}`, or set \
-             deliver.conflicts.accept = true",
+             [deliver.conflicts] what blocks and what is allowed and run {look}, or set deliver.conflicts.accept = true",
             delivery.folder.query(NAME).url()
         ))),
     }
@@ -209,7 +217,7 @@ async fn contracts(delivery: &Delivery) -> Result<Contracts> {
             groups.extend(rows.iter().map(|row| survey::group_of(&row.name).to_owned()));
         }
     }
-    Contracts::read(config, &delivery.sql.project, &groups)
+    Contracts::read(config, &delivery.sql.project, &groups).await
 }
 
 async fn surveyed(

@@ -1,7 +1,7 @@
 //! Edits of the mapping that would settle a conflict, as SQL for people to take up or not. A column of values of several types
-//! holds their JSON, from which `json_text` takes a part.
+//! holds their JSON, from which `json_text` takes a part; where a column is declared, values of other types are in `_rescued`.
 
-use crate::source::json::Step;
+use crate::source::json::{self, Step};
 
 use super::forms::Forms;
 
@@ -23,12 +23,17 @@ pub(super) struct Column {
     /// The list whose items it belongs to, to be opened first.
     of_items: Option<String>,
     name: String,
+    /// Its path in what stands beside declared columns.
+    rescued: Option<String>,
 }
+
+/// What stands beside declared columns.
+const RESCUED: &str = json::RESCUED;
 
 impl Column {
     /// The column at the end of this way from the document.
     pub(super) fn at(way: &[Step<'_>]) -> Self {
-        let mut column = Self { expression: String::new(), of_items: None, name: "document".to_owned() };
+        let mut column = Self { expression: String::new(), of_items: None, name: "document".to_owned(), rescued: None };
         for step in way {
             match step {
                 Step::Root => {}
@@ -46,6 +51,13 @@ impl Column {
             column.expression = "_document".to_owned();
         }
         column
+    }
+
+    /// The same of a field that is declared.
+    pub(super) fn declared(self, way: &[Step<'_>]) -> Self {
+        let names = way.iter().filter_map(|step| if let Step::Field(name) = step { Some(*name) } else { None });
+        let path = names.collect::<Vec<_>>().join(".");
+        Self { rescued: self.of_items.is_none().then_some(path), ..self }
     }
 
     /// This value under its own name.
@@ -81,10 +93,14 @@ impl Column {
             "varchar" => format!("cast({one} as varchar)"),
             sql => format!("try_cast({one} as {sql})"),
         };
-        self.named(&match wanted {
+        let value = match wanted {
             Wanted::One(sql) => cast(sql),
             Wanted::List(sql) => format!("make_array({})", cast(sql)),
             Wanted::Object(field) => format!("named_struct({}, {one})", literal(field)),
+        };
+        self.named(&match self.rescued {
+            Some(_) if !forms.is_empty() => format!("coalesce({}, {value})", self.expression),
+            _ => value,
         })
     }
 
@@ -102,15 +118,24 @@ impl Column {
     /// The one value in each, and whether it is a text.
     fn one(&self, forms: &Forms, child: Option<&str>) -> (String, bool) {
         let own = &self.expression;
-        if forms.are_mixed() {
-            let part = |path: &str| format!("json_text({own}, {})", literal(path));
+        let parts = |json: &str, begin: &str| {
+            let part = |path: &str| {
+                let path = [begin, path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+                format!("json_text({json}, {})['value']", literal(&path))
+            };
             let object = child.filter(|_| forms.has_objects()).map(part);
             let array = forms.has_arrays().then(|| part("0"));
             let parts: Vec<String> = object.into_iter().chain(array).chain([part("")]).collect();
-            return match parts.as_slice() {
-                [one] => (one.clone(), true),
-                several => (format!("coalesce({})", several.join(", ")), true),
-            };
+            match parts.as_slice() {
+                [one] => one.clone(),
+                several => format!("coalesce({})", several.join(", ")),
+            }
+        };
+        if let Some(path) = self.rescued.as_ref().filter(|_| !forms.is_empty()) {
+            return (parts(RESCUED, path), true);
+        }
+        if forms.are_mixed() {
+            return (parts(own, ""), true);
         }
         match child.filter(|_| forms.has_objects()) {
             Some(child) => (format!("{own}[{}]", literal(child)), false),
@@ -167,11 +192,17 @@ mod tests {
                 Wanted::One("varchar"),
                 &several,
                 Some("en"),
-                "coalesce(json_text(\"title\", 'en'), json_text(\"title\", '')) as \"title\"",
+                "coalesce(json_text(\"title\", 'en')['value'], json_text(\"title\", '')['value']) as \"title\"",
             ),
         ] {
             assert_eq!(title.brought_to(wanted, given, child), expected);
         }
+        let declared = title.clone().declared(&[Step::Root, Step::Field("title")]);
+        assert_eq!(
+            declared.brought_to(Wanted::One("bigint"), &several, Some("en")),
+            "coalesce(\"title\", try_cast(coalesce(json_text(_rescued, 'title.en')['value'], \
+             json_text(_rescued, 'title')['value']) as bigint)) as \"title\""
+        );
         assert_eq!(part.cut(3), "left(item['it''s'], 3) as \"it's\" /* of unnest(\"a\") as item */");
         assert_eq!(title.filled("varchar"), "coalesce(\"title\", '?') as \"title\"");
         assert_eq!(title.as_field("name"), "\"title\" as \"name\"");

@@ -34,6 +34,8 @@ pub enum Against {
     Itself,
     /// The definition of the target.
     Definition,
+    /// What queries over documents declare of them.
+    Declared,
     /// The documents of another group.
     Group,
     /// The delivery before.
@@ -59,13 +61,14 @@ impl Kind {
 }
 
 impl Against {
-    const ALL: [Self; 4] = [Self::Itself, Self::Definition, Self::Group, Self::Former];
+    const ALL: [Self; 5] = [Self::Itself, Self::Definition, Self::Declared, Self::Group, Self::Former];
 
     /// The word of settings and reports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Itself => "itself",
             Self::Definition => "definition",
+            Self::Declared => "declared",
             Self::Group => "group",
             Self::Former => "former",
         }
@@ -80,7 +83,8 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// What blocks where nothing is set: what the target would refuse, and what mappings that were right no longer are.
+    /// What blocks where nothing is set: what the target would refuse, and what has changed under mappings that were right. A
+    /// value of another type than is declared does not: queries find it beside its column.
     pub const DEFAULT: [Self; 6] = [
         Self { kind: Kind::Unparseable, against: None },
         Self { kind: Kind::Missing, against: Some(Against::Definition) },
