@@ -162,7 +162,7 @@ async fn every_kind_is_found_with_its_place() {
         ),
         ("free", "coalesce(json_text(\"free\", 'en')['value'], json_text(\"free\", '')['value']) as \"free\""),
         ("kind", "case \"kind\" when 'y' then '?' else \"kind\" end as \"kind\""),
-        ("file.byte", "\"file\"['byte'] as \"bytes\""),
+        ("file.byte", "coalesce(\"file\"['bytes'], \"file\"['byte']) as \"bytes\""),
         ("$", "select key, 'TRUNCATED' as reason from inventory where key = 'a/4.json'"),
     ] {
         assert_eq!(proposal(&done, path), wanted);
@@ -423,4 +423,67 @@ async fn documents_of_a_bucket_are_read_as_those_of_a_folder() {
     let offset = (large.len() - "\"n\": \"x\"}".len()) as u64;
     let expected = [json!(["unparseable", "$", "a/2.json", 5]), json!(["mixed", "n", "a/3.json", offset])];
     assert_eq!(told.iter().map(|row| json!(row)).collect::<Vec<_>>(), expected, "{report}");
+}
+
+const CANDIDATES: &str = "select _object as source_key from documents.film";
+const FILM: &str = "-- materialise: parquet
+select _object as source_key, 'load' as disposition, cast(null as varchar) as reason, cast(null as varchar) as details,
+    warn('x', 'y', null) as warnings, title as name, title from documents.film";
+const DECLARED: &str = "create table film (title varchar, minutes bigint, summary varchar, \
+                        \"cast\" struct<role varchar>, tags varchar[]);";
+
+/// What is proposed is SQL, and what it gives is what was wanted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_declared_is_compared_and_proposals_run() {
+    let documents = [
+        ("film/1.json", r#"{"title": "A", "minutes": 90, "cast": {"role": "x"}, "tags": ["t"], "sumary": "s"}"#),
+        ("film/2.json", r#"{"title": {"en": "B"}, "minutes": "91", "cast": {"role": 7}, "tags": "t"}"#),
+        ("film/3.json", r#"{"title": "C", "odd": [{"by": "desk", "n": 1.5}], "also": true}"#),
+    ];
+    let place = place("", &documents);
+    place.write("deliver/documents.sql", DECLARED);
+    place.write("deliver/transform/1_select/candidates.sql", CANDIDATES);
+    place.write("deliver/transform/4_map/film.sql", FILM);
+    let done = place.run(&format!("{STEPS} --delivery d")).await.code(0);
+    let against = "declared deliver/documents.sql";
+    let expected = [
+        format!(r#"warning missing film summary {against} 3 film/1.json 0 {{"title":"#),
+        format!(r#"warning nested film tags {against} 1 film/2.json 0 "tags": ""#),
+        format!(r#"warning nested film title {against} 1 film/2.json 0 "title": "#),
+        format!(r#"warning new film also {against} 1 film/3.json 0 "also": t"#),
+        format!(r#"warning new film odd {against} 1 film/3.json 0 "odd": [{{"#),
+        format!(r#"warning new film sumary {against} 1 film/1.json 0 "sumary":"#),
+        format!(r#"warning retyped film cast.role {against} 1 film/2.json 0 "role": 7"#),
+        format!(r#"warning retyped film minutes {against} 1 film/2.json 0 "minutes""#),
+    ];
+    assert_eq!(lines(&place, &done), expected);
+    // The mapping speaks of it: then it is no longer new.
+    place.write("deliver/transform/4_map/film.sql", &FILM.replace("title from", "title, also from"));
+    let again = place.run("deliver conflicts --delivery d --output json").await.code(0);
+    assert_eq!(lines(&place, &again).len(), expected.len() - 1);
+
+    place.run("deliver transform --delivery d").await.code(0);
+    for (path, values) in [
+        ("summary", json!(["s", null, null])),
+        ("title", json!(["A", "B", "C"])),
+        ("minutes", json!([90, 91, null])),
+        ("tags", json!([["t"], ["t"], [null]])),
+        ("cast.role", json!(["x", "7", null])),
+    ] {
+        let sql = format!("select {} from documents.film order by _object", proposal(&done, path));
+        let mut call = place.call("sql --delivery d --output json");
+        let found = finish(call.arg(&sql).spawn().unwrap()).await.code(0).json();
+        let column: Vec<Value> = found["rows"].as_array().unwrap().iter().map(first).collect();
+        assert_eq!(json!(column), values, "{sql}");
+    }
+    let odd = proposal(&done, "odd");
+    let (comment, column) = odd.split_once('\n').unwrap();
+    assert_eq!(comment, "-- in deliver/documents.sql, create table film (…):");
+    assert_eq!(column, r#""odd" struct<"by" varchar, "n" double>[]"#);
+    place.write("deliver/documents.sql", &DECLARED.replace("film (", &format!("film ({column}, ")));
+    place.run("deliver transform --delivery d").await.code(0);
+}
+
+fn first(row: &Value) -> Value {
+    row.as_object().unwrap().values().next().cloned().unwrap_or_default()
 }

@@ -2,11 +2,13 @@
 //! from all of its documents and compared with the target's definition or with what queries declare of it, with the other
 //! groups and with the delivery before.
 //!
-//! `survey` reads the documents, `shapes` is the record of what they hold, `contract` what they are to hold, `judge` compares,
-//! `proposal` says in SQL what would settle a conflict, `settings` which of them block.
+//! `survey` reads the documents, `shapes` is the record of what they hold, `contract` what they are to hold, `judge` compares
+//! (with the contract in `held`), `forms` counts types, `proposal` says in SQL what would settle a conflict, `settings` which of
+//! them block.
 
 mod contract;
 mod forms;
+mod held;
 mod judge;
 mod proposal;
 mod settings;
@@ -215,6 +217,9 @@ async fn contracts(delivery: &Delivery) -> Result<Contracts> {
         let mut rows = publish::left(delivery).await?.rows;
         while let Some(rows) = rows.try_next().await? {
             groups.extend(rows.iter().map(|row| survey::group_of(&row.name).to_owned()));
+        }
+        for group in config.groups.keys().filter(|group| !groups.contains(*group)) {
+            tracing::warn!("deliver.conflicts.{group}: no document is in such a folder");
         }
     }
     Contracts::read(config, &delivery.sql.project, &groups).await

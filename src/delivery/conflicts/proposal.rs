@@ -74,6 +74,13 @@ impl Column {
         Self { name: field.to_owned(), ..self.clone() }.named(&self.expression)
     }
 
+    /// The value in the place of another field beside it, where that has none.
+    pub(super) fn filling(&self, field: &str) -> String {
+        let at = self.expression.rfind('[').map(|at| &self.expression[..at]);
+        let other = at.map_or_else(|| identifier(field), |object| format!("{object}[{}]", literal(field)));
+        Self { name: field.to_owned(), ..self.clone() }.named(&format!("coalesce({other}, {})", self.expression))
+    }
+
     /// With something in the place of what is missing.
     pub(super) fn filled(&self, sql: &str) -> String {
         self.named(&format!("coalesce({}, {})", self.expression, nothing(sql)))
@@ -99,7 +106,10 @@ impl Column {
             Wanted::Object(field) => format!("named_struct({}, {one})", literal(field)),
         };
         self.named(&match self.rescued {
-            Some(_) if !forms.is_empty() => format!("coalesce({}, {value})", self.expression),
+            Some(_) if !forms.is_empty() => {
+                let rest = value.strip_prefix("coalesce(").map_or_else(|| format!("{value})"), str::to_owned);
+                format!("coalesce({}, {rest}", self.expression)
+            }
             _ => value,
         })
     }
@@ -143,6 +153,11 @@ impl Column {
             None => (own.clone(), forms.are_texts()),
         }
     }
+}
+
+/// A column for declarations of documents.
+pub(super) fn declaration(name: &str, sql: &str) -> String {
+    format!("{} {sql}", identifier(name))
 }
 
 /// A rule of the purge that leaves an object out.
@@ -205,6 +220,11 @@ mod tests {
         );
         assert_eq!(part.cut(3), "left(item['it''s'], 3) as \"it's\" /* of unnest(\"a\") as item */");
         assert_eq!(title.filled("varchar"), "coalesce(\"title\", '?') as \"title\"");
+        assert_eq!(
+            part.filling("its"),
+            "coalesce(item['its'], item['it''s']) as \"its\" /* of unnest(\"a\") as item */"
+        );
+        assert_eq!(title.filling("titel"), "coalesce(\"titel\", \"title\") as \"titel\"");
         assert_eq!(title.as_field("name"), "\"title\" as \"name\"");
     }
 }
