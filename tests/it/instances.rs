@@ -183,6 +183,52 @@ async fn keys_that_no_file_can_have_are_delivered_from_bucket_to_bucket() {
     assert_eq!(buckets.writes_to("truth"), Vec::<String>::new(), "the source of truth was written to");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transform_that_is_killed_goes_on_to_the_same_documents() {
+    let place = project("truth", "area", "dev");
+    let (truth, answers) = (place.path().join("truth"), place.path().join("answers.ndjson"));
+    let line = format!("library documents --out {} --answers {} --count 600", truth.display(), answers.display());
+    place.run(&line).await.code(0);
+    place.run("deliver copy sanitise purge --delivery d").await.code(0);
+    let made = place.path().join("staging/deliveries/d/transform");
+    let content = || -> BTreeMap<String, Vec<u8>> {
+        let is_document = |file: &String| file.starts_with("documents/") && file.matches('/').count() == 2;
+        let documents = files(&made).into_iter().filter(is_document);
+        documents.map(|file| (file.clone(), fs::read(made.join(file)).unwrap())).collect()
+    };
+    let begun = std::time::Instant::now();
+    place.run("deliver transform --delivery d").await.code(0);
+    let whole = begun.elapsed();
+    let wanted = content();
+    assert!(wanted.len() > 500, "{}", wanted.len());
+
+    let mut killed = 0;
+    for attempt in 0..7 {
+        if attempt % 3 == 0 {
+            // From the beginning: the tables, too.
+            fs::remove_dir_all(&made).unwrap();
+        }
+        let mut child = place.call("deliver transform --delivery d").spawn().unwrap();
+        let patience = whole.mul_f64(0.08 + 0.13 * f64::from(attempt));
+        if tokio::time::timeout(patience, child.wait()).await.is_err() {
+            child.kill().await.unwrap();
+            killed += 1;
+        }
+        // What is not whole is not published.
+        if attempt == 0 {
+            let early = place.run("deliver publish --delivery d").await.code(2);
+            assert!(early.stderr.contains("`telecine deliver transform --delivery d`"), "{}", early.stderr);
+        }
+    }
+    assert!(killed > 0, "the first takes a twelfth of the time that it needs");
+    place.run("deliver transform --delivery d").await.code(0);
+    let found = content();
+    let differs = wanted.iter().find(|(name, text)| found.get(*name) != Some(*text)).map(|(name, _)| name);
+    assert_eq!((differs, found.len()), (None, wanted.len()), "{killed} kills");
+    place.run("deliver publish --delivery d").await.code(0);
+    assert_eq!(files(&place.path().join("dev")).len(), wanted.len());
+}
+
 /// A project with one group and one query; documents are what each test writes.
 fn small(query: &str, declared: &str) -> Workplace {
     let place = Workplace::of_files(&[
