@@ -64,15 +64,22 @@ pub async fn look(config: &Config, id: &str, statement: &str) -> Result<Sendable
 async fn work(delivery: &Delivery, options: &DeliverOptions) -> Result<DeliveryReport> {
     let mut report = delivery.report().await?;
     let whole = options.steps.is_empty();
+    let mut ends = whole;
     let steps = if whole { delivery.steps() } else { options.steps.clone() };
-    for step in steps {
+    'steps: for step in steps {
         let progress = Progress::default();
         let _display = Display::start(step.name(), &progress, options.quiet);
         for done in delivery.step(step, &options.wish, &progress).await? {
+            // What is not clean is not published.
+            let blocks = step == Step::Transform && done.problems_in_all > 0;
             delivery.note(&mut report, done).await?;
+            if blocks {
+                ends = false;
+                break 'steps;
+            }
         }
     }
-    report.finished |= whole && !options.wish.dry_run;
+    report.finished |= ends && !options.wish.dry_run;
     delivery.keep(&report).await?;
     Ok(report)
 }

@@ -232,7 +232,6 @@ async fn a_transform_that_is_killed_goes_on_to_the_same_documents() {
 /// A project with one group and one query; documents are what each test writes.
 fn small(query: &str, declared: &str) -> Workplace {
     let place = Workplace::of_files(&[
-        ("deliver/transform/1_select/candidates.sql", "select source_key from film"),
         ("deliver/transform/4_map/film.sql", query),
         ("deliver/documents.sql", declared),
         ("migration.toml", "[definitions]\nfilm = \"assetType_Film\"\n"),
@@ -246,7 +245,10 @@ fn small(query: &str, declared: &str) -> Workplace {
         at("dev")
     );
     fs::write(&path, fs::read_to_string(&path).unwrap() + &settings).unwrap();
-    place.write("deliver/transform/1_select/candidates.sql", "select _object as source_key from documents.film");
+    place.write(
+        "deliver/transform/1_select/candidates.sql",
+        "select _object as source_key, _object as object, _document as document from documents.film",
+    );
     place
 }
 
@@ -279,6 +281,26 @@ async fn values_of_other_types_than_declared_are_kept_beside() {
     assert_eq!(b["rest"], r#"{"cast":{"role":["y"]},"minutes":"ninety"}"#);
     assert_eq!(document("c")["rest"], r#"{"cast":"nobody","minutes":1e400}"#);
     assert_eq!(document("d"), serde_json::json!({"title": "D"}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_is_no_candidate_is_named() {
+    let place = small(FILM, DECLARED);
+    put(&place, "a.json", r#"{"title": "A"}"#);
+    put(&place, "broken.json", "{");
+    put(&place, "../serial/b.json", r#"{"title": "B"}"#);
+    let done = place.run("deliver --output json").await.code(3);
+    assert!(done.stderr.contains("transform: 2 objects need a look; its balance does not close"), "{}", done.stderr);
+    let report = done.json();
+    let problems = step(&report, "transform")["problems"].as_array().unwrap();
+    let named: Vec<&str> = problems.iter().map(|problem| problem["key"].as_str().unwrap()).collect();
+    assert_eq!(named, ["film/broken.json", "serial/b.json"], "{report}");
+    assert!(!place.path().join("dev").exists());
+    let unpublished = place.run("deliver publish").await.code(2);
+    assert!(unpublished.stderr.contains("2 documents are in no row of candidates"), "{}", unpublished.stderr);
+    place.write("deliver/transform/1_select/candidates.sql", "select _object as source_key from documents.film");
+    let unnamed = place.run("deliver transform").await.code(2);
+    assert!(unnamed.stderr.contains("by columns `object` and `document`"), "{}", unnamed.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
