@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 use telecine::rehearsal::documents::{DocumentOptions, SampleObject, objects};
@@ -332,9 +333,15 @@ async fn what_stands_in_the_way_of_a_transform_is_told() {
 
     // A document that was altered in the area since it was sanitised.
     place.write("deliver/documents.sql", &format!("{DECLARED}\n-- and more"));
-    fs::remove_file(place.path().join("area/documents/film/a.json")).unwrap();
-    let gone = place.run("deliver transform").await.code(2);
-    assert!(gone.stderr.contains("holds 0 of the 1 documents"), "{}", gone.stderr);
+    let document = place.path().join("area/documents/film/a.json");
+    for act in
+        [|path: &Path| fs::write(path, r#"{"title": "C"}"#).unwrap(), |path: &Path| fs::remove_file(path).unwrap()]
+    {
+        act(&document);
+        let gone = place.run("deliver transform").await.code(2);
+        let said = "1 documents in";
+        assert!(gone.stderr.contains(said) && gone.stderr.contains("first \"film/a.json\""), "{}", gone.stderr);
+    }
     // An instance that was altered since it was made is not published.
     put(&place, "b.json", r#"{"title": "B"}"#);
     place.run("deliver copy sanitise purge transform --delivery second").await.code(0);
