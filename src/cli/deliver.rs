@@ -77,9 +77,9 @@ fn conflicts(step: &StepReport) -> String {
             format!("{} {}", conflict.severity.word(), conflict.kind.word()),
             visible(&format!("{} {}", conflict.group, conflict.path)),
             visible(&conflict.against),
-            visible(&conflict.change()),
+            visible(&conflict.what()),
             thousands(conflict.count),
-            visible(&conflict.place().or_else(|| conflict.detail.clone()).unwrap_or_default()),
+            visible(&conflict.place().unwrap_or_default()),
         ]);
     }
     let word = |name: &String| ["blocking ", "accepted ", "warning "].iter().any(|severity| name.starts_with(severity));

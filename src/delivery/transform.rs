@@ -8,6 +8,8 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::bucket::Bucket;
 use super::publish::{self, Edition};
@@ -15,15 +17,26 @@ use super::transfer::Item;
 use super::{BEGUN_FILE, Begun, Delivery, Inputs, MOST_NAMED, Problem, StepReport, conflicts, declared, raw};
 use crate::dataflow::{Progress, SendableRecordBatchStream, TableName};
 use crate::error::{Error, Result};
-use crate::staging::{RunFolder, safe_name};
-use crate::transform::{Making, REPORT_FILE, Transform, TransformConfig, TransformReport};
+use crate::staging::{RunFolder, json, safe_name};
+use crate::transform::{CANDIDATES, Making, REPORT_FILE, Transform, TransformConfig, TransformReport};
 
 /// The project of the queries over documents, below the project.
 const PROJECT: &str = "deliver/transform";
 /// The folder of a delivery that its tables, datasets and documents are in.
 const FOLDER: &str = "transform";
-/// The file that says what the last transform was made from.
-const MADE_FROM_FILE: &str = "made_from.json";
+/// The file that says what the last transform has made.
+const MADE_FILE: &str = "made.json";
+/// The table of all documents.
+const DOCUMENTS_TABLE: &str = "delivery.documents";
+
+/// What a transform has made.
+#[derive(Debug, Serialize, Deserialize)]
+struct Made {
+    /// From what.
+    inputs: Inputs,
+    /// Documents that are no candidates.
+    lost: u64,
+}
 
 /// Makes the documents' tables, runs the queries, writes the documents. What is as it was is kept.
 ///
@@ -47,16 +60,60 @@ pub(super) async fn run(delivery: &Delivery, progress: &Progress) -> Result<Step
     }
     conflicts::require_settled(delivery, &left.made_from, false).await?;
     let folder = folder(delivery);
-    folder.remove_json(MADE_FROM_FILE).await?;
+    folder.remove_json(MADE_FILE).await?;
     let (listed, was_there) = raw::make(delivery, &folder, left, inputs.clone(), &declared, progress).await?;
     let definitions = definitions(delivery, &transform);
     let report = transform.run(&folder, &definitions, &[], progress, &delivery.cancel).await?;
-    folder.put_json(MADE_FROM_FILE, &inputs).await?;
+    let lost = lost(&transform, &folder).await?;
+    folder.put_json(MADE_FILE, &Made { inputs, lost: lost.1 }).await?;
     for remark in &report.remarks {
         tracing::warn!("{remark}");
     }
     let is_kept = was_there && report.queries.iter().all(|query| query.making == Making::Kept);
-    Ok(StepReport { kept: is_kept, record: Some(folder.url()), ..told(&report, documents, listed.rows) })
+    let mut told = told(&report, documents, listed.rows);
+    told.balanced &= lost.1 == 0;
+    told.problems_in_all += lost.1;
+    told.problems.extend(lost.0);
+    told.problems.truncate(MOST_NAMED);
+    Ok(StepReport { kept: is_kept, record: Some(folder.url()), ..told })
+}
+
+/// Documents that are in no row of `candidates`, which names each by `object` and `document`: the first of them, and how many.
+/// What is no candidate, nobody accounts for.
+///
+/// # Errors
+/// When `candidates` has no such columns.
+async fn lost(transform: &Transform, folder: &RunFolder) -> Result<(Vec<Problem>, u64)> {
+    if !transform.project().queries.iter().any(|query| query.name == CANDIDATES) {
+        return Ok((Vec::new(), 0));
+    }
+    let statement = format!(
+        "select d.object, d.document, count(*) over () as documents from {DOCUMENTS_TABLE} d where not exists \
+         (select 1 from {CANDIDATES} c where c.object = d.object and c.document = d.document) \
+         order by d.object, d.document limit {MOST_NAMED}"
+    );
+    let rows = transform.sql(folder, &statement).await.map_err(|cause| Error::Preflight {
+        message: format!(
+            "the query {CANDIDATES} has to name each row of {DOCUMENTS_TABLE} by columns `object` and `document`, so that \
+             no document is lost unseen"
+        ),
+        cause: Some(cause.into()),
+    })?;
+    let (mut problems, mut documents) = (Vec::new(), 0);
+    let batches: Vec<RecordBatch> = rows.map_err(Error::from_datafusion).try_collect().await?;
+    for batch in &batches {
+        for row in 0..batch.num_rows() {
+            let row = json::row(batch, row)?;
+            let text = |name: &str| match row.get(name) {
+                Some(Value::String(text)) => text.clone(),
+                other => other.map(Value::to_string).unwrap_or_default(),
+            };
+            documents = row.get("documents").and_then(Value::as_u64).unwrap_or(documents);
+            let reason = format!("document {} is in no row of {CANDIDATES}", text("document"));
+            problems.push(Problem { key: text("object"), reason });
+        }
+    }
+    Ok((problems, documents))
 }
 
 /// Whether the project has queries over documents.
@@ -135,10 +192,16 @@ pub(super) async fn edition(delivery: &Delivery) -> Result<Edition> {
     let id = delivery.folder.id();
     let again =
         |what: &str| Error::preflight(format!("{what}; `telecine deliver transform --delivery {id}` does that"));
-    let made_from: Option<Inputs> = folder.get_json(MADE_FROM_FILE).await?;
-    let is_of = |made: &Inputs| left.made_from.iter().all(|(name, content)| made.get(name) == Some(content));
-    if !made_from.as_ref().is_some_and(is_of) {
+    let made: Option<Made> = folder.get_json(MADE_FILE).await?;
+    let is_of = |made: &Made| left.made_from.iter().all(|(name, content)| made.inputs.get(name) == Some(content));
+    let Some(made) = made.filter(is_of) else {
         return Err(again("the documents were not brought into the target's form, or have changed since"));
+    };
+    if made.lost > 0 {
+        let lost = made.lost;
+        return Err(again(&format!(
+            "{lost} documents are in no row of {CANDIDATES}; mend the query and make them again"
+        )));
     }
     let report: TransformReport = folder.get_json(REPORT_FILE).await?.unwrap_or_default();
     report.verdict()?;

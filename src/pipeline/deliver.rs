@@ -70,7 +70,8 @@ async fn work(delivery: &Delivery, options: &DeliverOptions) -> Result<DeliveryR
         let progress = Progress::default();
         let _display = Display::start(step.name(), &progress, options.quiet);
         for done in delivery.step(step, &options.wish, &progress).await? {
-            let blocks = step == Step::Conflicts && done.problems_in_all > 0;
+            // What is not clean is not published.
+            let blocks = matches!(step, Step::Conflicts | Step::Transform) && done.problems_in_all > 0;
             delivery.note(&mut report, done).await?;
             if blocks {
                 ends = false;

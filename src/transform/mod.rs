@@ -62,6 +62,7 @@ use std::sync::Arc;
 use object_store::ObjectMeta;
 
 pub use self::balance::{Balance, Counts};
+pub use self::contract::CANDIDATES;
 pub use self::definition::Definitions;
 use self::graph::Graph;
 use self::mapping::MappingTable;

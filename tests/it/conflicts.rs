@@ -425,7 +425,7 @@ async fn documents_of_a_bucket_are_read_as_those_of_a_folder() {
     assert_eq!(told.iter().map(|row| json!(row)).collect::<Vec<_>>(), expected, "{report}");
 }
 
-const CANDIDATES: &str = "select _object as source_key from documents.film";
+const CANDIDATES: &str = "select _object as source_key, _object as object, _document as document from documents.film";
 const FILM: &str = "-- materialise: parquet
 select _object as source_key, 'load' as disposition, cast(null as varchar) as reason, cast(null as varchar) as details,
     warn('x', 'y', null) as warnings, title as name, title from documents.film";

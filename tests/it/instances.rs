@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 use telecine::rehearsal::documents::{DocumentOptions, SampleObject, objects};
@@ -183,10 +184,55 @@ async fn keys_that_no_file_can_have_are_delivered_from_bucket_to_bucket() {
     assert_eq!(buckets.writes_to("truth"), Vec::<String>::new(), "the source of truth was written to");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transform_that_is_killed_goes_on_to_the_same_documents() {
+    let place = project("truth", "area", "dev");
+    let (truth, answers) = (place.path().join("truth"), place.path().join("answers.ndjson"));
+    let line = format!("library documents --out {} --answers {} --count 600", truth.display(), answers.display());
+    place.run(&line).await.code(0);
+    place.run("deliver copy sanitise purge --delivery d").await.code(0);
+    let made = place.path().join("staging/deliveries/d/transform");
+    let content = || -> BTreeMap<String, Vec<u8>> {
+        let is_document = |file: &String| file.starts_with("documents/") && file.matches('/').count() == 2;
+        let documents = files(&made).into_iter().filter(is_document);
+        documents.map(|file| (file.clone(), fs::read(made.join(file)).unwrap())).collect()
+    };
+    let begun = std::time::Instant::now();
+    place.run("deliver transform --delivery d").await.code(0);
+    let whole = begun.elapsed();
+    let wanted = content();
+    assert!(wanted.len() > 500, "{}", wanted.len());
+
+    let mut killed = 0;
+    for attempt in 0..7 {
+        if attempt % 3 == 0 {
+            // From the beginning: the tables, too.
+            fs::remove_dir_all(&made).unwrap();
+        }
+        let mut child = place.call("deliver transform --delivery d").spawn().unwrap();
+        let patience = whole.mul_f64(0.08 + 0.13 * f64::from(attempt));
+        if tokio::time::timeout(patience, child.wait()).await.is_err() {
+            child.kill().await.unwrap();
+            killed += 1;
+        }
+        // What is not whole is not published.
+        if attempt == 0 {
+            let early = place.run("deliver publish --delivery d").await.code(2);
+            assert!(early.stderr.contains("`telecine deliver transform --delivery d`"), "{}", early.stderr);
+        }
+    }
+    assert!(killed > 0, "the first takes a twelfth of the time that it needs");
+    place.run("deliver transform --delivery d").await.code(0);
+    let found = content();
+    let differs = wanted.iter().find(|(name, text)| found.get(*name) != Some(*text)).map(|(name, _)| name);
+    assert_eq!((differs, found.len()), (None, wanted.len()), "{killed} kills");
+    place.run("deliver publish --delivery d").await.code(0);
+    assert_eq!(files(&place.path().join("dev")).len(), wanted.len());
+}
+
 /// A project with one group and one query; documents are what each test writes.
 fn small(query: &str, declared: &str) -> Workplace {
     let place = Workplace::of_files(&[
-        ("deliver/transform/1_select/candidates.sql", "select source_key from film"),
         ("deliver/transform/4_map/film.sql", query),
         ("deliver/documents.sql", declared),
         ("migration.toml", "[definitions]\nfilm = \"assetType_Film\"\n"),
@@ -200,7 +246,10 @@ fn small(query: &str, declared: &str) -> Workplace {
         at("dev")
     );
     fs::write(&path, fs::read_to_string(&path).unwrap() + &settings).unwrap();
-    place.write("deliver/transform/1_select/candidates.sql", "select _object as source_key from documents.film");
+    place.write(
+        "deliver/transform/1_select/candidates.sql",
+        "select _object as source_key, _object as object, _document as document from documents.film",
+    );
     place
 }
 
@@ -236,6 +285,27 @@ async fn values_of_other_types_than_declared_are_kept_beside() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_is_no_candidate_is_named() {
+    // A document that cannot be read would end the delivery earlier.
+    let place = small(FILM, DECLARED).set("TELECINE_DELIVER_CONFLICTS_ACCEPT", "true");
+    put(&place, "a.json", r#"{"title": "A"}"#);
+    put(&place, "broken.json", "{");
+    put(&place, "../serial/b.json", r#"{"title": "B"}"#);
+    let done = place.run("deliver --output json").await.code(3);
+    assert!(done.stderr.contains("transform: 2 objects need a look; its balance does not close"), "{}", done.stderr);
+    let report = done.json();
+    let problems = step(&report, "transform")["problems"].as_array().unwrap();
+    let named: Vec<&str> = problems.iter().map(|problem| problem["key"].as_str().unwrap()).collect();
+    assert_eq!(named, ["film/broken.json", "serial/b.json"], "{report}");
+    assert!(!place.path().join("dev").exists());
+    let unpublished = place.run("deliver publish").await.code(2);
+    assert!(unpublished.stderr.contains("2 documents are in no row of candidates"), "{}", unpublished.stderr);
+    place.write("deliver/transform/1_select/candidates.sql", "select _object as source_key from documents.film");
+    let unnamed = place.run("deliver transform").await.code(2);
+    assert!(unnamed.stderr.contains("by columns `object` and `document`"), "{}", unnamed.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stands_in_the_way_of_a_transform_is_told() {
     let place = small(FILM, DECLARED);
     put(&place, "a.json", r#"{"title": "A"}"#);
@@ -264,9 +334,15 @@ async fn what_stands_in_the_way_of_a_transform_is_told() {
 
     // A document that was altered in the area since it was sanitised.
     place.write("deliver/documents.sql", &format!("{DECLARED}\n-- and more"));
-    fs::remove_file(place.path().join("area/documents/film/a.json")).unwrap();
-    let gone = place.run("deliver transform").await.code(2);
-    assert!(gone.stderr.contains("holds 0 of the 1 documents"), "{}", gone.stderr);
+    let document = place.path().join("area/documents/film/a.json");
+    for act in
+        [|path: &Path| fs::write(path, r#"{"title": "C"}"#).unwrap(), |path: &Path| fs::remove_file(path).unwrap()]
+    {
+        act(&document);
+        let gone = place.run("deliver transform").await.code(2);
+        let said = "1 documents in";
+        assert!(gone.stderr.contains(said) && gone.stderr.contains("first \"film/a.json\""), "{}", gone.stderr);
+    }
     // An instance that was altered since it was made is not published.
     put(&place, "b.json", r#"{"title": "B"}"#);
     place.run("deliver copy sanitise purge transform --delivery second").await.code(0);

@@ -137,11 +137,6 @@ impl Forms {
         }
     }
 
-    /// The names alone, the most frequent first.
-    pub(super) fn names(&self) -> String {
-        self.ordered().into_iter().map(|(form, _)| form.word()).collect::<Vec<_>>().join(" or ")
-    }
-
     fn ordered(&self) -> Vec<(Form, u64)> {
         let mut ordered: Vec<(Form, u64)> = self.0.iter().map(|(form, count)| (*form, *count)).collect();
         ordered.sort_by_key(|(form, count)| (std::cmp::Reverse(*count), *form));
@@ -180,7 +175,7 @@ mod tests {
         assert_eq!((several.main().sql(), several.rarer().count()), ("bigint", 3));
         assert_eq!(several.most().to_string(), "integer 7");
         assert_eq!(of(&[(Form::String, 2), (Form::Object, 2)]).most().to_string(), "string 2, object 2");
-        assert_eq!(several.beside(&[Form::Integer, Form::Number]).names(), "string or object");
+        assert_eq!(several.beside(&[Form::Integer, Form::Number]).to_string(), "string 2, object 1");
         assert_eq!(Forms::default().to_string(), "absent");
     }
 }

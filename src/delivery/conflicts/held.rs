@@ -138,10 +138,7 @@ impl<'h> Holding<'h> {
         let count = found.forms.values().map(|tally| tally.count).sum();
         Some(Conflict {
             now: Some(forms.to_string()),
-            detail: Some(near.map_or_else(
-                || format!("{} has no such field", self.contract.name),
-                |near| format!("{} has no such field; did you mean {near}?", self.contract.name),
-            )),
+            detail: near.map(|near| format!("did you mean {near}?")),
             proposal: Some(proposal),
             count,
             ..self.view.about(place, Kind::New, self.against(), &forms)

@@ -147,9 +147,8 @@ impl View<'_> {
             conflicts.push((
                 Against::Itself,
                 Conflict {
-                    before: Some(forms.main().names()),
-                    now: Some(rarer.names()),
-                    detail: Some(forms.to_string()),
+                    before: Some(forms.main().to_string()),
+                    now: Some(rarer.to_string()),
                     proposal: wanted.filter(|_| !is_root).map(propose),
                     ..self.about(place, Kind::Mixed, Against::Itself.word().to_owned(), &rarer)
                 },

@@ -336,14 +336,17 @@ impl Conflict {
     pub fn line(&self) -> String {
         let Self { group, path, kind, against, count, .. } = self;
         let place = self.place().map_or_else(String::new, |place| format!(", first {place}"));
-        let detail = self.detail.as_ref().map_or_else(String::new, |detail| format!("; {detail}"));
-        format!("{group} {path}: {} ({against}): {}, {count} in all{place}{detail}", kind.word(), self.change())
+        format!("{group} {path}: {} ({against}): {}, {count} in all{place}", kind.word(), self.what())
     }
 
-    /// What was wanted and what is there.
-    pub fn change(&self) -> String {
-        let now = self.now.as_deref().unwrap_or("-");
-        self.before.as_deref().map_or_else(|| now.to_owned(), |before| format!("{before} → {now}"))
+    /// What was wanted, what is there, and more about it.
+    pub fn what(&self) -> String {
+        let now = self.now.as_deref();
+        let change = match (self.before.as_deref(), now) {
+            (Some(before), Some(now)) => Some(format!("{before} → {now}")),
+            (before, now) => before.or(now).map(str::to_owned),
+        };
+        [change.as_deref(), self.detail.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
     /// Where the first one is.
