@@ -41,6 +41,9 @@ pub async fn deliver(config: &Config, options: &DeliverOptions, cancel: &Cancell
 }
 
 async fn work(delivery: &Delivery, options: &DeliverOptions) -> Result<DeliveryReport> {
+    if !options.wish.dry_run {
+        delivery.end_uploads().await?;
+    }
     let mut report = delivery.report().await?;
     let whole = options.steps.is_empty();
     let steps = if whole { Step::ALL.to_vec() } else { options.steps.clone() };
