@@ -121,19 +121,31 @@ impl Recording {
         let work = &work;
         let items = items.map_ok(|items| futures::stream::iter(items.into_iter().map(Ok))).try_flatten();
         let mut chunks = std::pin::pin!(items.skip(done).try_chunks(CHUNK));
+        // A part is written while the next one is worked on.
+        let mut ready: Vec<T> = Vec::new();
         while let Some(chunk) = chunks.try_next().await.map_err(|error| error.1)? {
             let each = chunk.into_iter().enumerate().map(|(number, item)| async move {
                 delivery.require_not_stopped()?;
                 Ok::<_, Error>((number, work(item).await?))
             });
             let working = futures::stream::iter(each).buffer_unordered(delivery.config.max_in_flight);
-            let mut rows: Vec<(usize, T)> = working.try_collect().await?;
+            // Both to their ends: what was done is written also where what follows fails.
+            let (worked, written) = futures::join!(working.try_collect::<Vec<_>>(), self.append_settled(&ready, place));
+            written?;
+            let mut rows = worked?;
             rows.sort_unstable_by_key(|(number, _)| *number);
-            let rows: Vec<T> = rows.into_iter().map(|(_, row)| row).collect();
-            place.settle().await?;
-            self.append(&rows).await?;
+            ready = rows.into_iter().map(|(_, row)| row).collect();
         }
+        self.append_settled(&ready, place).await?;
         self.finish::<T>().await
+    }
+
+    async fn append_settled<T: Row>(&mut self, rows: &[T], place: &Bucket) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        place.settle().await?;
+        self.append(rows).await
     }
 
     /// Commits the record.

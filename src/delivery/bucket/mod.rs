@@ -11,6 +11,8 @@ mod s3;
 mod uploads;
 mod xml;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use url::Url;
@@ -33,13 +35,13 @@ const MOST_COPIED: u64 = 5 << 30;
 pub struct Reach {
     settings: S3Settings,
     counter: Counter,
-    notes: RunFolder,
+    notes: Arc<RunFolder>,
 }
 
 impl Reach {
     /// Buckets are reached by `settings`; uploads in parts are noted in `notes`, the delivery's folder.
     pub fn new(settings: S3Settings, notes: RunFolder) -> Self {
-        Self { settings, counter: Counter::default(), notes }
+        Self { settings, counter: Counter::default(), notes: Arc::new(notes) }
     }
 
     /// Counts what is sent to all these buckets.
@@ -276,7 +278,7 @@ impl Bucket {
     /// See [`Fault`].
     pub async fn upload(&self, key: &str) -> Outcome<Upload> {
         Ok(match &self.0.0 {
-            Place::S3(s3) => Upload::S3(s3.upload(key).await?),
+            Place::S3(s3) => Upload::S3(Box::new(s3.upload(key).await?)),
             Place::Folder(folder) => Upload::Folder(folder.upload(key).await?),
         })
     }
@@ -331,7 +333,7 @@ impl Bucket {
 #[derive(Debug)]
 pub enum Upload {
     /// A multipart upload.
-    S3(s3::Upload),
+    S3(Box<s3::Upload>),
     /// A file beside its place.
     Folder(folder::Upload),
 }

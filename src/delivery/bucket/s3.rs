@@ -1,5 +1,7 @@
 //! A bucket of S3, below a prefix.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::StreamExt;
@@ -27,7 +29,7 @@ pub(super) struct S3 {
     /// Empty, or ending in `/`.
     prefix: String,
     /// Where uploads in parts are noted.
-    notes: RunFolder,
+    notes: Arc<RunFolder>,
 }
 
 impl S3 {
@@ -41,7 +43,7 @@ impl S3 {
         let rest = url.split_once("://").map_or("", |(_, rest)| rest);
         let prefix = rest.split_once('/').map_or("", |(_, prefix)| prefix).trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self { sender: Sender::to(&parsed, &bucket, reach)?, bucket, prefix, notes: reach.notes.clone() })
+        Ok(Self { sender: Sender::to(&parsed, &bucket, reach)?, bucket, prefix, notes: Arc::clone(&reach.notes) })
     }
 
     pub(super) fn url(&self) -> String {
@@ -139,13 +141,12 @@ impl S3 {
     }
 
     pub(super) async fn put(&self, key: &str, bytes: Bytes, condition: Condition<'_>) -> Outcome<String> {
-        let md5 = hex(&Md5::digest(&bytes));
-        let request = conditional(self.request(Method::PUT, key).body(bytes), condition);
+        let request = conditional(self.request(Method::PUT, key).body(bytes.clone()), condition);
         match self.sender.send(&request).await {
             Ok(answer) => Ok(answer.etag()),
             // One that was answered with an error and stored all the same meets itself when it is sent again.
             Err(Fault::Changed) => match self.head(key).await {
-                Ok((_, etag)) if etag == md5 && !matches!(condition, Condition::New) => Ok(etag),
+                Ok((_, etag)) if !matches!(condition, Condition::New) && etag == hex(&Md5::digest(&bytes)) => Ok(etag),
                 Err(Fault::Away(message, cause)) => Err(Fault::Away(message, cause)),
                 _ => Err(Fault::Changed),
             },
