@@ -3,7 +3,8 @@
 //! ```text
 //! source of truth ──copy──▶ {area}/objects/{key} ──sanitise──▶ {area}/documents/{safe key}
 //!                                     {area}/quarantine/{delivery}/… ◀──purge──┤
-//!                                                                              └──publish──▶ a target's hot folder
+//!             {staging}/deliveries/{delivery}/transform/documents/… ◀──transform──┤
+//!                                                          └──────publish──────┴──▶ a target's hot folder
 //! ```
 //! The source is only read: its handle is a [`bucket::ReadOnly`]. Each step leaves a record in the staging area, a dataset
 //! below `deliveries/{id}/` with a manifest, and reads those of the steps before it. A step that was broken off goes on; one
@@ -11,14 +12,17 @@
 
 pub mod bucket;
 mod copy;
+mod declared;
 mod examine;
 mod inventory;
 pub mod names;
 mod publish;
 mod purge;
+mod raw;
 mod record;
 mod sanitise;
 mod transfer;
+mod transform;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -31,11 +35,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::bucket::{Bucket, Reach, ReadOnly};
 use self::transfer::Transferred;
+pub use self::transform::look;
 pub use self::uploads::orphans;
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
 use crate::staging::{Manifest, Requests, RunFolder, S3Settings, StagingArea};
-use crate::transform::TransformConfig;
+use crate::transform::{Definitions, TransformConfig};
 
 /// Folders of the area.
 const OBJECTS: &str = "objects";
@@ -93,13 +98,15 @@ pub enum Step {
     Sanitise,
     /// Documents that rules leave out.
     Purge,
+    /// Documents into the target's form, by SQL.
+    Transform,
     /// Into the hot folders.
     Publish,
 }
 
 impl Step {
     /// All steps, in order.
-    pub const ALL: [Self; 4] = [Self::Copy, Self::Sanitise, Self::Purge, Self::Publish];
+    pub const ALL: [Self; 5] = [Self::Copy, Self::Sanitise, Self::Purge, Self::Transform, Self::Publish];
 
     /// The word on the command line and in reports.
     pub fn name(self) -> &'static str {
@@ -107,6 +114,7 @@ impl Step {
             Self::Copy => "copy",
             Self::Sanitise => "sanitise",
             Self::Purge => "purge",
+            Self::Transform => "transform",
             Self::Publish => "publish",
         }
     }
@@ -252,11 +260,21 @@ pub struct Delivery {
     reach: Reach,
     source: ReadOnly,
     area: Bucket,
-    /// The project and the memory of the rules' queries.
+    /// The project, the memory and the threads of queries.
     sql: TransformConfig,
+    bound: Bound,
     dry_run: bool,
     yes: bool,
     cancel: CancellationToken,
+}
+
+/// What queries over documents feed.
+#[derive(Debug, Clone, Default)]
+pub struct Bound {
+    /// The definition that names the documents of a query, by query.
+    pub definitions: BTreeMap<String, String>,
+    /// The definitions that rows are held to, where they are known.
+    pub known: Definitions,
 }
 
 impl Delivery {
@@ -267,6 +285,7 @@ impl Delivery {
     pub fn open(
         config: DeliveryConfig,
         sql: TransformConfig,
+        bound: Bound,
         folder: RunFolder,
         wish: &Wish,
         cancel: CancellationToken,
@@ -289,7 +308,13 @@ impl Delivery {
         if !problems.is_empty() {
             return Err(Error::Config { problems });
         }
-        Ok(Self { config, folder, reach, source, area, sql, dry_run: wish.dry_run, yes: wish.yes, cancel })
+        Ok(Self { config, folder, reach, source, area, sql, bound, dry_run: wish.dry_run, yes: wish.yes, cancel })
+    }
+
+    /// The steps of a pass over all: documents are only transformed where the project has queries for them.
+    pub fn steps(&self) -> Vec<Step> {
+        let all = Step::ALL.into_iter();
+        all.filter(|step| *step != Step::Transform || transform::is_wanted(self)).collect()
     }
 
     /// Does one step, or says what it would do.
@@ -303,6 +328,7 @@ impl Delivery {
             Step::Copy => vec![copy::run(self, progress).await?],
             Step::Sanitise => vec![sanitise::run(self, progress).await?],
             Step::Purge => vec![purge::run(self, wish, progress).await?],
+            Step::Transform => vec![transform::run(self, progress).await?],
             Step::Publish => publish::run(self, wish, progress).await?,
         };
         let (seconds, sent) = (start.elapsed().as_secs_f64(), self.sent_since(&before));

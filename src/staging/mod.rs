@@ -13,6 +13,7 @@
 //! {staging}/runs/{run}/rejected/part-00000.parquet                rows not loaded, with their reasons
 //! {staging}/runs/{run}/plan/{target}.json                        what a load was last planned to do
 //! {staging}/deliveries/{delivery}/{record}/part-00000.parquet … _manifest.json   what a step of a delivery did
+//! {staging}/deliveries/{delivery}/transform/…                    raw/, queries, documents/ of its documents, as in a run
 //! {staging}/ledger/{target}/ledger.sqlite                         a copy of the ledger
 //! {staging}/ledger/{target}/{assets,requests}.parquet             its tables
 //! ```
@@ -302,6 +303,12 @@ impl RunFolder {
     /// The folder's URL, as shown to people.
     pub fn url(&self) -> String {
         self.area.url_of(&self.path)
+    }
+
+    /// A folder of its own within this one, of the same form: nothing that is there meets what is in this one.
+    #[must_use]
+    pub fn within(&self, name: &str) -> Self {
+        Self { path: self.path.clone().join(name), ..self.clone() }
     }
 
     /// The dataset of a source table.

@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 /// Uploads of what no lease guards (copies of ledgers) are left alone so long: the process may be at it.
 const AT_WORK: TimeDelta = TimeDelta::hours(24);
 
+/// The folder of a delivery that is as a run's.
+const TRANSFORM: &str = "transform";
 /// What a record of a delivery is made of while it is written.
 const PROGRESS: &str = "_progress.json";
 
@@ -216,11 +218,19 @@ impl Orphan {
 
 impl RunFolder {
     fn is_delivery(&self) -> bool {
-        self.path == self.area.delivery(&self.id).path
+        self.path.prefix_matches(&self.area.root.clone().join("deliveries"))
     }
 
-    /// The objects of this run that no manifest speaks of.
+    /// The objects of this run that no manifest speaks of; of a delivery also those of its transform, which is as a run is.
     async fn remains(&self) -> Result<Vec<(Orphan, Path)>> {
+        let mut remains = self.remains_here().await?;
+        if self.is_delivery() {
+            remains.extend(self.within(TRANSFORM).remains_here().await?);
+        }
+        Ok(remains)
+    }
+
+    async fn remains_here(&self) -> Result<Vec<(Orphan, Path)>> {
         let failed = |cause| Error::staging(self.url(), "cannot be listed", cause);
         let objects: Vec<ObjectMeta> = self.area.metas_below(&self.path).try_collect().await.map_err(failed)?;
         let known = self.spoken_of(&objects).await?;
@@ -247,6 +257,7 @@ impl RunFolder {
         let name = below.last()?;
         let is_part = name.starts_with("part-") && name.ends_with(".parquet");
         match below.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [TRANSFORM, ..] if self.path == self.area.delivery(&self.id).path => None,
             _ if is_temporary(key) => Some(OrphanKind::Temporary),
             // Written by a step that takes no lease.
             ["_reconcile", ..] | [_] => None,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod bucket;
+pub mod bucket;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -43,6 +43,8 @@ pub enum StepName {
     Sanitise,
     /// Documents that rules of queries/deliver/purge/ find, into quarantine.
     Purge,
+    /// Documents into the target's form, by the queries of queries/deliver/transform/.
+    Transform,
     /// Into the hot folders.
     Publish,
 }
@@ -54,6 +56,7 @@ impl DeliverArgs {
             StepName::Copy => Step::Copy,
             StepName::Sanitise => Step::Sanitise,
             StepName::Purge => Step::Purge,
+            StepName::Transform => Step::Transform,
             StepName::Publish => Step::Publish,
         };
         self.steps.iter().map(step).collect()

@@ -15,6 +15,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
 use url::Url;
 
 use self::folder::Folder;
@@ -178,6 +181,28 @@ impl ReadOnly {
             Place::S3(s3) => Place::S3(s3.below(name)),
             Place::Folder(folder) => Place::Folder(folder.below(name)),
         })
+    }
+
+    /// The place as an object store and a path in it, for readers of whole trees. Keys that a hot folder takes are there as
+    /// they are.
+    ///
+    /// # Errors
+    /// When the settings or the folder's path cannot be used.
+    pub fn store(&self, reach: &Reach) -> Result<(Arc<dyn ObjectStore>, Path)> {
+        let unusable =
+            |cause: Cause| Error::Bucket { url: self.url(), message: "cannot be opened".into(), cause: Some(cause) };
+        match &self.0 {
+            Place::S3(s3) => {
+                let url = Url::parse(&s3.url()).map_err(|cause| unusable(cause.into()))?;
+                let builder = reach.settings.builder(&url)?.with_http_connector(reach.counter.connector());
+                let store = builder.build().map_err(|cause| unusable(cause.into()))?;
+                Ok((Arc::new(store), Path::parse(s3.prefix()).map_err(|cause| unusable(cause.into()))?))
+            }
+            Place::Folder(folder) => {
+                let path = Path::from_absolute_path(folder.url()).map_err(|cause| unusable(cause.into()))?;
+                Ok((Arc::new(LocalFileSystem::new()), path))
+            }
+        }
     }
 
     /// Whether one of the two places lies in the other, or they are the same.

@@ -54,6 +54,10 @@ impl S3 {
         Self { prefix: format!("{}{name}/", self.prefix), ..self.clone() }
     }
 
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     fn key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }

@@ -137,9 +137,9 @@ impl Struct {
     }
 
     fn finish(&mut self) -> Result<StructArray, ArrowError> {
-        self.rows = 0;
+        let rows = std::mem::take(&mut self.rows);
         let columns = self.columns.iter_mut().map(Column::finish).collect::<Result<_, _>>()?;
-        StructArray::try_new(self.fields.clone(), columns, self.valid.finish())
+        StructArray::try_new_with_length(self.fields.clone(), columns, self.valid.finish(), rows)
     }
 }
 

@@ -2,9 +2,10 @@
 //! place and the reason.
 //!
 //! `text` makes text of bytes, `documents` finds the documents in it, `scan` reads one, `shape` finds what a group of them
-//! holds, `build` makes columns, `reader` is the source.
+//! holds, `build` makes columns, `declared` brings them into those that were asked for, `reader` is the source.
 
 mod build;
+mod declared;
 mod documents;
 mod fault;
 mod reader;
@@ -14,7 +15,9 @@ mod shape;
 mod tests;
 mod text;
 
+pub use self::declared::RESCUED;
 pub use self::documents::{Document, Kind, Writing, examine};
 pub use self::fault::{Fault, Reason};
 pub use self::reader::{Examined, JsonOptions, JsonSource, SCHEMA};
+pub use self::shape::number_field;
 pub use self::text::Encoding;

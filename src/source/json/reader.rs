@@ -16,9 +16,10 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::build::Builder;
+use super::declared::Declared;
 use super::documents::{self, Document, Kind, Writing};
 use super::scan::{Nobody, Scanner};
-use super::shape::{Finder, Shape};
+use super::shape::{Finder, Object, Shape};
 use super::text::Text;
 use crate::dataflow::{
     ColumnMeta, Partition, SendableRecordBatchStream, Slice, Source, TableKind, TableMeta, TableName,
@@ -73,17 +74,26 @@ pub struct JsonSource(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn ObjectStore>,
+    prefix: Path,
     options: JsonOptions,
     groups: BTreeMap<String, Group>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Group {
     objects: Vec<Known>,
     shape: Shape,
     rows: u64,
     bytes: u64,
     schema: Option<SchemaRef>,
+    declared: Option<Declared>,
+}
+
+impl Group {
+    /// The columns that come out.
+    fn columns(&self) -> Option<&SchemaRef> {
+        self.declared.as_ref().map(|declared| &declared.schema).or(self.schema.as_ref())
+    }
 }
 
 /// An object as it was when it was looked at.
@@ -104,10 +114,25 @@ impl JsonSource {
         store: Arc<dyn ObjectStore>,
         prefix: &Path,
         options: JsonOptions,
+        each: impl FnMut(Examined) -> Result<()>,
+    ) -> Result<Self> {
+        Self::survey_some(store, prefix, options, |_| true, each).await
+    }
+
+    /// The same of those objects only whose keys, below `prefix`, are `wanted`.
+    ///
+    /// # Errors
+    /// As [`JsonSource::survey`].
+    pub async fn survey_some(
+        store: Arc<dyn ObjectStore>,
+        prefix: &Path,
+        options: JsonOptions,
+        wanted: impl Fn(&str) -> bool,
         mut each: impl FnMut(Examined) -> Result<()>,
     ) -> Result<Self> {
         let failed = |cause| Error::staging(prefix.to_string(), "the documents cannot be listed", cause);
-        let mut objects: Vec<ObjectMeta> = store.list(Some(prefix)).try_collect().await.map_err(failed)?;
+        let listed = store.list(Some(prefix)).try_filter(|meta| std::future::ready(wanted(&key(prefix, meta))));
+        let mut objects: Vec<ObjectMeta> = listed.try_collect().await.map_err(failed)?;
         objects.sort_by(|one, other| one.location.cmp(&other.location));
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
         let objects = objects.into_iter().map(|meta| Known { meta, is_whole: false });
@@ -134,9 +159,26 @@ impl JsonSource {
         }
         drop(looks);
         for group in groups.values_mut() {
-            group.schema = group.shape.object().and_then(super::shape::Object::fields).map(|fields| schema(&fields));
+            group.schema = group.shape.object().and_then(Object::fields).map(|fields| schema(&fields));
         }
-        Ok(Self(Arc::new(Inner { store, options, groups })))
+        Ok(Self(Arc::new(Inner { store, prefix: prefix.clone(), options, groups })))
+    }
+
+    /// The same documents in columns that were declared, a group each; see [`super::RESCUED`]. A group of no document is an
+    /// empty table.
+    #[must_use]
+    pub fn declared(self, groups: &BTreeMap<String, Fields>) -> Self {
+        let Inner { store, prefix, options, groups: found } = &*self.0;
+        let mut found = found.clone();
+        for (name, fields) in groups {
+            let group = found.entry(name.clone()).or_default();
+            let schema = group.schema.get_or_insert_with(|| schema(&Fields::empty()));
+            let place = schema.fields().get(..PLACES).unwrap_or_default();
+            let nothing = Object::default();
+            group.declared = Some(Declared::new(place, group.shape.object().unwrap_or(&nothing), fields));
+        }
+        let (store, prefix, options) = (Arc::clone(store), prefix.clone(), *options);
+        Self(Arc::new(Inner { store, prefix, options, groups: found }))
     }
 
     fn group(&self, table: &TableName) -> Result<(&Group, &SchemaRef)> {
@@ -153,7 +195,7 @@ impl JsonSource {
 #[async_trait]
 impl Source for JsonSource {
     async fn tables(&self) -> Result<Vec<TableMeta>> {
-        let groups = self.0.groups.iter().filter_map(|(name, group)| Some((name, group, group.schema.as_ref()?)));
+        let groups = self.0.groups.iter().filter_map(|(name, group)| Some((name, group, group.columns()?)));
         Ok(groups
             .map(|(name, group, schema)| TableMeta {
                 table: TableName::new(SCHEMA, name),
@@ -204,18 +246,22 @@ impl Source for JsonSource {
             Slice::Whole | Slice::Where(_) | Slice::File(_) => 0..group.objects.len(),
         };
         let objects = group.objects.get(range).unwrap_or_default().to_vec();
-        let (source, fields) = (self.clone(), Arc::clone(schema));
+        let (source, fields, declared) = (self.clone(), Arc::clone(schema), group.declared.clone());
+        let columns = group.columns().map_or_else(|| Arc::clone(schema), Arc::clone);
         let batches = stream::iter(chunks(objects.into_iter())).map(move |chunk| {
-            let (source, fields) = (source.clone(), Arc::clone(&fields));
+            let (source, fields, declared) = (source.clone(), Arc::clone(&fields), declared.clone());
             async move {
                 let limit = source.0.options.limit;
                 let fetched = fetch(&source.0.store, chunk, limit).await?;
-                let built = tokio::task::spawn_blocking(move || build(&fetched, &fields, limit));
+                let built = tokio::task::spawn_blocking(move || {
+                    let batch = build(&fetched, &source.0.prefix, &fields, limit)?;
+                    declared.map_or(Ok(batch.clone()), |declared| declared.apply(&batch)).map_err(unfit)
+                });
                 built.await.map_err(|cause| Error::staging(SCHEMA, "the reading of documents broke off", cause))?
             }
         });
         let batches = batches.buffered(2).map_err(|error| DataFusionError::External(Box::new(error)));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(columns, batches)))
     }
 }
 
@@ -323,15 +369,17 @@ fn schema(fields: &Fields) -> SchemaRef {
     Arc::new(Schema::new(places.into_iter().chain(fields.iter().cloned()).collect::<Vec<_>>()))
 }
 
+/// The place of the column of paths that are null.
+pub(super) const NULLS: usize = 3;
 /// How many columns [`schema`] puts before the fields.
 const PLACES: usize = 4;
 
-fn build(fetched: &[(Known, Bytes)], schema: &SchemaRef, limit: usize) -> Result<RecordBatch> {
+fn build(fetched: &[(Known, Bytes)], prefix: &Path, schema: &SchemaRef, limit: usize) -> Result<RecordBatch> {
     let fields: Fields = schema.fields().iter().skip(PLACES).cloned().collect();
     let mut builder = Builder::new(&Arc::new(Schema::new(fields)));
     let mut places = Places::default();
     for (object, bytes) in fetched {
-        let key = object.meta.location.to_string();
+        let key = key(prefix, &object.meta);
         if object.is_whole {
             documents::read(bytes, limit, &mut builder, |builder, document| places.row(&key, &document, builder));
         } else {
@@ -354,8 +402,17 @@ fn build(fetched: &[(Known, Bytes)], schema: &SchemaRef, limit: usize) -> Result
             });
         }
     }
-    let made = places.batch(schema, &mut builder);
-    made.map_err(|cause| Error::staging(SCHEMA, "documents cannot be brought into columns", cause))
+    places.batch(schema, &mut builder).map_err(unfit)
+}
+
+fn unfit(cause: ArrowError) -> Error {
+    Error::staging(SCHEMA, "documents cannot be brought into columns", cause)
+}
+
+/// The key of an object below a prefix.
+fn key(prefix: &Path, object: &ObjectMeta) -> String {
+    let parts = object.location.prefix_match(prefix).map(|parts| parts.map(|part| part.as_ref().to_owned()));
+    parts.map_or_else(|| object.location.to_string(), |parts| parts.collect::<Vec<_>>().join("/"))
 }
 
 /// Where rows come from.

@@ -29,6 +29,12 @@ pub(super) const MOST_NESTED: usize = 24;
 const MOST_FIELDS: usize = 2_000;
 /// The metadata key that says what a text column holds.
 pub(super) const JSON: &str = "json";
+
+/// A column of numbers as they are written, all their digits kept.
+pub fn number_field(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, true).with_metadata([(JSON.to_owned(), "number".to_owned())].into())
+}
+
 /// Integers up to this are floats of 64 bits, too.
 const EXACT: u64 = 1 << 53;
 
@@ -89,6 +95,23 @@ impl Object {
         }
         Some(self.names.iter().zip(&self.shapes).map(|(name, shape)| shape.field(name)).collect())
     }
+
+    /// The fields that were found, in their order, each as declared where it is; then those that were declared and not found.
+    pub(super) fn declared_as(&self, declared: &Fields) -> Vec<FieldRef> {
+        let known = self.names.iter().zip(&self.shapes).map(|(name, shape)| match declared.find(name) {
+            Some((_, declared)) => shape.declared_as(declared),
+            None => shape.field(name),
+        });
+        let missing = declared.iter().filter(|field| !self.places.contains_key(field.name()));
+        known.chain(missing.cloned()).collect()
+    }
+
+    /// Whether columns of these fields hold all that was found, exactly.
+    pub(super) fn fit(&self, fields: &[FieldRef]) -> bool {
+        self.names.iter().zip(&self.shapes).all(|(name, shape)| {
+            fields.iter().find(|field| field.name() == name).is_some_and(|field| shape.fits(field))
+        })
+    }
 }
 
 impl Shape {
@@ -127,6 +150,40 @@ impl Shape {
             && self.numbers.is_none()
             && self.object.is_none()
             && self.array.is_none()
+    }
+
+    /// The declared field, with what was found within its structs and is not declared.
+    fn declared_as(&self, declared: &FieldRef) -> FieldRef {
+        let field = |data_type| Arc::new(Field::new(declared.name(), data_type, true));
+        match (declared.data_type(), &self.object, &self.array) {
+            (DataType::Struct(fields), Some(object), _) => field(DataType::Struct(object.declared_as(fields).into())),
+            (DataType::List(item), _, Some(items)) => field(DataType::List(items.declared_as(item))),
+            _ => Arc::clone(declared),
+        }
+    }
+
+    /// Whether a column of this field holds all that was found, exactly.
+    fn fits(&self, field: &Field) -> bool {
+        if field.metadata().get(JSON).is_some_and(|what| what == "value") || self.is_nothing() {
+            return true;
+        }
+        let only = |shape: Self| Self { deeper: false, ..shape }.is_nothing() && !self.deeper;
+        let rest = self.clone();
+        match field.data_type() {
+            DataType::Boolean => only(Self { booleans: false, ..rest }),
+            DataType::Int64 => only(Self { numbers: rest.numbers.filter(|numbers| !numbers.integers), ..rest }),
+            DataType::Float64 => only(Self { numbers: rest.numbers.filter(|numbers| !numbers.floats), ..rest }),
+            DataType::Struct(fields) => {
+                let fit = rest.object.as_ref().is_some_and(|object| object.fit(fields));
+                fit && only(Self { object: None, ..rest })
+            }
+            DataType::List(item) => {
+                let fit = rest.array.as_ref().is_some_and(|items| items.fits(item));
+                fit && only(Self { array: None, ..rest })
+            }
+            _ if field.metadata().contains_key(JSON) => only(Self { numbers: None, ..rest }),
+            _ => only(Self { strings: false, ..rest }),
+        }
     }
 
     fn field(&self, name: &str) -> FieldRef {

@@ -128,9 +128,9 @@ impl Buckets {
         keys.collect()
     }
 
-    pub async fn put(&self, bucket: &str, key: &str, text: &str) {
+    pub async fn put(&self, bucket: &str, key: &str, text: impl AsRef<[u8]>) {
         let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
-        let request = self.seen.client.put(format!("{}/{bucket}/{key}", self.moto)).body(text.to_owned());
+        let request = self.seen.client.put(format!("{}/{bucket}/{key}", self.moto)).body(text.as_ref().to_vec());
         let answer = request.header("authorization", SIGNATURE).send().await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
     }
