@@ -43,7 +43,7 @@ pub fn send(endpoint: &str, kind: Kind, size: usize, in_flight: usize) {
 
 /// The bytes of a signed request.
 fn request(endpoint: &str, kind: Kind, size: usize, number: usize) -> Vec<u8> {
-    let key = server::key(number).replace(' ', "%20");
+    let key = server::key(number);
     let (method, bucket, body) = match kind {
         Kind::Copy => ("PUT", "other", Vec::new()),
         Kind::Read => ("GET", TRUTH, Vec::new()),

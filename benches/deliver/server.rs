@@ -49,7 +49,7 @@ impl Kept {
 
 /// The key of an object of the source of truth.
 pub fn key(number: usize) -> String {
-    format!("promo/{}/PR {number:07}.json", 2015 + number % 10)
+    format!("promo/{}/PR-{number:07}.json", 2015 + number % 10)
 }
 
 /// Its text.
