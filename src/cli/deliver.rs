@@ -6,7 +6,7 @@ use super::verbs::Session;
 use crate::delivery::{DeliveryReport, Problem, StepReport};
 use crate::error::{Error, Result};
 use crate::pipeline::{DeliverOptions, deliver};
-use crate::report::{Align, Table, thousands, visible};
+use crate::report::{Align, Table, requests_text, thousands, visible};
 
 impl Session {
     pub(super) async fn deliver(&self, args: DeliverArgs) -> Result<()> {
@@ -43,6 +43,9 @@ impl Printed for DeliveryReport {
             table.row([step.step.clone(), thousands(step.objects), counts.join(", "), seconds]);
         }
         let mut text = format!("{table}\n");
+        for (step, requests) in self.steps.iter().filter_map(|step| Some((&step.step, step.requests.as_ref()?))) {
+            text.push_str(&format!("bucket     {step}: {}\n", requests_text(requests)));
+        }
         for step in &self.steps {
             if step.conflicts.is_empty() {
                 text.push_str(&problems(step));

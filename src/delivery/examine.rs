@@ -69,12 +69,13 @@ pub(super) async fn run(delivery: &Delivery, sanitised: &Manifest, progress: &Pr
         State::Open(recording) => recording,
     };
     let place = delivery.area.below(DOCUMENTS);
-    let reader = place.reader();
+    let (reader, progress) = (place.reader().clone(), progress.clone());
     let rows = record::rows::<Transferred>(&delivery.folder, sanitised);
     let rows = rows.map_ok(|rows| rows.into_iter().filter(Transferred::is_there).collect()).boxed();
-    let work = |row: Transferred| async move {
+    let work = move |row: Transferred| {
         progress.advance(1, row.size);
-        look(reader, row).await
+        let reader = reader.clone();
+        async move { look(&reader, row).await }
     };
     recording.fill(delivery, rows, &place, work).await
 }

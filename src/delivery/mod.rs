@@ -25,6 +25,7 @@ mod record;
 mod sanitise;
 mod transfer;
 mod transform;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -34,13 +35,14 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use self::bucket::{Bucket, ReadOnly};
+use self::bucket::{Bucket, Reach, ReadOnly};
 pub use self::conflicts::{Blocks, Conflict, ConflictsConfig, GroupConfig};
 use self::transfer::Transferred;
 pub use self::transform::look;
+pub use self::uploads::orphans;
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
-use crate::staging::{Manifest, RunFolder, S3Settings, StagingArea};
+use crate::staging::{Manifest, Requests, RunFolder, S3Settings, StagingArea};
 use crate::transform::{Definitions, TransformConfig};
 
 /// Folders of the area.
@@ -173,6 +175,9 @@ pub struct StepReport {
     pub digest: Option<String>,
     /// The record; none for a plan.
     pub record: Option<String>,
+    /// What it sent to buckets, the staging area's among them; none where no place is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
 }
 
 /// An object that needs a look.
@@ -263,6 +268,8 @@ pub async fn begin(folder: &RunFolder, now: DateTime<Utc>) -> Result<()> {
 pub struct Delivery {
     config: DeliveryConfig,
     folder: RunFolder,
+    /// How places are opened.
+    reach: Reach,
     source: ReadOnly,
     area: Bucket,
     /// The project, the memory and the threads of queries.
@@ -295,15 +302,16 @@ impl Delivery {
         wish: &Wish,
         cancel: CancellationToken,
     ) -> Result<Self> {
-        let source = ReadOnly::open(&config.source, &config.s3)?;
-        let area = Bucket::open(&config.area, &config.s3)?;
+        let reach = Reach::new(config.s3.clone(), folder.clone());
+        let source = ReadOnly::open(&config.source, &reach)?;
+        let area = Bucket::open(&config.area, &reach)?;
         let mut problems = Vec::new();
         if source.overlaps(area.reader()) {
             problems
                 .push("deliver.area: lies in the source of truth or holds it, which is never written to".to_owned());
         }
         for (name, target) in &config.publish {
-            let place = ReadOnly::open(&target.url, &config.s3)?;
+            let place = ReadOnly::open(&target.url, &reach)?;
             if place.overlaps(&source) || place.overlaps(area.reader()) {
                 problems
                     .push(format!("deliver.publish.{name}.url: lies in the source of truth or the area, or holds it"));
@@ -313,7 +321,7 @@ impl Delivery {
             return Err(Error::Config { problems });
         }
         conflicts::require_definitions(&config.conflicts)?;
-        Ok(Self { config, folder, source, area, sql, bound, dry_run: wish.dry_run, yes: wish.yes, cancel })
+        Ok(Self { config, folder, reach, source, area, sql, bound, dry_run: wish.dry_run, yes: wish.yes, cancel })
     }
 
     /// The steps of a pass over all: documents are only transformed where the project has queries for them.
@@ -328,7 +336,7 @@ impl Delivery {
     /// When the step before it has no record, or a place fails; the same command goes on. What came of single objects is in
     /// the report.
     pub async fn step(&self, step: Step, wish: &Wish, progress: &Progress) -> Result<Vec<StepReport>> {
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), self.requests());
         let reports = match step {
             Step::Copy => vec![copy::run(self, progress).await?],
             Step::Sanitise => vec![sanitise::run(self, progress).await?],
@@ -337,8 +345,23 @@ impl Delivery {
             Step::Transform => vec![transform::run(self, progress).await?],
             Step::Publish => publish::run(self, wish, progress).await?,
         };
-        let seconds = start.elapsed().as_secs_f64();
-        Ok(reports.into_iter().map(|report| StepReport { seconds, ..report }).collect())
+        let (seconds, sent) = (start.elapsed().as_secs_f64(), self.sent_since(&before));
+        let told = reports.into_iter().map(|report| StepReport {
+            seconds,
+            // Of several targets each tells its own.
+            requests: report.requests.or(sent),
+            ..report
+        });
+        Ok(told.collect())
+    }
+
+    /// What was sent to buckets so far.
+    fn requests(&self) -> Requests {
+        self.reach.counter().requests().and(&self.folder.area().requests().unwrap_or_default())
+    }
+
+    fn sent_since(&self, before: &Requests) -> Option<Requests> {
+        Some(self.requests().since(before)).filter(|sent| sent.total() > 0)
     }
 
     /// The report so far, empty at first.

@@ -63,7 +63,9 @@ pub(super) async fn run(delivery: &Delivery, wish: &Wish, progress: &Progress) -
     }
     let mut reports = Vec::new();
     for (name, target) in chosen {
-        reports.push(one(delivery, name, target, wish, progress).await?);
+        let before = delivery.requests();
+        let report = one(delivery, name, target, wish, progress).await?;
+        reports.push(StepReport { requests: delivery.sent_since(&before), ..report });
     }
     Ok(reports)
 }
@@ -81,7 +83,7 @@ async fn one(
         false => None,
     };
     let (step, record) = (format!("publish {name}"), record_name(name));
-    let place = Bucket::open(&target.url, &delivery.config.s3)?;
+    let place = Bucket::open(&target.url, &delivery.reach)?;
     let mut inputs = edition.made_from.clone();
     inputs.insert("target".to_owned(), place.reader().url());
     let sent = Sent::read(&delivery.former().await?, &record).await?;

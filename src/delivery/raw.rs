@@ -67,7 +67,7 @@ pub(super) async fn make(
     progress.expect(left.documents);
     let place = delivery.area.below(DOCUMENTS);
     let Wanted { names, sources } = wanted(delivery, place.reader(), left.rows).await?;
-    let (store, prefix) = place.reader().store(&delivery.config.s3)?;
+    let (store, prefix) = place.reader().store(&delivery.reach)?;
     let (rows, written) = mpsc::unbounded();
     let mut listing = Listing { rows: Vec::new(), batches: rows, sources, objects: 0 };
     let survey = async {

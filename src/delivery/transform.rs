@@ -225,7 +225,7 @@ pub(super) async fn edition(delivery: &Delivery) -> Result<Edition> {
 }
 
 fn place(delivery: &Delivery, folder: &RunFolder) -> Result<Bucket> {
-    Ok(Bucket::open(&folder.url(), &delivery.config.s3)?.below("documents"))
+    Ok(Bucket::open(&folder.url(), &delivery.reach)?.below("documents"))
 }
 
 /// Size and ETag of each object.

@@ -62,6 +62,9 @@ pub async fn look(config: &Config, id: &str, statement: &str) -> Result<Sendable
 }
 
 async fn work(delivery: &Delivery, options: &DeliverOptions) -> Result<DeliveryReport> {
+    if !options.wish.dry_run {
+        delivery.end_uploads().await?;
+    }
     let mut report = delivery.report().await?;
     let whole = options.steps.is_empty();
     let mut ends = whole;

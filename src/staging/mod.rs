@@ -415,6 +415,20 @@ impl RunFolder {
         object::read_json(&self.area, &self.key_of(name)).await
     }
 
+    /// The names of the objects in `folder`, in order.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub async fn json_names(&self, folder: &str) -> Result<Vec<String>> {
+        let key = self.key_of(folder);
+        let listing = self.area.store.list_with_delimiter(Some(&key)).await;
+        let listing = listing.map_err(|cause| Error::staging(self.area.url_of(&key), "cannot be listed", cause))?;
+        let names = listing.objects.iter().filter(|object| !local::is_temporary(&object.location));
+        let mut names: Vec<String> = names.filter_map(|object| Some(object.location.filename()?.to_owned())).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// `name` may have folders, separated by slashes.
     fn key_of(&self, name: &str) -> Path {
         name.split('/').fold(self.path.clone(), |path, part| path.join(part))
