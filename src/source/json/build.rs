@@ -1,186 +1,104 @@
 //! Documents into columns, by the shape that was found. What the shape has no place for is an error: the documents are not
 //! those that were looked at.
 
-use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, RecordBatch, StringBuilder,
-    StructArray,
-};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
+use arrow::array::{ArrayRef, Int64Builder, ListBuilder, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::scan::{Number, Quoted, Visitor};
-use super::shape::JSON;
+use super::column::{Column, Columns};
+use super::documents::Document;
+use super::scan::Visitor;
+use super::token::{Number, Quoted, float, integer};
 
-/// The values of one field.
-enum Column {
-    Boolean(BooleanBuilder),
-    Integer(Int64Builder),
-    Float(Float64Builder),
-    String(StringBuilder),
-    /// The text of any value, or of numbers.
-    Text(StringBuilder),
-    Struct(Struct),
-    List(List),
-}
+/// The place of the column of paths that are null.
+pub(super) const NULLS: usize = 3;
+/// How many columns [`schema`] puts before the fields.
+pub(super) const PLACES: usize = 4;
 
-struct Struct {
-    fields: Fields,
-    columns: Vec<Column>,
-    places: HashMap<String, usize>,
-    valid: NullBufferBuilder,
-    /// How often the field at hand has come; those that lag are filled up with nulls.
-    rows: usize,
-}
-
-struct List {
-    item: FieldRef,
-    items: Box<Column>,
-    offsets: Vec<i32>,
-    valid: NullBufferBuilder,
-}
-
-impl Column {
-    fn of(field: &Field) -> Self {
-        match field.data_type() {
-            DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
-            DataType::Int64 => Self::Integer(Int64Builder::new()),
-            DataType::Float64 => Self::Float(Float64Builder::new()),
-            DataType::Struct(fields) => Self::Struct(Struct::of(fields)),
-            DataType::List(item) => Self::List(List {
-                items: Box::new(Self::of(item)),
-                item: Arc::clone(item),
-                offsets: vec![0],
-                valid: NullBufferBuilder::new(0),
-            }),
-            _ if field.metadata().contains_key(JSON) => Self::Text(StringBuilder::new()),
-            _ => Self::String(StringBuilder::new()),
+/// The columns that tell where a row comes from, then the fields of the documents. Where documents have a field of such a
+/// name, the column has underscores after it until it differs.
+pub(super) fn schema(fields: &Fields) -> SchemaRef {
+    let own = |name: &str, data_type, nullable| {
+        let mut name = name.to_owned();
+        while fields.iter().any(|field| *field.name() == name) {
+            name.push('_');
         }
-    }
-
-    fn len(&self) -> usize {
-        use arrow::array::ArrayBuilder as _;
-        match self {
-            Self::Boolean(builder) => builder.len(),
-            Self::Integer(builder) => builder.len(),
-            Self::Float(builder) => builder.len(),
-            Self::String(builder) | Self::Text(builder) => builder.len(),
-            Self::Struct(builder) => builder.valid.len(),
-            Self::List(builder) => builder.valid.len(),
-        }
-    }
-
-    fn null(&mut self) {
-        match self {
-            Self::Boolean(builder) => builder.append_null(),
-            Self::Integer(builder) => builder.append_null(),
-            Self::Float(builder) => builder.append_null(),
-            Self::String(builder) | Self::Text(builder) => builder.append_null(),
-            Self::Struct(builder) => {
-                builder.rows += 1;
-                builder.fill();
-                builder.valid.append_null();
-            }
-            Self::List(builder) => {
-                builder.end();
-                builder.valid.append_null();
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        Ok(match self {
-            Self::Boolean(builder) => Arc::new(builder.finish()),
-            Self::Integer(builder) => Arc::new(builder.finish()),
-            Self::Float(builder) => Arc::new(builder.finish()),
-            Self::String(builder) | Self::Text(builder) => Arc::new(builder.finish()),
-            Self::Struct(builder) => Arc::new(builder.finish()?),
-            Self::List(builder) => {
-                let offsets = std::mem::replace(&mut builder.offsets, vec![0]);
-                let items = builder.items.finish()?;
-                let offsets = OffsetBuffer::new(offsets.into());
-                Arc::new(ListArray::try_new(Arc::clone(&builder.item), offsets, items, builder.valid.finish())?)
-            }
-        })
-    }
-}
-
-impl Struct {
-    fn of(fields: &Fields) -> Self {
-        Self {
-            columns: fields.iter().map(|field| Column::of(field)).collect(),
-            places: fields.iter().enumerate().map(|(place, field)| (field.name().clone(), place)).collect(),
-            fields: fields.clone(),
-            valid: NullBufferBuilder::new(0),
-            rows: 0,
-        }
-    }
-
-    fn place(&self, name: &str, guess: usize) -> Option<usize> {
-        match self.fields.get(guess) {
-            Some(field) if field.name() == name => Some(guess),
-            _ => self.places.get(name).copied(),
-        }
-    }
-
-    /// Gives a null to each field that did not come in the row at hand.
-    fn fill(&mut self) {
-        let rows = self.rows;
-        for column in &mut self.columns {
-            if column.len() < rows {
-                column.null();
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Result<StructArray, ArrowError> {
-        let rows = std::mem::take(&mut self.rows);
-        let columns = self.columns.iter_mut().map(Column::finish).collect::<Result<_, _>>()?;
-        StructArray::try_new_with_length(self.fields.clone(), columns, self.valid.finish(), rows)
-    }
-}
-
-impl List {
-    /// Ends the list at hand.
-    fn end(&mut self) {
-        self.offsets.push(i32::try_from(self.items.len()).unwrap_or(i32::MAX));
-    }
+        Arc::new(Field::new(name, data_type, nullable))
+    };
+    let paths = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
+    let places = [
+        own("_object", DataType::Utf8, false),
+        own("_document", DataType::Int64, false),
+        own("_offset", DataType::Int64, false),
+        own("_null", paths, true),
+    ];
+    Arc::new(Schema::new(places.into_iter().chain(fields.iter().cloned()).collect::<Vec<_>>()))
 }
 
 /// Builds rows of the documents that it visits.
-pub(super) struct Builder {
-    root: Column,
+pub(super) struct Builder<'a> {
     schema: SchemaRef,
-    way: Vec<Step>,
-    /// The way in each document to what is null and not absent.
-    nulls: Vec<String>,
+    columns: Columns,
+    /// The column of the value at hand; the open objects and arrays.
+    at: usize,
+    open: Vec<Open>,
+    /// The places of fields of open objects that did not come.
+    skipped: Vec<usize>,
+    places: Places,
+    /// Documents that are no rows, by number.
+    left_out: &'a [Range<u64>],
     buffer: String,
     /// A value came for which the shape has no place.
     unfit: bool,
 }
 
-/// From a column to the one within it.
+/// An open object or array.
 #[derive(Debug, Clone, Copy)]
-enum Step {
-    /// The field at a place, and the one that came before it.
-    Field(usize),
-    Item,
+struct Open {
+    /// The object's column; of an array that of its items.
+    column: usize,
+    is_object: bool,
+    /// The place of the field that is likely to come next; of an array where its items begin.
+    next: usize,
+    /// Where the places that were skipped begin.
+    skipped: usize,
+    /// Whether fields came in the order of the schema.
+    in_order: bool,
 }
 
-impl Builder {
-    /// A builder of rows of these fields.
+/// Where rows come from.
+#[derive(Default)]
+struct Places {
+    objects: StringBuilder,
+    documents: Int64Builder,
+    offsets: Int64Builder,
+    nulls: ListBuilder<StringBuilder>,
+    has_nulls: bool,
+}
+
+impl<'a> Builder<'a> {
+    /// A builder of rows of this schema.
     pub(super) fn new(schema: &SchemaRef) -> Self {
+        let fields: Fields = schema.fields().iter().skip(PLACES).cloned().collect();
         Self {
-            root: Column::Struct(Struct::of(schema.fields())),
             schema: Arc::clone(schema),
-            way: Vec::new(),
-            nulls: Vec::new(),
+            columns: Columns::of(&fields),
+            at: 0,
+            open: Vec::new(),
+            skipped: Vec::new(),
+            places: Places::default(),
+            left_out: &[],
             buffer: String::new(),
             unfit: false,
         }
+    }
+
+    /// Begins an object, of which these documents are no rows.
+    pub(super) fn begin(&mut self, left_out: &'a [Range<u64>]) {
+        self.left_out = left_out;
     }
 
     /// Whether all that was visited had its place.
@@ -188,192 +106,250 @@ impl Builder {
         !self.unfit
     }
 
-    /// The paths of what was null in the document that was visited last, as JSON pointers (RFC 6901).
-    pub(super) fn take_nulls(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.nulls)
+    /// Ends the row of a document, unless it is one that is left out.
+    pub(super) fn end(&mut self, object: &str, document: &Document) {
+        if !self.wants(document.number) {
+            return;
+        }
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.unfit |= document.fault.is_some() || !self.open.is_empty();
+        self.places.objects.append_value(object);
+        self.places.documents.append_value(number(document.number));
+        self.places.offsets.append_value(number(document.offset as u64));
+        self.places.nulls.append(self.places.has_nulls);
+        self.places.has_nulls = false;
     }
 
-    /// The rows since it was last taken.
+    fn wants(&self, number: u64) -> bool {
+        let place = self.left_out.partition_point(|range| range.end <= number);
+        self.left_out.get(place).is_none_or(|range| number < range.start)
+    }
+
+    /// Rows since they were last taken.
+    pub(super) fn rows(&self) -> usize {
+        self.columns.len(0)
+    }
+
+    /// The rows since they were last taken.
     ///
     /// # Errors
     /// When they are too many for the offsets of a list.
     pub(super) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
-        let Column::Struct(root) = &mut self.root else {
-            return Err(ArrowError::InvalidArgumentError("a document is an object".to_owned()));
-        };
-        let rows = root.rows;
-        let array = root.finish()?;
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), array.columns().to_vec(), &options)
+        let documents = self.columns.finish_struct(0)?;
+        let places: [ArrayRef; PLACES] = [
+            Arc::new(self.places.objects.finish()),
+            Arc::new(self.places.documents.finish()),
+            Arc::new(self.places.offsets.finish()),
+            Arc::new(self.places.nulls.finish()),
+        ];
+        let columns = places.into_iter().chain(documents.columns().iter().cloned()).collect();
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 
-    fn at(&mut self) -> Option<&mut Column> {
-        let mut column = &mut self.root;
-        for step in &self.way {
-            column = match (step, column) {
-                (Step::Field(place), Column::Struct(builder)) => builder.columns.get_mut(*place)?,
-                (Step::Item, Column::List(builder)) => &mut builder.items,
-                _ => return None,
-            };
-        }
-        Some(column)
+    #[inline]
+    fn column(&mut self) -> &mut Column {
+        &mut self.columns.0[self.at]
     }
 
-    fn peek(&self) -> Option<&Column> {
-        let mut column = &self.root;
-        for step in &self.way {
-            column = match (step, column) {
-                (Step::Field(place), Column::Struct(builder)) => builder.columns.get(*place)?,
-                (Step::Item, Column::List(builder)) => &builder.items,
-                _ => return None,
-            };
-        }
-        Some(column)
+    fn is_item(&self) -> bool {
+        self.open.last().is_some_and(|open| !open.is_object)
     }
 
-    /// Appends by `append`, which says whether the column takes such a value.
-    fn append(&mut self, append: impl FnOnce(&mut Column) -> bool) {
-        let fits = self.at().is_some_and(append);
-        self.unfit |= !fits;
-    }
-
-    /// The way to the value at hand as a JSON pointer.
-    fn pointer(&self) -> String {
-        let mut pointer = String::new();
-        let mut column = &self.root;
-        for step in &self.way {
-            pointer.push('/');
-            match (step, column) {
-                (Step::Field(place), Column::Struct(builder)) => {
-                    let name = builder.fields.get(*place).map_or("", |field| field.name());
-                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                    let Some(next) = builder.columns.get(*place) else { return pointer };
-                    column = next;
+    /// Notes the way to the value at hand, which is null.
+    fn note_null(&mut self) {
+        self.buffer.clear();
+        for open in &self.open {
+            match &self.columns.0[open.column] {
+                Column::Struct(object) if open.is_object => {
+                    let field = open.next.checked_sub(1).and_then(|place| object.fields.get(place));
+                    self.buffer.push_str(field.map_or("", |field| &field.step));
                 }
-                (Step::Item, Column::List(builder)) => {
-                    let begun = builder.offsets.last().and_then(|begun| usize::try_from(*begun).ok()).unwrap_or(0);
-                    pointer.push_str(&builder.items.len().saturating_sub(begun).to_string());
-                    column = &builder.items;
+                _ => {
+                    let number = self.columns.len(open.column).saturating_sub(open.next);
+                    self.buffer.push('/');
+                    self.buffer.push_str(&number.to_string());
                 }
-                _ => return pointer,
             }
         }
-        pointer
+        self.places.nulls.values().append_value(&self.buffer);
+        self.places.has_nulls = true;
+    }
+
+    /// Goes to the field at a place of the object at hand.
+    #[inline]
+    fn go_to(&mut self, place: usize) {
+        let Some(open) = self.open.last_mut() else { return };
+        if place >= open.next {
+            self.skipped.extend(open.next..place);
+        } else {
+            open.in_order = false;
+        }
+        open.next = place + 1;
+        if let Column::Struct(object) = &self.columns.0[open.column] {
+            self.at = object.fields[place].column;
+        }
+    }
+
+    /// Gives a null to each field that did not come in the object at hand.
+    fn fill(&mut self, open: Open) {
+        let Column::Struct(object) = &mut self.columns.0[open.column] else { return };
+        object.valid.append_non_null();
+        let (fields, rows) = (object.fields.len(), object.valid.len());
+        if open.in_order {
+            for index in open.skipped..self.skipped.len() {
+                self.columns.field_null(open.column, self.skipped[index]);
+            }
+            for place in open.next..fields {
+                self.columns.field_null(open.column, place);
+            }
+        } else {
+            for place in 0..fields {
+                let Column::Struct(object) = &self.columns.0[open.column] else { return };
+                if self.columns.len(object.fields[place].column) < rows {
+                    self.columns.field_null(open.column, place);
+                }
+            }
+        }
+        self.skipped.truncate(open.skipped);
+    }
+
+    fn end_open(&mut self) -> Option<Open> {
+        let open = self.open.pop();
+        self.at = match self.open.last() {
+            Some(outer) => outer.column,
+            None => 0,
+        };
+        open
     }
 }
 
-impl Visitor for Builder {
+impl Visitor for Builder<'_> {
+    fn wants_document(&mut self, number: u64) -> bool {
+        self.wants(number)
+    }
+
+    #[inline]
     fn wants_text(&self) -> bool {
-        matches!(self.peek(), Some(Column::Text(_)))
+        matches!(self.columns.0[self.at], Column::Text(_))
     }
 
     fn text(&mut self, text: &str) {
         if text == "null" {
             return self.null();
         }
-        self.append(|column| match column {
-            Column::Text(builder) => {
-                builder.append_value(text);
-                true
-            }
-            _ => false,
-        });
+        match self.column() {
+            Column::Text(builder) => builder.append_value(text),
+            _ => self.unfit = true,
+        }
     }
 
     fn null(&mut self) {
         // An item of a list that is null is a null; a field could be absent as well.
-        if !matches!(self.way.last(), Some(Step::Item)) {
-            let pointer = self.pointer();
-            self.nulls.push(pointer);
+        if !self.is_item() {
+            self.note_null();
         }
-        self.append(|column| {
-            column.null();
-            true
-        });
+        self.columns.null(self.at);
     }
 
     fn boolean(&mut self, value: bool) {
-        self.append(|column| match column {
-            Column::Boolean(builder) => {
-                builder.append_value(value);
-                true
-            }
-            _ => false,
-        });
+        match self.column() {
+            Column::Boolean(builder) => builder.append_value(value),
+            _ => self.unfit = true,
+        }
     }
 
+    #[inline]
     fn number(&mut self, number: Number<'_>) {
-        self.append(|column| match column {
-            Column::Integer(builder) => number.text.parse().map(|value| builder.append_value(value)).is_ok(),
-            Column::Float(builder) => number.text.parse().map(|value| builder.append_value(value)).is_ok(),
+        let fits = match self.column() {
+            Column::Integer(builder) => integer(number).map(|value| builder.append_value(value)).is_some(),
+            Column::Float(builder) => float(number).map(|value| builder.append_value(value)).is_some(),
             _ => false,
-        });
+        };
+        self.unfit |= !fits;
     }
 
+    #[inline]
     fn string(&mut self, string: Quoted<'_>) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let text = string.decoded(&mut buffer);
-        self.append(|column| match column {
-            Column::String(builder) => {
-                builder.append_value(text);
-                true
-            }
-            _ => false,
-        });
-        self.buffer = buffer;
+        match &mut self.columns.0[self.at] {
+            Column::String(builder) => builder.append_value(string.decoded(&mut self.buffer)),
+            _ => self.unfit = true,
+        }
     }
 
     fn begin_object(&mut self) {
-        self.append(|column| match column {
-            Column::Struct(builder) => {
-                builder.rows += 1;
-                true
-            }
-            _ => false,
-        });
-        self.way.push(Step::Field(usize::MAX));
+        let column = self.at;
+        self.unfit |= !matches!(self.columns.0[column], Column::Struct(_));
+        self.open.push(Open { column, is_object: true, next: 0, skipped: self.skipped.len(), in_order: true });
     }
 
-    fn key(&mut self, key: Quoted<'_>) {
-        let last = match self.way.pop() {
-            Some(Step::Field(last)) => last,
-            _ => usize::MAX,
-        };
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let place = match self.at() {
-            Some(Column::Struct(builder)) => builder.place(key.decoded(&mut buffer), last.wrapping_add(1)),
+    #[inline]
+    fn likely_key(&self) -> Option<&[u8]> {
+        let open = self.open.last()?;
+        let Column::Struct(object) = &self.columns.0[open.column] else { return None };
+        let field = object.fields.get(open.next)?;
+        Some(field.written.as_slice()).filter(|written| !written.is_empty())
+    }
+
+    #[inline]
+    fn take_likely_key(&mut self) -> usize {
+        let place = self.open.last().map_or(0, |open| open.next);
+        self.go_to(place);
+        place
+    }
+
+    fn key(&mut self, key: Quoted<'_>) -> Option<usize> {
+        let open = self.open.last()?;
+        let place = match &self.columns.0[open.column] {
+            Column::Struct(object) => object.place(key.decoded(&mut self.buffer), open.next),
             _ => None,
         };
-        self.buffer = buffer;
-        self.unfit |= place.is_none();
-        self.way.push(Step::Field(place.unwrap_or(usize::MAX)));
+        match place {
+            Some(place) => self.go_to(place),
+            None => self.unfit = true,
+        }
+        place
     }
 
     fn end_object(&mut self) {
-        self.way.pop();
-        self.append(|column| match column {
-            Column::Struct(builder) => {
-                builder.fill();
-                builder.valid.append_non_null();
-                true
-            }
-            _ => false,
-        });
+        if let Some(open) = self.end_open() {
+            self.fill(open);
+        }
     }
 
     fn begin_array(&mut self) {
-        self.way.push(Step::Item);
+        let items = match &self.columns.0[self.at] {
+            Column::List(list) => list.items,
+            _ => {
+                self.unfit = true;
+                self.at
+            }
+        };
+        let next = self.columns.len(items);
+        self.open.push(Open { column: items, is_object: false, next, skipped: self.skipped.len(), in_order: true });
+        self.at = items;
     }
 
     fn end_array(&mut self) {
-        self.way.pop();
-        self.append(|column| match column {
-            Column::List(builder) => {
-                builder.end();
-                builder.valid.append_non_null();
-                true
-            }
-            _ => false,
-        });
+        self.end_open();
+        // The list's column is that of the field, or of the items, that the array is in.
+        let list = match self.open.last() {
+            Some(open) if open.is_object => match &self.columns.0[open.column] {
+                Column::Struct(object) => {
+                    open.next.checked_sub(1).and_then(|place| Some(object.fields.get(place)?.column))
+                }
+                _ => None,
+            },
+            Some(open) => Some(open.column),
+            None => None,
+        };
+        let Some(list) = list else { return self.unfit = true };
+        let end = match &self.columns.0[list] {
+            Column::List(list) => i32::try_from(self.columns.len(list.items)).unwrap_or(i32::MAX),
+            _ => return self.unfit = true,
+        };
+        if let Column::List(list) = &mut self.columns.0[list] {
+            list.offsets.push(end);
+            list.valid.append_non_null();
+        }
     }
 }

@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::documents::{self, Document};
+use super::documents::{Document, Limits};
 use super::form::{Form, Place, Tally};
 use super::rule::{Breach, Rule};
-use super::scan::{Number, Quoted, Visitor};
+use super::scan::Visitor;
 use super::shape::MOST_NESTED;
+use super::text;
+use super::token::{Number, Quoted};
 
 /// Fields of one object that are counted by themselves; one with more is a table by its keys, whose further ones are counted
 /// together as [`REST`].
@@ -145,7 +147,8 @@ impl Census {
     pub fn read(&mut self, object: &str, bytes: &[u8], limit: usize, mut each: impl FnMut(Document)) {
         let begin = bytes.as_ptr().addr();
         self.bytes = begin..begin + bytes.len();
-        documents::read(bytes, limit, self, |census, document| {
+        let limits = Limits { document: limit, held: limit };
+        text::read(bytes, limits, self, &mut |census: &mut Self, document| {
             census.end(object, &document);
             each(document);
         });
@@ -403,9 +406,9 @@ impl Visitor for Census {
         self.open.push(Open { node, last: None, is_object: true, number: self.objects, offset });
     }
 
-    fn key(&mut self, key: Quoted<'_>) {
+    fn key(&mut self, key: Quoted<'_>) -> Option<usize> {
         self.offset = self.place_of(key.raw, 1);
-        let Some(open) = self.open.last().copied() else { return };
+        let open = self.open.last().copied()?;
         let mut buffer = std::mem::take(&mut self.buffer);
         let guess = open.last.map_or(0, |last| last + 1);
         let place = self.field(open.node, key.decoded(&mut buffer), guess);
@@ -416,6 +419,8 @@ impl Visitor for Census {
         self.at = self.nodes[open.node].fields[place];
         let at = self.at;
         self.touch(at).seen_in = open.number;
+        // Several keys may share a place.
+        None
     }
 
     fn end_object(&mut self) {

@@ -19,10 +19,11 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::build::Builder;
-use super::reader::NULLS;
-use super::scan::Scanner;
-use super::shape::{Finder, JSON, Object};
+use super::build::{Builder, NULLS, PLACES, schema};
+use super::documents::{Document, Kind};
+use super::finder::Finder;
+use super::scan::{Scanner, Visitor};
+use super::shape::{JSON, Shape};
 use crate::staging::json::string;
 
 /// The column of values that are not of the declared type.
@@ -37,7 +38,7 @@ pub(super) struct Declared {
 
 impl Declared {
     /// The columns that tell of a row's `place`, then what was found in documents and what was declared of them.
-    pub(super) fn new(place: &[FieldRef], found: &Object, declared: &Fields) -> Self {
+    pub(super) fn new(place: &[FieldRef], found: &Shape, declared: &Fields) -> Self {
         let fields: Vec<FieldRef> = place.iter().cloned().chain(found.declared_as(declared)).collect();
         let mut name = RESCUED.to_owned();
         while fields.iter().any(|field| *field.name() == name) {
@@ -150,9 +151,9 @@ fn lists(array: &ListArray, was: &Field, item: &FieldRef, tell: Tell<'_>) -> Res
 
 /// Value by value, by way of their JSON texts.
 fn values(array: &ArrayRef, was: &Field, to: &Field, tell: Tell<'_>) -> Result<ArrayRef, ArrowError> {
-    let field = Arc::new(Field::new("v", to.data_type().clone(), true).with_metadata(to.metadata().clone()));
-    let mut builder = Builder::new(&Arc::new(Schema::new(vec![Arc::clone(&field)])));
-    let mut finder = Finder::default();
+    let field = Field::new("v", to.data_type().clone(), true).with_metadata(to.metadata().clone());
+    let fields = Fields::from(vec![field]);
+    let mut builder = Builder::new(&schema(&fields));
     let (mut text, mut document) = (String::new(), String::new());
     for row in 0..array.len() {
         document.clear();
@@ -162,22 +163,32 @@ fn values(array: &ArrayRef, was: &Field, to: &Field, tell: Tell<'_>) -> Result<A
             document.push_str("{\"v\":");
             document.push_str(&text);
             document.push('}');
-            // It is JSON: it was read before, or written here.
-            let _ = Scanner::new(&document).document(&mut finder, false);
-            if !finder.take().object().is_some_and(|found| found.fit(std::slice::from_ref(&field))) {
+            let mut finder = Finder::default();
+            read(&document, &mut finder);
+            finder.keep();
+            if !finder.into_shape().fits(&fields) {
                 tell(row, &mut Vec::new(), Beside::Value(std::mem::take(&mut text)));
                 document.clear();
             }
         }
-        let whole = if document.is_empty() { "{}" } else { document.as_str() };
-        let _ = Scanner::new(whole).document(&mut builder, false);
-        for pointer in builder.take_nulls() {
+        read(if document.is_empty() { "{}" } else { &document }, &mut builder);
+        builder.end("", &Document { number: 0, offset: 0, length: 0, kind: Some(Kind::Object), fault: None });
+    }
+    let batch = builder.take()?;
+    let nulls = batch.column(NULLS).as_list::<i32>();
+    for row in (0..nulls.len()).filter(|row| nulls.is_valid(*row)) {
+        for pointer in nulls.value(row).as_string::<i32>().iter().flatten() {
             let steps = pointer.strip_prefix("/v/").unwrap_or_default().split('/');
             let mut path = steps.rev().map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
             tell(row, &mut path, Beside::Null);
         }
     }
-    Ok(Arc::clone(builder.take()?.column(0)))
+    Ok(Arc::clone(batch.column(PLACES)))
+}
+
+/// Shows a document to a visitor. It is one: it was read before, or written here.
+fn read(document: &str, visitor: &mut impl Visitor) {
+    let _ = Scanner::default().read(document, &mut 0, true, visitor, false);
 }
 
 /// Appends a value of a found column as JSON.
@@ -284,9 +295,10 @@ mod tests {
     fn shape_of(documents: &[Value]) -> Fields {
         let mut finder = Finder::default();
         for document in documents {
-            let _ = Scanner::new(&document.to_string()).document(&mut finder, false);
+            super::read(&document.to_string(), &mut finder);
+            finder.keep();
         }
-        finder.take().object().and_then(Object::fields).unwrap_or_default()
+        finder.into_shape().fields().unwrap_or_default()
     }
 
     async fn read(documents: &[Value], declared: &Fields) -> Vec<RecordBatch> {

@@ -1,4 +1,4 @@
-//! The documents of an object: one, one a line, or one after the other.
+//! The documents of a text: one, one a line, or one after the other.
 //!
 //! Where the first line is a document of its own and more follows, each line is read by itself, so that a broken one takes
 //! no other with it. Otherwise documents follow one another until the first fault: what comes after that is a part of the
@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::fault::{Fault, Reason};
 use super::scan::{Nobody, Scanner, Visitor};
-use super::text::{Encoding, Text};
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -71,125 +70,388 @@ pub struct Document {
     pub fault: Option<Fault>,
 }
 
-/// How an object is written.
+/// What is held and read at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Writing {
-    /// How its characters are written.
-    pub encoding: Encoding,
-    /// Whether it was compressed.
-    pub is_compressed: bool,
+pub struct Limits {
+    /// Bytes of one document.
+    pub document: usize,
+    /// Bytes of one string, number or key, or of a first line that is looked at before it is known how documents are
+    /// parted: what has to be held at once.
+    pub held: usize,
 }
 
-/// Finds all documents of an object and what is wrong with them. An object of no document has one, with the fault
-/// [`Reason::Empty`]: each object is accounted for.
-pub fn examine(bytes: &[u8], limit: usize, mut each: impl FnMut(Document)) -> Writing {
-    read(bytes, limit, &mut Nobody, |_, document| each(document))
+/// How far the first line is looked at on its own.
+pub(super) const FIRST_LINE: usize = 8 << 20;
+
+/// How documents are parted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// Not known yet.
+    Unknown,
+    /// Each line is read by itself.
+    Lines,
+    /// One after the other. With `true` none has ended yet, and the first line was too long to be looked at: where it turns
+    /// out to be a document, what follows are lines.
+    Sequence(bool),
+    /// The text is no document from here on.
+    Over,
 }
 
-/// The same, with each document shown to `visitor`, and then told: whether it is whole is known at its end only. `told` gets the visitor back
-/// for what belongs to the document that was seen last.
-pub(super) fn read<V: Visitor>(
-    bytes: &[u8],
-    limit: usize,
-    visitor: &mut V,
-    mut told: impl FnMut(&mut V, Document),
-) -> Writing {
-    let (text, broken) = Text::of(bytes, limit);
-    let writing = Writing { encoding: text.encoding, is_compressed: text.is_compressed };
-    let mut reader = Reader { visitor, told: &mut told, number: 0, mark: text.mark };
-    match lines(&text.bytes) {
-        Some(lines) => reader.lines(lines, broken),
-        None => reader.sequence(&text.bytes, 0, broken),
+/// A document that has begun.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    /// Bytes before it in the text.
+    offset: usize,
+    kind: Option<Kind>,
+    is_seen: bool,
+    /// It has a line break within.
+    is_broken: bool,
+}
+
+/// Finds documents in a text that comes in windows.
+#[derive(Debug)]
+pub(super) struct Feed {
+    limits: Limits,
+    /// How far the first line is looked at on its own: [`FIRST_LINE`].
+    pub(super) look: usize,
+    pub(super) parting: Parting,
+    /// Documents so far.
+    pub(super) number: u64,
+    /// Bytes of the text before the window.
+    place: usize,
+    /// Where a text begins that may hold no document; none for a part of one.
+    start: Option<usize>,
+    scanner: Scanner,
+    begun: Option<Begun>,
+    /// A document has ended here, and what follows on its line is not known.
+    ended: Option<(Begun, usize)>,
+    /// The rest of the line belongs to a document with a fault.
+    skips_line: bool,
+}
+
+/// A part of a window that is read by itself: all of it, or a line.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    text: &'a str,
+    /// Bytes of the text before it.
+    place: usize,
+    /// Nothing follows.
+    is_last: bool,
+    /// What ends it before its time.
+    cut: Option<Fault>,
+}
+
+impl Feed {
+    /// For a text that begins after a mark of so many bytes.
+    pub(super) fn new(limits: Limits, mark: usize) -> Self {
+        Self { start: Some(mark), ..Self::lines_from(limits, mark) }.parted(Parting::Unknown)
     }
-    if reader.number == 0 {
-        let fault = broken.unwrap_or(Fault { offset: text.bytes.len(), reason: Reason::Empty });
-        reader.fault(0, None, fault);
-    }
-    writing
-}
 
-/// The lines with their places, if each line is to be read by itself.
-fn lines(bytes: &[u8]) -> Option<impl Iterator<Item = (usize, &[u8])>> {
-    let begin = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
-    let length = memchr::memchr(b'\n', &bytes[begin..])?;
-    let more = bytes[begin + length..].iter().any(|byte| !byte.is_ascii_whitespace());
-    let first = std::str::from_utf8(&bytes[begin..begin + length]).ok()?;
-    let mut scanner = Scanner::new(first);
-    let is_document =
-        matches!(bytes[begin], b'{' | b'[') && scanner.document(&mut Nobody, false).is_ok() && !scanner.find_next();
-    (more && is_document).then(|| {
+    /// For lines of a text, each to be read by itself, the first of which begins at `place`.
+    pub(super) fn lines_from(limits: Limits, place: usize) -> Self {
+        Self {
+            limits,
+            look: FIRST_LINE,
+            parting: Parting::Lines,
+            number: 0,
+            place,
+            start: None,
+            scanner: Scanner::default(),
+            begun: None,
+            ended: None,
+            skips_line: false,
+        }
+    }
+
+    fn parted(mut self, parting: Parting) -> Self {
+        self.parting = parting;
+        self
+    }
+
+    /// Leaves out a mark that the text begins with.
+    pub(super) fn skip(&mut self, mark: usize) {
+        self.place += mark;
+    }
+
+    /// Reads a window of the text, which begins where the one before was read to, and tells how many of its bytes were read.
+    /// Each document is shown to `visitor` and then told: whether it is whole is known at its end only. `told` gets the
+    /// visitor back for what belongs to the document that was seen last. A text of no document has one, with the fault
+    /// [`Reason::Empty`].
+    ///
+    /// With `last`, the text ends here, by the fault if there is one.
+    pub(super) fn read<V: Visitor>(
+        &mut self,
+        window: &[u8],
+        last: Option<Option<Fault>>,
+        visitor: &mut V,
+        told: &mut impl FnMut(&mut V, Document),
+    ) -> usize {
         let mut at = 0;
-        bytes.split(|byte| *byte == b'\n').map(move |line| {
-            let place = at;
-            at += line.len() + 1;
-            (place, line)
-        })
-    })
-}
+        if self.parting == Parting::Unknown {
+            at = window.iter().position(|byte| !is_blank(*byte)).unwrap_or(window.len());
+            self.parting = parting(&window[at..], self.look, last.is_some());
+        }
+        match self.parting {
+            Parting::Unknown => {}
+            Parting::Lines => at = self.lines(window, at, last, visitor, told),
+            Parting::Sequence(_) => at += self.sequence_of(&window[at..], self.place + at, last, visitor, told),
+            Parting::Over => at = window.len(),
+        }
+        if let Some(broken) = last {
+            at = window.len();
+            let end = self.place + at;
+            if let Some(start) = self.start.filter(|_| self.number == 0) {
+                let fault = broken.unwrap_or(Fault { offset: end, reason: Reason::Empty });
+                self.tell(start, None, end, Some(fault), visitor, told);
+            }
+        }
+        self.place += at;
+        at
+    }
 
-struct Reader<'r, V, T> {
-    visitor: &'r mut V,
-    told: &'r mut T,
-    number: u64,
-    /// Bytes of a byte order mark before the text.
-    mark: usize,
-}
-
-impl<V: Visitor, T: FnMut(&mut V, Document)> Reader<'_, V, T> {
-    fn lines<'a>(&mut self, lines: impl Iterator<Item = (usize, &'a [u8])>, broken: Option<Fault>) {
-        let mut lines = lines.filter(|(_, line)| line.iter().any(|byte| !byte.is_ascii_whitespace())).peekable();
-        while let Some((place, line)) = lines.next() {
-            let last = lines.peek().is_none();
-            self.sequence(line, place, broken.filter(|_| last));
+    fn lines<V: Visitor>(
+        &mut self,
+        window: &[u8],
+        mut at: usize,
+        last: Option<Option<Fault>>,
+        visitor: &mut V,
+        told: &mut impl FnMut(&mut V, Document),
+    ) -> usize {
+        let place = self.place;
+        let mut valid = Valid::new(window, at);
+        loop {
+            let rest = &window[at..];
+            let end = memchr::memchr(b'\n', rest);
+            let line = &rest[..end.unwrap_or(rest.len())];
+            let is_last = end.is_some() || last.is_some();
+            if !is_last && line.len() < self.look && self.begun.is_none() && self.ended.is_none() && !self.skips_line {
+                return at;
+            }
+            let broken = if end.is_none() { last.flatten() } else { None };
+            let read = if self.skips_line {
+                line.len()
+            } else {
+                let (text, cut) = valid.text(at..at + line.len(), is_last);
+                let cut = cut.map(|cut| Fault { offset: place + cut.offset, ..cut }).or(broken);
+                let part = Part { text, place: place + at, is_last: is_last || cut.is_some(), cut };
+                let (read, whole) = self.sequence(part, visitor, told);
+                self.skips_line = !whole;
+                if whole { read } else { line.len() }
+            };
+            match end {
+                Some(end) => {
+                    at += end + 1;
+                    self.skips_line = false;
+                }
+                None => return at + read,
+            }
         }
     }
 
-    /// Documents one after the other, in a part of the text that begins at `place`. What is broken at the end of the text
-    /// is the last document's fault.
-    fn sequence(&mut self, bytes: &[u8], place: usize, broken: Option<Fault>) {
-        let (text, invalid) = match std::str::from_utf8(bytes) {
-            Ok(text) => (text, None),
-            Err(error) => {
-                let valid = error.valid_up_to();
-                let fault = Fault { offset: valid, reason: Reason::InvalidUtf8 };
-                (std::str::from_utf8(&bytes[..valid]).unwrap_or_default(), Some(fault))
-            }
-        };
-        // A fault of the bytes ends the text, so that there a document is cut.
-        let cut = invalid.or(broken.map(|fault| Fault { offset: fault.offset.saturating_sub(place), ..fault }));
-        let mut scanner = Scanner::new(text);
-        while scanner.find_next() {
-            let begin = scanner.place();
-            let kind = Kind::of(text.as_bytes()[begin]);
-            match scanner.document(self.visitor, true) {
-                // More on the line than another object or array: nobody can tell to which of them what is broken belongs.
-                Ok(()) if !scanner.may_end_here() => {
-                    let fault = Fault { offset: place + scanner.place(), reason: Reason::Syntax };
-                    return self.fault(place + begin, kind, fault);
+    fn sequence_of<V: Visitor>(
+        &mut self,
+        window: &[u8],
+        place: usize,
+        last: Option<Option<Fault>>,
+        visitor: &mut V,
+        told: &mut impl FnMut(&mut V, Document),
+    ) -> usize {
+        let (text, cut) = Valid::new(window, 0).text(0..window.len(), last.is_some());
+        let cut = cut.map(|cut| Fault { offset: place + cut.offset, ..cut }).or(last.flatten());
+        let part = Part { text, place, is_last: last.is_some() || cut.is_some(), cut };
+        let (read, whole) = self.sequence(part, visitor, told);
+        if !whole {
+            self.parting = Parting::Over;
+            return window.len();
+        }
+        if self.parting == Parting::Lines {
+            // The first line was a document.
+            let before = std::mem::replace(&mut self.place, place);
+            let read = self.lines(window, read, last, visitor, told);
+            self.place = before;
+            return read;
+        }
+        read
+    }
+
+    /// Documents one after the other. How much was read, and whether none had a fault.
+    fn sequence<V: Visitor>(
+        &mut self,
+        part: Part<'_>,
+        visitor: &mut V,
+        told: &mut impl FnMut(&mut V, Document),
+    ) -> (usize, bool) {
+        let bytes = part.text.as_bytes();
+        let mut at = 0;
+        loop {
+            if let Some((begun, end)) = self.ended {
+                let blanks = bytes[at..].iter().position(|byte| !matches!(byte, b' ' | b'\t'));
+                let follows = blanks.map(|blanks| bytes[at + blanks]);
+                match follows {
+                    None if !part.is_last => return (bytes.len(), true),
+                    None | Some(b'\n' | b'\r' | b'{' | b'[') => {}
+                    // Nobody can tell to which of the two what is broken belongs.
+                    Some(_) => {
+                        let fault = Fault { offset: end, reason: Reason::Syntax };
+                        return (at, self.fault(begun, fault, visitor, told));
+                    }
                 }
-                Ok(()) => self.tell(place + begin, scanner.place() - begin, kind, None),
+                let turns = self.turns(begun, follows);
+                self.ended = None;
+                self.end(begun, end, visitor, told);
+                if turns {
+                    self.parting = Parting::Lines;
+                    return (at, true);
+                }
+            }
+            if self.begun.is_none() {
+                at += bytes[at..].iter().position(|byte| !is_blank(*byte)).unwrap_or(bytes.len() - at);
+                if at == bytes.len() {
+                    break;
+                }
+                let is_seen = visitor.wants_document(self.number);
+                self.scanner.begin();
+                let kind = Kind::of(bytes[at]);
+                self.begun = Some(Begun { offset: part.place + at, kind, is_seen, is_broken: false });
+            }
+            let Some(begun) = self.begun.as_mut() else { break };
+            let start = at;
+            let read = if begun.is_seen {
+                self.scanner.read(part.text, &mut at, part.is_last, visitor, true)
+            } else {
+                self.scanner.read(part.text, &mut at, part.is_last, &mut Nobody, true)
+            };
+            let begun =
+                Begun { is_broken: begun.is_broken || memchr::memchr(b'\n', &bytes[start..at]).is_some(), ..*begun };
+            self.begun = Some(begun);
+            let most = begun.offset.saturating_add(self.limits.document);
+            let too_large = Fault { offset: most, reason: Reason::TooLarge };
+            match read {
+                Ok(_) if part.place + at > most => return (at, self.fault(begun, too_large, visitor, told)),
+                Ok(true) => {
+                    self.begun = None;
+                    self.ended = Some((begun, part.place + at));
+                }
+                Ok(false) if bytes.len() - at > self.limits.held => {
+                    let fault = Fault { offset: part.place + at + self.limits.held, ..too_large };
+                    return (at, self.fault(begun, fault, visitor, told));
+                }
+                Ok(false) => return (at, true),
                 Err(fault) => {
-                    let fault = match cut {
+                    let fault = match part.cut {
                         Some(cut) if fault.reason == Reason::Truncated => cut,
-                        _ => fault,
+                        _ => Fault { offset: part.place + fault.offset, ..fault },
                     };
-                    return self.fault(place + begin, kind, Fault { offset: place + fault.offset, ..fault });
+                    let fault = if fault.offset > most { too_large } else { fault };
+                    return (at, self.fault(begun, fault, visitor, told));
                 }
             }
         }
-        if let Some(cut) = cut {
-            // The document that would have begun here.
-            self.fault(place + text.len(), None, Fault { offset: place + cut.offset, ..cut });
+        let Some(cut) = part.cut else { return (at, true) };
+        // The document that would have begun here.
+        self.tell(part.place + at, None, cut.offset, Some(cut), visitor, told);
+        (at, false)
+    }
+
+    /// Whether the document that has ended is a first line that was too long to be looked at, so that lines follow.
+    fn turns(&mut self, begun: Begun, follows: Option<u8>) -> bool {
+        let is_first = self.parting == Parting::Sequence(true);
+        if is_first {
+            self.parting = Parting::Sequence(false);
         }
+        is_first && !begun.is_broken && matches!(follows, Some(b'\n' | b'\r'))
     }
 
-    fn fault(&mut self, offset: usize, kind: Option<Kind>, fault: Fault) {
-        let length = fault.offset.saturating_sub(offset);
-        self.tell(offset, length, kind, Some(Fault { offset: fault.offset + self.mark, ..fault }));
+    fn end<V: Visitor>(&mut self, begun: Begun, end: usize, visitor: &mut V, told: &mut impl FnMut(&mut V, Document)) {
+        self.tell(begun.offset, begun.kind, end, None, visitor, told);
     }
 
-    fn tell(&mut self, offset: usize, length: usize, kind: Option<Kind>, fault: Option<Fault>) {
-        (self.told)(self.visitor, Document { number: self.number, offset: offset + self.mark, length, kind, fault });
+    /// Tells a document with a fault; `false`, for no more can be read.
+    fn fault<V: Visitor>(
+        &mut self,
+        begun: Begun,
+        fault: Fault,
+        visitor: &mut V,
+        told: &mut impl FnMut(&mut V, Document),
+    ) -> bool {
+        (self.begun, self.ended) = (None, None);
+        self.tell(begun.offset, begun.kind, fault.offset, Some(fault), visitor, told);
+        false
+    }
+
+    fn tell<V: Visitor>(
+        &mut self,
+        offset: usize,
+        kind: Option<Kind>,
+        end: usize,
+        fault: Option<Fault>,
+        visitor: &mut V,
+        told: &mut impl FnMut(&mut V, Document),
+    ) {
+        let document = Document { number: self.number, offset, length: end.saturating_sub(offset), kind, fault };
+        told(visitor, document);
         self.number += 1;
     }
+}
+
+/// What of a window is UTF-8, found once for as much as is.
+struct Valid<'a> {
+    window: &'a [u8],
+    /// From here on.
+    begin: usize,
+    text: &'a str,
+    /// Whether the text ends where the bytes are no UTF-8, and not by the window's end.
+    is_broken: bool,
+}
+
+impl<'a> Valid<'a> {
+    fn new(window: &'a [u8], begin: usize) -> Self {
+        let (text, is_broken) = match std::str::from_utf8(&window[begin..]) {
+            Ok(text) => (text, false),
+            Err(error) => {
+                let valid = &window[begin..begin + error.valid_up_to()];
+                (std::str::from_utf8(valid).unwrap_or_default(), error.error_len().is_some())
+            }
+        };
+        Self { window, begin, text, is_broken }
+    }
+
+    /// The text in a range, which does not begin before the one that was asked for last, as far as it is text, and the fault
+    /// that ends it. Where more may follow, the beginning of a character is none.
+    fn text(&mut self, range: std::ops::Range<usize>, is_last: bool) -> (&'a str, Option<Fault>) {
+        if range.start > self.begin + self.text.len() {
+            *self = Self::new(self.window, range.start);
+        }
+        let end = (range.end - self.begin).min(self.text.len());
+        let text = self.text.get(range.start - self.begin..end).unwrap_or_default();
+        let is_cut = range.start + text.len() < range.end && (self.is_broken || is_last);
+        let fault = Fault { offset: range.start + text.len(), reason: Reason::InvalidUtf8 };
+        (text, is_cut.then_some(fault))
+    }
+}
+
+/// What a document may stand between.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// How the documents of a text are parted that begins with a document; the first line is looked at as far as `look`.
+pub(super) fn parting(bytes: &[u8], look: usize, is_last: bool) -> Parting {
+    let near = &bytes[..bytes.len().min(look)];
+    let Some(end) = memchr::memchr(b'\n', near) else {
+        return match bytes.len() {
+            0 => Parting::Unknown,
+            length if is_last || length >= look => Parting::Sequence(true),
+            _ => Parting::Unknown,
+        };
+    };
+    if is_last && bytes[end..].iter().all(|byte| is_blank(*byte)) {
+        return Parting::Sequence(false);
+    }
+    let Ok(first) = std::str::from_utf8(&bytes[..end]) else { return Parting::Sequence(false) };
+    let mut at = 0;
+    let is_document = matches!(bytes[0], b'{' | b'[')
+        && matches!(Scanner::default().read(first, &mut at, true, &mut Nobody, false), Ok(true))
+        && first.bytes().skip(at).all(is_blank);
+    if is_document { Parting::Lines } else { Parting::Sequence(false) }
 }

@@ -1,26 +1,30 @@
 //! Documents of a place in object storage as tables: one a group, a row a document.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Fields, SchemaRef};
 use arrow::error::ArrowError;
 use async_trait::async_trait;
 use bytes::Bytes;
-use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore};
+use tokio::sync::{Semaphore, mpsc};
 
-use super::build::Builder;
+use super::build::{Builder, PLACES, schema};
 use super::declared::Declared;
-use super::documents::{self, Document, Kind, Writing};
-use super::scan::{Nobody, Scanner};
-use super::shape::{Finder, Object, Shape};
-use super::text::Text;
+use super::documents::{Document, Limits};
+use super::fetch::Ranges;
+use super::piece::{self, CHUNK_BYTES, Part, Piece, chunks, is_row};
+use super::shape::Shape;
+use super::survey::{Found, Survey};
+use super::text::Writing;
 use crate::dataflow::{
     ColumnMeta, Partition, SendableRecordBatchStream, Slice, Source, TableKind, TableMeta, TableName,
 };
@@ -28,21 +32,16 @@ use crate::error::{Error, Result};
 
 /// The schema of all groups.
 pub const SCHEMA: &str = "documents";
-/// The group of objects that are in no folder.
-const ROOT: &str = "root";
-/// Bytes of objects that are looked at by one thread at a time; one object may have more.
-const CHUNK_BYTES: u64 = 8 << 20;
-/// Objects of such a chunk.
-const CHUNK_OBJECTS: usize = 1_024;
-/// Objects of a chunk fetched at the same time.
-const FETCHES: usize = 16;
 /// Chunks of a slice.
 const SLICE: usize = 8;
 
 /// How documents are read.
+///
+/// Held at once are, per thread, two chunks of 8 MiB and the columns of one, and `limit` three times over where a document is as
+/// large as that; whatever the size of the objects is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonOptions {
-    /// Bytes of one object that are read, decompressed and as UTF-8. So many, three times over, are held per thread.
+    /// Bytes of one document that are read, decompressed and as UTF-8.
     pub limit: usize,
     /// Threads that read objects at the same time.
     pub threads: usize,
@@ -51,6 +50,12 @@ pub struct JsonOptions {
 impl Default for JsonOptions {
     fn default() -> Self {
         Self { limit: 256 << 20, threads: 2 }
+    }
+}
+
+impl JsonOptions {
+    fn limits(self) -> Limits {
+        Limits { document: self.limit, held: self.limit }
     }
 }
 
@@ -63,7 +68,8 @@ pub struct Examined {
     pub group: String,
     /// How it is written.
     pub writing: Writing,
-    /// Its documents, at least one.
+    /// Its documents, at least one. Those of an object of more than 8 MiB may come in several parts, one after the other and
+    /// in order: documents are numbered through.
     pub documents: Vec<Document>,
 }
 
@@ -71,17 +77,18 @@ pub struct Examined {
 #[derive(Debug, Clone)]
 pub struct JsonSource(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
     options: JsonOptions,
+    threads: Arc<Semaphore>,
     groups: BTreeMap<String, Group>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Group {
-    objects: Vec<Known>,
+    pieces: Vec<Piece>,
     shape: Shape,
     rows: u64,
     bytes: u64,
@@ -94,14 +101,26 @@ impl Group {
     fn columns(&self) -> Option<&SchemaRef> {
         self.declared.as_ref().map(|declared| &declared.schema).or(self.schema.as_ref())
     }
-}
 
-/// An object as it was when it was looked at.
-#[derive(Debug, Clone)]
-struct Known {
-    meta: ObjectMeta,
-    /// Whether all its documents are objects that can be read.
-    is_whole: bool,
+    /// Takes up what was found in a piece, the documents of which are numbered through.
+    fn add(&mut self, found: &Found) {
+        let first = found.documents.first().map_or(0, |document| document.number);
+        let goes_on = self
+            .pieces
+            .last()
+            .is_some_and(|last| last.object.location == found.piece.object.location && last.part == found.piece.part);
+        if !goes_on {
+            self.bytes += found.piece.bytes();
+            self.pieces.push(Piece { first, ..found.piece.clone() });
+        }
+        for document in &found.documents {
+            if is_row(document) {
+                self.rows += 1;
+            } else if let Some(piece) = self.pieces.last_mut() {
+                piece.leave_out(document.number);
+            }
+        }
+    }
 }
 
 impl JsonSource {
@@ -134,51 +153,57 @@ impl JsonSource {
         let listed = store.list(Some(prefix)).try_filter(|meta| std::future::ready(wanted(&key(prefix, meta))));
         let mut objects: Vec<ObjectMeta> = listed.try_collect().await.map_err(failed)?;
         objects.sort_by(|one, other| one.location.cmp(&other.location));
+        let threads = Arc::new(Semaphore::new(options.threads.max(1)));
+        let survey = Survey {
+            store: Arc::clone(&store),
+            prefix: prefix.clone(),
+            limits: options.limits(),
+            threads: Arc::clone(&threads),
+        };
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-        let objects = objects.into_iter().map(|meta| Known { meta, is_whole: false });
-        let looks = stream::iter(chunks(objects)).map(|chunk| {
-            let (store, prefix) = (Arc::clone(&store), prefix.clone());
-            async move {
-                let fetched = fetch(&store, chunk, options.limit).await?;
-                let looked = tokio::task::spawn_blocking(move || look(fetched, &prefix, options.limit));
-                looked.await.map_err(|cause| Error::staging(SCHEMA, "the reading of documents broke off", cause))
-            }
-        });
-        let mut looks = looks.buffered(options.threads.max(1));
+        let mut looks = survey.look(objects, ahead(options));
+        // The object at hand and its documents so far.
+        let mut counted: (Path, u64) = (Path::default(), 0);
         while let Some(looked) = looks.try_next().await? {
-            for (examined, shape) in looked {
-                let group = groups.entry(examined.group.clone()).or_default();
-                let rows = examined.documents.iter().filter(|document| is_row(document)).count();
-                group.rows += rows as u64;
-                group.bytes += examined.object.size;
-                group.shape.merge(shape);
-                let is_whole = rows == examined.documents.len();
-                group.objects.push(Known { meta: examined.object.clone(), is_whole });
-                each(examined)?;
+            for (group, shape) in &looked.shapes {
+                groups.entry(group.clone()).or_default().shape.merge(shape);
+            }
+            for mut found in looked.found {
+                if found.piece.object.location != counted.0 {
+                    counted = (found.piece.object.location.clone(), 0);
+                }
+                for document in &mut found.documents {
+                    document.number = counted.1;
+                    counted.1 += 1;
+                }
+                // Lines that are all blank.
+                if found.documents.is_empty() {
+                    continue;
+                }
+                groups.entry(found.group.clone()).or_default().add(&found);
+                let Found { piece, group, writing, documents } = found;
+                each(Examined { object: piece.object, group, writing, documents })?;
             }
         }
         drop(looks);
         for group in groups.values_mut() {
-            group.schema = group.shape.object().and_then(Object::fields).map(|fields| schema(&fields));
+            group.schema = group.shape.fields().map(|fields| schema(&fields));
         }
-        Ok(Self(Arc::new(Inner { store, prefix: prefix.clone(), options, groups })))
+        Ok(Self(Arc::new(Inner { store, prefix: prefix.clone(), options, threads, groups })))
     }
 
     /// The same documents in columns that were declared, a group each; see [`super::RESCUED`]. A group of no document is an
     /// empty table.
     #[must_use]
     pub fn declared(self, groups: &BTreeMap<String, Fields>) -> Self {
-        let Inner { store, prefix, options, groups: found } = &*self.0;
-        let mut found = found.clone();
+        let mut inner = Inner::clone(&self.0);
         for (name, fields) in groups {
-            let group = found.entry(name.clone()).or_default();
+            let group = inner.groups.entry(name.clone()).or_default();
             let schema = group.schema.get_or_insert_with(|| schema(&Fields::empty()));
             let place = schema.fields().get(..PLACES).unwrap_or_default();
-            let nothing = Object::default();
-            group.declared = Some(Declared::new(place, group.shape.object().unwrap_or(&nothing), fields));
+            group.declared = Some(Declared::new(place, &group.shape, fields));
         }
-        let (store, prefix, options) = (Arc::clone(store), prefix.clone(), *options);
-        Self(Arc::new(Inner { store, prefix, options, groups: found }))
+        Self(Arc::new(inner))
     }
 
     fn group(&self, table: &TableName) -> Result<(&Group, &SchemaRef)> {
@@ -218,12 +243,13 @@ impl Source for JsonSource {
             .collect())
     }
 
-    /// Slices of some 64 MiB of objects at most, or of so many small ones as are taken together eight times.
+    /// Slices of some 64 MiB at most, or of so many small objects as are taken together eight times; of what is read bit by
+    /// bit, one slice.
     async fn partitions(&self, table: &TableMeta) -> Result<Vec<Partition>> {
         let (group, _) = self.group(&table.table)?;
         let mut places: Vec<Range<usize>> = Vec::new();
         let mut at = 0;
-        for (number, chunk) in chunks(group.objects.iter().cloned()).enumerate() {
+        for (number, chunk) in chunks(group.pieces.iter().cloned()).enumerate() {
             let end = at + chunk.len();
             match places.last_mut() {
                 Some(last) if number % SLICE != 0 => last.end = end,
@@ -243,166 +269,133 @@ impl Source for JsonSource {
         let (group, schema) = self.group(&partition.table)?;
         let range = match &partition.slice {
             Slice::Objects { first, count } => *first..first + count,
-            Slice::Whole | Slice::Where(_) | Slice::File(_) => 0..group.objects.len(),
+            Slice::Whole | Slice::Where(_) | Slice::File(_) => 0..group.pieces.len(),
         };
-        let objects = group.objects.get(range).unwrap_or_default().to_vec();
-        let (source, fields, declared) = (self.clone(), Arc::clone(schema), group.declared.clone());
-        let columns = group.columns().map_or_else(|| Arc::clone(schema), Arc::clone);
-        let batches = stream::iter(chunks(objects.into_iter())).map(move |chunk| {
-            let (source, fields, declared) = (source.clone(), Arc::clone(&fields), declared.clone());
-            async move {
-                let limit = source.0.options.limit;
-                let fetched = fetch(&source.0.store, chunk, limit).await?;
-                let built = tokio::task::spawn_blocking(move || {
-                    let batch = build(&fetched, &source.0.prefix, &fields, limit)?;
-                    declared.map_or(Ok(batch.clone()), |declared| declared.apply(&batch)).map_err(unfit)
-                });
-                built.await.map_err(|cause| Error::staging(SCHEMA, "the reading of documents broke off", cause))?
-            }
+        let pieces = group.pieces.get(range).unwrap_or_default().to_vec();
+        let (source, fields) = (self.clone(), Arc::clone(schema));
+        let batches = stream::iter(chunks(pieces.into_iter())).map(move |chunk| {
+            let (source, schema) = (source.clone(), Arc::clone(&fields));
+            async move { source.build(chunk, schema).await }
         });
-        let batches = batches.buffered(2).map_err(|error| DataFusionError::External(Box::new(error)));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(columns, batches)))
+        let declared = group.declared.clone();
+        let batches = batches.buffered(ahead(self.0.options)).try_flatten().and_then(move |batch| {
+            let declared = declared.clone();
+            async move { brought(declared, batch).await }
+        });
+        let columns = group.columns().map_or_else(|| Arc::clone(schema), Arc::clone);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(columns, batches.map_err(Error::into_datafusion))))
     }
 }
 
-/// A document that is a row.
-fn is_row(document: &Document) -> bool {
-    document.fault.is_none() && document.kind == Some(Kind::Object)
+/// Chunks that are under way: one is fetched while the threads read others.
+fn ahead(options: JsonOptions) -> usize {
+    options.threads.max(1) + 1
 }
 
-/// Objects as one thread takes them.
-fn chunks(objects: impl Iterator<Item = Known>) -> impl Iterator<Item = Vec<Known>> {
-    let mut objects = objects.peekable();
-    std::iter::from_fn(move || {
-        let mut chunk = vec![objects.next()?];
-        let mut bytes = chunk.first().map_or(0, |object| object.meta.size);
-        while let Some(object) = objects.next_if(|object| bytes + object.meta.size <= CHUNK_BYTES) {
-            bytes += object.meta.size;
-            chunk.push(object);
-            if chunk.len() == CHUNK_OBJECTS {
-                break;
-            }
+/// The batches of a chunk.
+type Batches = BoxStream<'static, Result<RecordBatch>>;
+
+impl JsonSource {
+    async fn build(self, mut chunk: Vec<Piece>, schema: SchemaRef) -> Result<Batches> {
+        if let Some(piece) = chunk.pop_if(|piece| piece.is_long()) {
+            return Ok(self.build_long(piece, schema));
         }
-        Some(chunk)
+        let fetched = piece::fetch(&self.0.store, chunk).await?;
+        let limits = self.0.options.limits();
+        let prefix = self.0.prefix.clone();
+        let built = piece::work(&self.0.threads, move || build(&fetched, &prefix, &schema, limits)).await??;
+        Ok(stream::iter([Ok(built)]).boxed())
+    }
+
+    /// Builds batches of a piece bit by bit, once they are asked for.
+    fn build_long(self, piece: Piece, schema: SchemaRef) -> Batches {
+        let begin = async move {
+            let (batches, received) = mpsc::channel(1);
+            tokio::task::spawn_blocking(move || {
+                let built = build_long(&self.0, &piece, &schema, &batches);
+                if let Err(error) = built {
+                    drop(batches.blocking_send(Err(error)));
+                }
+            });
+            stream::unfold(received, |mut received| async { received.recv().await.map(|batch| (batch, received)) })
+        };
+        stream::once(begin).flatten().boxed()
+    }
+}
+
+fn build(fetched: &[(Piece, Bytes)], prefix: &Path, schema: &SchemaRef, limits: Limits) -> Result<RecordBatch> {
+    let mut builder = Builder::new(schema);
+    for (piece, bytes) in fetched {
+        let key = key(prefix, &piece.object);
+        builder.begin(&piece.left_out);
+        piece.read(bytes, limits, &mut builder, &mut |builder, document| builder.end(&key, &document));
+        require_fit(&builder, &key)?;
+    }
+    take(&mut builder)
+}
+
+fn build_long(
+    source: &Inner,
+    piece: &Piece,
+    schema: &SchemaRef,
+    batches: &mpsc::Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    let from = if let Part::Rest(from) = piece.part { from } else { 0 };
+    let mut ranges = Ranges::new(&source.store, &piece.object, from);
+    let is_over = ranges.is_over();
+    let key = key(&source.prefix, &piece.object);
+    let mut builder = Builder::new(schema);
+    builder.begin(&piece.left_out);
+    let mut begin = 0;
+    let mut failed = None;
+    piece.read_long(
+        &mut ranges,
+        source.options.limits(),
+        &Cell::new(None),
+        &mut builder,
+        &mut |builder, document| {
+            builder.end(&key, &document);
+            let end = document.offset + document.length;
+            if (end - begin) as u64 >= CHUNK_BYTES && failed.is_none() {
+                begin = end;
+                match require_fit(builder, &key).and_then(|()| take(builder)) {
+                    Ok(batch) => is_over.set(batches.blocking_send(Ok(batch)).is_err()),
+                    Err(error) => failed = Some(error),
+                }
+            }
+        },
+    )?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    require_fit(&builder, &key)?;
+    if builder.rows() > 0 {
+        drop(batches.blocking_send(take(&mut builder)));
+    }
+    Ok(())
+}
+
+fn require_fit(builder: &Builder<'_>, key: &str) -> Result<()> {
+    if builder.is_fit() {
+        return Ok(());
+    }
+    Err(Error::Source {
+        table: SCHEMA.to_owned(),
+        message: format!("{key} holds other fields than when it was looked at; run the same command again"),
+        transient: false,
+        cause: None,
     })
 }
 
-/// Reads the objects of a chunk. One that is larger than `limit` is not read: a byte beyond it says so.
-async fn fetch(store: &Arc<dyn ObjectStore>, chunk: Vec<Known>, limit: usize) -> Result<Vec<(Known, Bytes)>> {
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let fetches = stream::iter(chunk).map(|known| async move {
-        let object = &known.meta;
-        let failed = |cause| Error::staging(object.location.to_string(), "cannot be read", cause);
-        let bytes = if object.size > most {
-            store.get_range(&object.location, 0..most).await.map_err(failed)?
-        } else {
-            let found = store.get(&object.location).await.map_err(failed)?;
-            if found.meta.e_tag != object.e_tag || found.meta.size != object.size {
-                return Err(Error::Staging {
-                    path: object.location.to_string(),
-                    message: "the object was changed while its documents were read; run the same command again".into(),
-                    cause: None,
-                });
-            }
-            found.bytes().await.map_err(failed)?
-        };
-        Ok((known, bytes))
-    });
-    fetches.buffered(FETCHES).try_collect().await
+fn take(builder: &mut Builder<'_>) -> Result<RecordBatch> {
+    builder.take().map_err(unfit)
 }
 
-fn look(fetched: Vec<(Known, Bytes)>, prefix: &Path, limit: usize) -> Vec<(Examined, Shape)> {
-    let mut finder = Finder::default();
-    fetched
-        .into_iter()
-        .map(|(Known { meta: object, .. }, bytes)| {
-            let mut found = Vec::new();
-            let writing = documents::read(&bytes, limit, &mut finder, |_, document| found.push(document));
-            let mut shape = finder.take();
-            if !found.iter().all(is_row) {
-                shape = shape_of(&bytes, limit, &found, &mut finder);
-            }
-            let group = object.location.prefix_match(prefix).and_then(|mut parts| {
-                let first = parts.next()?;
-                parts.next().map(|_| first.as_ref().to_owned())
-            });
-            let group = group.unwrap_or_else(|| ROOT.to_owned());
-            (Examined { object, group, writing, documents: found }, shape)
-        })
-        .collect()
-}
-
-/// The shape of those documents of an object that are rows.
-fn shape_of(bytes: &[u8], limit: usize, found: &[Document], finder: &mut Finder) -> Shape {
-    let (text, _) = Text::of(bytes, limit);
-    for document in found.iter().filter(|document| is_row(document)) {
-        if let Some(text) = text_of(&text, document) {
-            // It was read before.
-            let _ = Scanner::new(text).document(finder, false);
-        }
-    }
-    finder.take()
-}
-
-fn text_of<'a>(text: &'a Text<'_>, document: &Document) -> Option<&'a str> {
-    let begin = document.offset.checked_sub(text.mark)?;
-    std::str::from_utf8(text.bytes.get(begin..begin + document.length)?).ok()
-}
-
-/// The columns that tell where a row comes from, then the fields of the documents. Where documents have a field of such a
-/// name, the column has underscores after it until it differs.
-fn schema(fields: &Fields) -> SchemaRef {
-    let own = |name: &str, data_type, nullable| {
-        let mut name = name.to_owned();
-        while fields.iter().any(|field| *field.name() == name) {
-            name.push('_');
-        }
-        Arc::new(Field::new(name, data_type, nullable))
-    };
-    let paths = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
-    let places = [
-        own("_object", DataType::Utf8, false),
-        own("_document", DataType::Int64, false),
-        own("_offset", DataType::Int64, false),
-        own("_null", paths, true),
-    ];
-    Arc::new(Schema::new(places.into_iter().chain(fields.iter().cloned()).collect::<Vec<_>>()))
-}
-
-/// The place of the column of paths that are null.
-pub(super) const NULLS: usize = 3;
-/// How many columns [`schema`] puts before the fields.
-const PLACES: usize = 4;
-
-fn build(fetched: &[(Known, Bytes)], prefix: &Path, schema: &SchemaRef, limit: usize) -> Result<RecordBatch> {
-    let fields: Fields = schema.fields().iter().skip(PLACES).cloned().collect();
-    let mut builder = Builder::new(&Arc::new(Schema::new(fields)));
-    let mut places = Places::default();
-    for (object, bytes) in fetched {
-        let key = key(prefix, &object.meta);
-        if object.is_whole {
-            documents::read(bytes, limit, &mut builder, |builder, document| places.row(&key, &document, builder));
-        } else {
-            let (text, _) = Text::of(bytes, limit);
-            let mut found = Vec::new();
-            documents::read(bytes, limit, &mut Nobody, |_, document| found.push(document));
-            for document in found.iter().filter(|document| is_row(document)) {
-                if let Some(text) = text_of(&text, document) {
-                    let _ = Scanner::new(text).document(&mut builder, false);
-                    places.row(&key, document, &mut builder);
-                }
-            }
-        }
-        if !builder.is_fit() {
-            return Err(Error::Source {
-                table: SCHEMA.to_owned(),
-                message: format!("{key} holds other fields than when it was looked at; run the same command again"),
-                transient: false,
-                cause: None,
-            });
-        }
-    }
-    places.batch(schema, &mut builder).map_err(unfit)
+/// A batch in the columns that were declared.
+async fn brought(declared: Option<Declared>, batch: RecordBatch) -> Result<RecordBatch> {
+    let Some(declared) = declared else { return Ok(batch) };
+    let brought = tokio::task::spawn_blocking(move || declared.apply(&batch)).await;
+    brought.map_err(|cause| Error::staging(SCHEMA, "the reading of documents broke off", cause))?.map_err(unfit)
 }
 
 fn unfit(cause: ArrowError) -> Error {
@@ -413,41 +406,4 @@ fn unfit(cause: ArrowError) -> Error {
 fn key(prefix: &Path, object: &ObjectMeta) -> String {
     let parts = object.location.prefix_match(prefix).map(|parts| parts.map(|part| part.as_ref().to_owned()));
     parts.map_or_else(|| object.location.to_string(), |parts| parts.collect::<Vec<_>>().join("/"))
-}
-
-/// Where rows come from.
-#[derive(Default)]
-struct Places {
-    objects: Vec<String>,
-    documents: Vec<i64>,
-    offsets: Vec<i64>,
-    nulls: Vec<Vec<String>>,
-}
-
-impl Places {
-    fn row(&mut self, object: &str, document: &Document, builder: &mut Builder) {
-        self.objects.push(object.to_owned());
-        self.documents.push(i64::try_from(document.number).unwrap_or(i64::MAX));
-        self.offsets.push(i64::try_from(document.offset).unwrap_or(i64::MAX));
-        self.nulls.push(builder.take_nulls());
-    }
-
-    fn batch(self, schema: &SchemaRef, builder: &mut Builder) -> std::result::Result<RecordBatch, ArrowError> {
-        let mut nulls = ListBuilder::new(StringBuilder::new());
-        for paths in &self.nulls {
-            for path in paths {
-                nulls.values().append_value(path);
-            }
-            nulls.append(!paths.is_empty());
-        }
-        let places: [ArrayRef; PLACES] = [
-            Arc::new(StringArray::from(self.objects)),
-            Arc::new(Int64Array::from(self.documents)),
-            Arc::new(Int64Array::from(self.offsets)),
-            Arc::new(nulls.finish()),
-        ];
-        let fields = builder.take()?;
-        let columns = places.into_iter().chain(fields.columns().iter().cloned()).collect();
-        RecordBatch::try_new(Arc::clone(schema), columns)
-    }
 }

@@ -1,15 +1,20 @@
 //! One JSON document, byte by byte, as RFC 8259 has it: what is let through is JSON, and every value reaches the visitor
-//! exactly as it stands. Nothing recurses, so no depth of nesting ends the process.
+//! exactly as it stands. Nothing recurses, so no depth of nesting ends the process, and a document may come in parts: where
+//! one ends within a token, that token is read again with the next.
 
 use super::fault::{Fault, Reason};
+use super::keys::Keys;
+use super::token::{ESCAPE, Number, Quoted, plain_until, unit};
 
 /// Levels of nesting that are read. (RFC 8259, section 9, leaves the limit to the reader.)
 pub(super) const DEEPEST: usize = 1_000;
-/// Keys of one object above which they are looked up by hash.
-const FEW_KEYS: usize = 64;
 
 /// What becomes of the values of a document, in their order. Strings and keys come as they stand between their quotes.
 pub(super) trait Visitor {
+    /// Whether the document with this number is to be seen.
+    fn wants_document(&mut self, _number: u64) -> bool {
+        true
+    }
     /// Whether the value that follows is wanted as its text.
     fn wants_text(&self) -> bool {
         false
@@ -21,7 +26,18 @@ pub(super) trait Visitor {
     fn number(&mut self, _number: Number<'_>) {}
     fn string(&mut self, _string: Quoted<'_>) {}
     fn begin_object(&mut self) {}
-    fn key(&mut self, _key: Quoted<'_>) {}
+    /// How the key that is likely to come next is written, with its quotes and its colon.
+    fn likely_key(&self) -> Option<&[u8]> {
+        None
+    }
+    /// The likely key came; its place among the fields of its object.
+    fn take_likely_key(&mut self) -> usize {
+        0
+    }
+    /// A key; its place among the fields of its object, where the visitor knows them.
+    fn key(&mut self, _key: Quoted<'_>) -> Option<usize> {
+        None
+    }
     fn end_object(&mut self) {}
     fn begin_array(&mut self) {}
     fn end_array(&mut self) {}
@@ -32,209 +48,254 @@ pub(super) struct Nobody;
 
 impl Visitor for Nobody {}
 
-/// A number as it stands.
+/// What comes next in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Number<'a> {
-    pub(super) text: &'a str,
-    /// Neither fraction nor exponent.
-    pub(super) is_integer: bool,
+enum Next {
+    Value,
+    /// A value, or the end of the array that has just begun.
+    FirstItem,
+    /// A key, or the end of the object that has just begun.
+    FirstKey,
+    Key,
+    /// A comma, or the end of what the value before is in.
+    After,
 }
 
-/// A string as it stands between its quotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Quoted<'a> {
-    pub(super) raw: &'a str,
-    pub(super) has_escapes: bool,
-}
-
-impl<'a> Quoted<'a> {
-    /// What it says; `buffer` holds it where escapes had to be replaced.
-    pub(super) fn decoded<'b>(&self, buffer: &'b mut String) -> &'b str
-    where
-        'a: 'b,
-    {
-        if !self.has_escapes {
-            return self.raw;
-        }
-        buffer.clear();
-        let mut rest = self.raw;
-        while let Some(at) = rest.find('\\') {
-            buffer.push_str(&rest[..at]);
-            let (character, length) = escape(rest.as_bytes(), at);
-            buffer.push(character);
-            rest = &rest[at + length..];
-        }
-        buffer.push_str(rest);
-        buffer
-    }
-}
-
-/// The character of an escape that was found valid, and the bytes it takes.
-fn escape(bytes: &[u8], at: usize) -> (char, usize) {
-    let plain = |character| (character, 2);
-    match bytes.get(at + 1) {
-        Some(b'b') => plain('\u{8}'),
-        Some(b'f') => plain('\u{c}'),
-        Some(b'n') => plain('\n'),
-        Some(b'r') => plain('\r'),
-        Some(b't') => plain('\t'),
-        Some(b'u') => {
-            let high = unit(bytes, at + 2).unwrap_or_default();
-            if !(0xD800..0xDC00).contains(&high) {
-                return (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 6);
-            }
-            let low = unit(bytes, at + 8).unwrap_or_default();
-            let both = 0x10000 + ((high - 0xD800) << 10) + (low.wrapping_sub(0xDC00) & 0x3FF);
-            (char::from_u32(both).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
-        }
-        other => plain(other.copied().map_or('\\', char::from)),
-    }
-}
-
-/// The four hexadecimal digits at a place.
-fn unit(bytes: &[u8], at: usize) -> Option<u32> {
-    let digits = bytes.get(at..at + 4)?;
-    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
-}
-
-/// A text of documents, and the place that has been reached.
-pub(super) struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
+/// Where the reading of a document stands.
+#[derive(Debug)]
+pub(super) struct Scanner {
+    next: Next,
+    /// Whether each open container is an object.
+    open: Vec<bool>,
     keys: Keys,
 }
 
-impl<'a> Scanner<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, keys: Keys::default() }
+impl Default for Scanner {
+    fn default() -> Self {
+        Self { next: Next::Value, open: Vec::new(), keys: Keys::default() }
+    }
+}
+
+impl Scanner {
+    /// Begins a document.
+    pub(super) fn begin(&mut self) {
+        self.next = Next::Value;
+        self.open.clear();
+        self.keys.clear();
     }
 
-    /// Bytes that have been read.
-    pub(super) fn place(&self) -> usize {
-        self.at
-    }
-
-    /// Passes over white space; whether anything follows.
-    pub(super) fn find_next(&mut self) -> bool {
-        self.skip_blanks();
-        self.at < self.text.len()
-    }
-
-    /// Whether the line ends here, or goes on with an object or an array.
-    pub(super) fn may_end_here(&self) -> bool {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let next = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
-        matches!(next, None | Some(b'\n' | b'\r' | b'{' | b'['))
-    }
-
-    /// Reads one document from the place that has been reached. With `unique`, a key that an object has twice is a fault.
+    /// Reads on from `at`, which comes to where the document ends, or to the token that the text cuts: then, unless the text
+    /// is the last, the document is read on with a text that begins there. Whether it ended. With `unique`, a key that an
+    /// object has twice is a fault.
     ///
     /// # Errors
     /// The first fault; what was visited until then is a part of the document.
-    pub(super) fn document(&mut self, visitor: &mut impl Visitor, unique: bool) -> Result<(), Fault> {
-        self.keys.clear();
-        self.walk(visitor, unique, 0)
+    pub(super) fn read(
+        &mut self,
+        text: &str,
+        at: &mut usize,
+        is_last: bool,
+        visitor: &mut impl Visitor,
+        unique: bool,
+    ) -> Result<bool, Fault> {
+        let Self { next, open, keys } = self;
+        let mut walk =
+            Walk { text, bytes: text.as_bytes(), at: *at, token: *at, is_last, outer: 0, unique, open, keys };
+        let walked = walk.walk(next, visitor);
+        let (place, token) = (walk.at, walk.token);
+        match walked {
+            Ok(()) => {
+                *at = place;
+                Ok(true)
+            }
+            Err(fault) if !is_last && may_change(fault, text.len()) => {
+                *at = token;
+                Ok(false)
+            }
+            Err(fault) => Err(fault),
+        }
     }
+}
 
-    fn walk(&mut self, visitor: &mut impl Visitor, unique: bool, outer: usize) -> Result<(), Fault> {
-        // Whether each open container is an object.
-        let mut open: Vec<bool> = Vec::new();
+/// Whether a fault may be none when more text follows.
+fn may_change(fault: Fault, length: usize) -> bool {
+    fault.reason == Reason::Truncated || fault.reason == Reason::LoneSurrogate && fault.offset + ESCAPE > length
+}
+
+/// A document on its way through one text.
+struct Walk<'a, 's> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    /// Where the token at hand begins.
+    token: usize,
+    is_last: bool,
+    /// Levels around what is walked.
+    outer: usize,
+    unique: bool,
+    open: &'s mut Vec<bool>,
+    keys: &'s mut Keys,
+}
+
+impl<'a> Walk<'a, '_> {
+    fn walk<V: Visitor>(&mut self, next: &mut Next, visitor: &mut V) -> Result<(), Fault> {
         loop {
+            if *next == Next::After && self.open.is_empty() {
+                return Ok(());
+            }
             self.skip_blanks();
-            if visitor.wants_text() {
-                let start = self.at;
-                self.walk_unseen(unique, outer + open.len())?;
-                visitor.text(&self.text[start..self.at]);
-            } else {
-                match self.peek() {
-                    Some(b'{') => {
-                        self.enter(outer + open.len())?;
-                        visitor.begin_object();
-                        self.keys.enter(unique);
-                        self.skip_blanks();
-                        if self.peek() != Some(b'}') {
-                            open.push(true);
-                            self.key(visitor, unique)?;
-                            continue;
-                        }
-                        self.at += 1;
-                        self.keys.leave(unique);
-                        visitor.end_object();
-                    }
-                    Some(b'[') => {
-                        self.enter(outer + open.len())?;
-                        visitor.begin_array();
-                        self.skip_blanks();
-                        if self.peek() != Some(b']') {
-                            open.push(false);
-                            continue;
-                        }
-                        self.at += 1;
-                        visitor.end_array();
-                    }
-                    _ => self.scalar(visitor)?,
+            self.token = self.at;
+            match *next {
+                Next::After => {
+                    self.after(next, visitor)?;
+                    continue;
                 }
-            }
-            // After a value: the next one, or the end of what it is in.
-            loop {
-                let Some(is_object) = open.last().copied() else { return Ok(()) };
-                self.skip_blanks();
-                match (self.peek(), is_object) {
-                    (Some(b','), true) => {
-                        self.at += 1;
-                        self.skip_blanks();
-                        self.key(visitor, unique)?;
-                        break;
-                    }
-                    (Some(b','), false) => {
-                        self.at += 1;
-                        break;
-                    }
-                    (Some(b'}'), true) => {
-                        self.at += 1;
-                        open.pop();
-                        self.keys.leave(unique);
-                        visitor.end_object();
-                    }
-                    (Some(b']'), false) => {
-                        self.at += 1;
-                        open.pop();
-                        visitor.end_array();
-                    }
-                    (None, _) => return Err(self.fault(Reason::Truncated)),
-                    _ => return Err(self.fault(Reason::Syntax)),
+                Next::FirstKey if self.peek() == Some(b'}') => {
+                    self.end_object(next, visitor);
+                    continue;
                 }
+                Next::FirstItem if self.peek() == Some(b']') => {
+                    self.end_array(next, visitor);
+                    continue;
+                }
+                Next::FirstKey | Next::Key => {
+                    self.key(visitor)?;
+                    *next = Next::Value;
+                    self.skip_blanks();
+                    self.token = self.at;
+                }
+                Next::FirstItem | Next::Value => {}
             }
+            self.value(next, visitor)?;
         }
     }
 
-    /// A value that is wanted as text.
-    fn walk_unseen(&mut self, unique: bool, depth: usize) -> Result<(), Fault> {
-        self.walk(&mut Nobody, unique, depth)
-    }
-
-    fn enter(&mut self, depth: usize) -> Result<(), Fault> {
-        if depth >= DEEPEST {
-            return Err(self.fault(Reason::TooDeep));
+    #[inline]
+    fn after<V: Visitor>(&mut self, next: &mut Next, visitor: &mut V) -> Result<(), Fault> {
+        match (self.peek(), self.open.last() == Some(&true)) {
+            (Some(b','), is_object) => {
+                self.at += 1;
+                *next = if is_object { Next::Key } else { Next::Value };
+            }
+            (Some(b'}'), true) => self.end_object(next, visitor),
+            (Some(b']'), false) => self.end_array(next, visitor),
+            (None, _) => return Err(self.fault(Reason::Truncated)),
+            _ => return Err(self.fault(Reason::Syntax)),
         }
-        self.at += 1;
         Ok(())
     }
 
-    fn key(&mut self, visitor: &mut impl Visitor, unique: bool) -> Result<(), Fault> {
-        let start = self.at;
+    #[inline]
+    fn value<V: Visitor>(&mut self, next: &mut Next, visitor: &mut V) -> Result<(), Fault> {
+        *next = if visitor.wants_text() {
+            self.unseen()?;
+            visitor.text(&self.text[self.token..self.at]);
+            Next::After
+        } else {
+            match self.peek() {
+                Some(b'"') => {
+                    visitor.string(self.string()?);
+                    Next::After
+                }
+                Some(b'{') => {
+                    self.enter(true)?;
+                    visitor.begin_object();
+                    Next::FirstKey
+                }
+                Some(b'[') => {
+                    self.enter(false)?;
+                    visitor.begin_array();
+                    Next::FirstItem
+                }
+                Some(b'-' | b'0'..=b'9') => {
+                    visitor.number(self.number()?);
+                    Next::After
+                }
+                _ => {
+                    self.word(visitor)?;
+                    Next::After
+                }
+            }
+        };
+        Ok(())
+    }
+
+    /// A value that is wanted as its text.
+    fn unseen(&mut self) -> Result<(), Fault> {
+        let mark = self.keys.mark();
+        let mut open = Vec::new();
+        let mut inner = Walk {
+            text: self.text,
+            bytes: self.bytes,
+            at: self.at,
+            token: self.token,
+            is_last: self.is_last,
+            outer: self.outer + self.open.len(),
+            unique: self.unique,
+            open: &mut open,
+            keys: self.keys,
+        };
+        let walked = inner.walk(&mut Next::Value, &mut Nobody);
+        self.at = inner.at;
+        self.keys.back_to(mark);
+        walked
+    }
+
+    fn enter(&mut self, is_object: bool) -> Result<(), Fault> {
+        if self.outer + self.open.len() >= DEEPEST {
+            return Err(self.fault(Reason::TooDeep));
+        }
+        self.at += 1;
+        self.open.push(is_object);
+        if is_object && self.unique {
+            self.keys.enter();
+        }
+        Ok(())
+    }
+
+    fn end_object<V: Visitor>(&mut self, next: &mut Next, visitor: &mut V) {
+        self.at += 1;
+        self.open.pop();
+        if self.unique {
+            self.keys.leave();
+        }
+        visitor.end_object();
+        *next = Next::After;
+    }
+
+    fn end_array<V: Visitor>(&mut self, next: &mut Next, visitor: &mut V) {
+        self.at += 1;
+        self.open.pop();
+        visitor.end_array();
+        *next = Next::After;
+    }
+
+    /// A key and its colon. Nobody is told of it until it is known what follows: without that it is read again.
+    #[inline]
+    fn key<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), Fault> {
+        if let Some(likely) = visitor.likely_key()
+            && self.bytes[self.at..].starts_with(likely)
+        {
+            self.at += likely.len();
+            let place = visitor.take_likely_key();
+            return if self.unique && !self.keys.add(place as u64) { self.twice() } else { Ok(()) };
+        }
         match self.peek() {
             Some(b'"') => {}
             None => return Err(self.fault(Reason::Truncated)),
             Some(_) => return Err(self.fault(Reason::Syntax)),
         }
         let key = self.string()?;
-        if unique && !self.keys.is_new(key) {
-            return Err(Fault { offset: start, reason: Reason::DuplicateKey });
-        }
-        visitor.key(key);
         self.skip_blanks();
-        match self.peek() {
+        let follows = self.peek();
+        if follows.is_none() && !self.is_last {
+            return Err(self.fault(Reason::Truncated));
+        }
+        let place = visitor.key(key);
+        if self.unique && !self.keys.is_new(key, place) {
+            return self.twice();
+        }
+        match follows {
             Some(b':') => self.at += 1,
             None => return Err(self.fault(Reason::Truncated)),
             Some(_) => return Err(self.fault(Reason::Syntax)),
@@ -242,20 +303,22 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn scalar(&mut self, visitor: &mut impl Visitor) -> Result<(), Fault> {
+    fn twice(&self) -> Result<(), Fault> {
+        Err(Fault { offset: self.token, reason: Reason::DuplicateKey })
+    }
+
+    fn word<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), Fault> {
         match self.peek() {
-            Some(b'"') => visitor.string(self.string()?),
-            Some(b'-' | b'0'..=b'9') => visitor.number(self.number()?),
             Some(b't') => {
-                self.word("true")?;
+                self.expect("true")?;
                 visitor.boolean(true);
             }
             Some(b'f') => {
-                self.word("false")?;
+                self.expect("false")?;
                 visitor.boolean(false);
             }
             Some(b'n') => {
-                self.word("null")?;
+                self.expect("null")?;
                 visitor.null();
             }
             None => return Err(self.fault(Reason::Truncated)),
@@ -265,8 +328,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Fault> {
-        let rest = &self.text.as_bytes()[self.at..];
+    fn expect(&mut self, word: &str) -> Result<(), Fault> {
+        let rest = &self.bytes[self.at..];
         if rest.starts_with(word.as_bytes()) {
             self.at += word.len();
             return Ok(());
@@ -301,6 +364,9 @@ impl<'a> Scanner<'a> {
             }
             self.some_digits()?;
         }
+        if self.at == self.bytes.len() && !self.is_last {
+            return Err(self.fault(Reason::Truncated));
+        }
         Ok(Number { text: &self.text[start..self.at], is_integer })
     }
 
@@ -313,6 +379,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline]
     fn digits(&mut self) {
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
@@ -320,14 +387,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string, from its first quote to its last.
+    #[inline]
     fn string(&mut self) -> Result<Quoted<'a>, Fault> {
-        let bytes = self.text.as_bytes();
         self.at += 1;
         let start = self.at;
         let mut has_escapes = false;
         loop {
-            self.at = plain_until(bytes, self.at);
-            match bytes.get(self.at) {
+            self.at = plain_until(self.bytes, self.at);
+            match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(Quoted { raw: &self.text[start..self.at - 1], has_escapes });
@@ -343,118 +410,50 @@ impl<'a> Scanner<'a> {
     }
 
     fn escaped(&mut self) -> Result<(), Fault> {
-        let bytes = self.text.as_bytes();
-        match bytes.get(self.at + 1) {
+        match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => {
                 let high = self.hexadecimal(self.at + 2)?;
                 match high {
                     0xD800..0xDC00 => {
-                        let is_pair = bytes.get(self.at + 6..self.at + 8) == Some(b"\\u");
+                        let is_pair = self.bytes.get(self.at + 6..self.at + 8) == Some(b"\\u");
                         if !is_pair || !(0xDC00..0xE000).contains(&self.hexadecimal(self.at + 8)?) {
                             return Err(self.fault(Reason::LoneSurrogate));
                         }
-                        self.at += 12;
+                        self.at += ESCAPE;
                     }
                     0xDC00..0xE000 => return Err(self.fault(Reason::LoneSurrogate)),
                     _ => self.at += 6,
                 }
             }
-            None => return Err(Fault { offset: bytes.len(), reason: Reason::Truncated }),
+            None => return Err(Fault { offset: self.bytes.len(), reason: Reason::Truncated }),
             Some(_) => return Err(self.fault(Reason::Syntax)),
         }
         Ok(())
     }
 
     fn hexadecimal(&self, at: usize) -> Result<u32, Fault> {
-        let is_cut = at + 4 > self.text.len();
-        unit(self.text.as_bytes(), at).ok_or(if is_cut {
-            Fault { offset: self.text.len(), reason: Reason::Truncated }
+        let is_cut = at + 4 > self.bytes.len();
+        unit(self.bytes, at).ok_or(if is_cut {
+            Fault { offset: self.bytes.len(), reason: Reason::Truncated }
         } else {
             self.fault(Reason::Syntax)
         })
     }
 
+    #[inline]
     fn skip_blanks(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.bytes.get(self.at).copied()
     }
 
     fn fault(&self, reason: Reason) -> Fault {
         Fault { offset: self.at, reason }
-    }
-}
-
-/// The next place of a quote, a backslash or a control character; eight bytes are looked at at a time.
-fn plain_until(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    while let Some(word) = bytes.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes) {
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-        let below_blank = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5C)) | below_blank;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)).unwrap_or(rest.len())
-}
-
-/// The keys of the objects that are open, by their hashes: two of the same object are the same key where these are equal,
-/// but once in 2^64.
-#[derive(Debug, Default)]
-struct Keys {
-    hashes: Vec<u64>,
-    /// Where the hashes of each open object begin.
-    begins: Vec<usize>,
-    /// The hashes of the innermost object, once they are many.
-    many: Vec<std::collections::HashSet<u64>>,
-    buffer: String,
-}
-
-impl Keys {
-    /// What a document with a fault has left.
-    fn clear(&mut self) {
-        self.hashes.clear();
-        self.begins.clear();
-        self.many.clear();
-    }
-
-    fn enter(&mut self, unique: bool) {
-        if unique {
-            self.begins.push(self.hashes.len());
-            self.many.push(std::collections::HashSet::new());
-        }
-    }
-
-    fn leave(&mut self, unique: bool) {
-        if unique {
-            self.many.pop();
-            self.hashes.truncate(self.begins.pop().unwrap_or(0));
-        }
-    }
-
-    fn is_new(&mut self, key: Quoted<'_>) -> bool {
-        let hash = xxhash_rust::xxh3::xxh3_64(key.decoded(&mut self.buffer).as_bytes());
-        let begin = self.begins.last().copied().unwrap_or(0);
-        let own = &self.hashes[begin..];
-        let is_new = if own.len() < FEW_KEYS {
-            !own.contains(&hash)
-        } else {
-            let Some(many) = self.many.last_mut() else { return true };
-            if many.is_empty() {
-                many.extend(own);
-            }
-            many.insert(hash)
-        };
-        self.hashes.push(hash);
-        is_new
     }
 }

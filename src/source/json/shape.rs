@@ -21,12 +21,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 
-use super::scan::{Number, Quoted, Visitor};
+use super::token::written_key;
 
 /// Levels of objects and arrays that become columns. Parquet's readers and SQL engines recurse over them.
 pub(super) const MOST_NESTED: usize = 24;
 /// Fields of one object that become columns; one with more is a table by its keys.
-const MOST_FIELDS: usize = 2_000;
+pub(super) const MOST_FIELDS: usize = 2_000;
 /// The metadata key that says what a text column holds.
 pub const JSON: &str = "json";
 
@@ -35,290 +35,224 @@ pub fn number_field(name: &str) -> Field {
     Field::new(name, DataType::Utf8, true).with_metadata([(JSON.to_owned(), "number".to_owned())].into())
 }
 
-/// Integers up to this are floats of 64 bits, too.
-const EXACT: u64 = 1 << 53;
-
-/// What the values of one field are.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Shape {
-    booleans: bool,
-    strings: bool,
-    numbers: Option<Numbers>,
-    object: Option<Object>,
-    array: Option<Box<Shape>>,
-    /// Nested too deep to be looked at.
-    deeper: bool,
+/// What values are, a bit each.
+pub(super) mod kinds {
+    pub(in super::super) const BOOLEAN: u8 = 1;
+    pub(in super::super) const STRING: u8 = 2;
+    pub(in super::super) const NUMBER: u8 = 4;
+    pub(in super::super) const OBJECT: u8 = 8;
+    pub(in super::super) const ARRAY: u8 = 16;
+    /// Of several kinds, or not looked into: the field is JSON text, whatever else comes.
+    pub(in super::super) const TEXT: u8 = 32;
 }
 
 /// What all numbers of a field are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Numbers {
-    integers: bool,
-    floats: bool,
+pub(super) struct Numbers {
+    pub(super) integers: bool,
+    pub(super) floats: bool,
 }
 
-/// The fields of an object, in the order in which they first came.
+/// What the values of one field are.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) kinds: u8,
+    pub(super) numbers: Numbers,
+    pub(super) object: Object,
+    /// The node of the items of arrays.
+    pub(super) items: Option<usize>,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        let numbers = Numbers { integers: true, floats: true };
+        Self { kinds: 0, numbers, object: Object::default(), items: None }
+    }
+}
+
+/// The fields of objects, in the order in which they first came.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Object {
-    names: Vec<String>,
-    shapes: Vec<Shape>,
+    pub(super) fields: Vec<Named>,
     places: HashMap<String, usize>,
+}
+
+/// A field.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    name: String,
+    /// As [`written_key`] has it.
+    pub(super) written: Vec<u8>,
+    pub(super) node: usize,
 }
 
 impl Object {
     /// The place of a field; `guess` is where it is if it follows the one before as it did first.
-    fn place(&mut self, name: &str, guess: usize) -> usize {
-        if self.names.get(guess).is_some_and(|expected| expected == name) {
-            return guess;
+    pub(super) fn place(&self, name: &str, guess: usize) -> Option<usize> {
+        match self.fields.get(guess) {
+            Some(field) if field.name == name => Some(guess),
+            _ => self.places.get(name).copied(),
         }
-        if let Some(place) = self.places.get(name) {
-            return *place;
-        }
-        let place = self.names.len();
+    }
+
+    /// Adds a field.
+    pub(super) fn add(&mut self, name: &str, node: usize) -> usize {
+        let place = self.fields.len();
         self.places.insert(name.to_owned(), place);
-        self.names.push(name.to_owned());
-        self.shapes.push(Shape::default());
+        self.fields.push(Named { name: name.to_owned(), written: written_key(name), node });
         place
     }
 
-    fn merge(&mut self, other: Self) {
-        for (name, shape) in other.names.iter().zip(other.shapes) {
-            let place = self.place(name, self.names.len());
-            self.shapes[place].merge(shape);
+    /// Takes the field back that was added last.
+    pub(super) fn pop(&mut self) {
+        if let Some(field) = self.fields.pop() {
+            self.places.remove(&field.name);
         }
     }
+}
 
-    /// The fields as columns; `None` where they are none or too many.
-    pub(super) fn fields(&self) -> Option<Fields> {
-        if self.names.is_empty() || self.names.len() > MOST_FIELDS {
-            return None;
-        }
-        Some(self.names.iter().zip(&self.shapes).map(|(name, shape)| shape.field(name)).collect())
-    }
+/// What the documents of a group hold, as a tree of nodes.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    /// The first is the root.
+    pub(super) nodes: Vec<Node>,
+}
 
-    /// The fields that were found, in their order, each as declared where it is; then those that were declared and not found.
-    pub(super) fn declared_as(&self, declared: &Fields) -> Vec<FieldRef> {
-        let known = self.names.iter().zip(&self.shapes).map(|(name, shape)| match declared.find(name) {
-            Some((_, declared)) => shape.declared_as(declared),
-            None => shape.field(name),
-        });
-        let missing = declared.iter().filter(|field| !self.places.contains_key(field.name()));
-        known.chain(missing.cloned()).collect()
-    }
-
-    /// Whether columns of these fields hold all that was found, exactly.
-    pub(super) fn fit(&self, fields: &[FieldRef]) -> bool {
-        self.names.iter().zip(&self.shapes).all(|(name, shape)| {
-            fields.iter().find(|field| field.name() == name).is_some_and(|field| shape.fits(field))
-        })
+impl Default for Shape {
+    fn default() -> Self {
+        Self { nodes: vec![Node::default()] }
     }
 }
 
 impl Shape {
+    /// Adds a node of nothing.
+    pub(super) fn add(&mut self) -> usize {
+        self.nodes.push(Node::default());
+        self.nodes.len() - 1
+    }
+
     /// Takes up what other documents of the group hold. Field order is then that of these, then of those.
-    pub(super) fn merge(&mut self, other: Self) {
-        self.booleans |= other.booleans;
-        self.strings |= other.strings;
-        self.deeper |= other.deeper;
-        self.numbers = match (self.numbers, other.numbers) {
-            (Some(one), Some(two)) => {
-                Some(Numbers { integers: one.integers && two.integers, floats: one.floats && two.floats })
-            }
-            (one, two) => one.or(two),
-        };
-        match (&mut self.object, other.object) {
-            (Some(object), Some(more)) => object.merge(more),
-            (object @ None, more) => *object = more,
-            (Some(_), None) => {}
+    pub(super) fn merge(&mut self, other: &Self) {
+        // What is deeper than columns go is no node, so this recurses no deeper.
+        self.merge_node(0, other, 0);
+    }
+
+    fn merge_node(&mut self, own: usize, other: &Self, theirs: usize) {
+        let (node, more) = (&mut self.nodes[own], &other.nodes[theirs]);
+        node.kinds |= more.kinds;
+        if (node.kinds & !kinds::TEXT).count_ones() > 1 {
+            node.kinds |= kinds::TEXT;
         }
-        match (&mut self.array, other.array) {
-            (Some(array), Some(more)) => array.merge(*more),
-            (array @ None, more) => *array = more,
-            (Some(_), None) => {}
+        node.numbers.integers &= more.numbers.integers;
+        node.numbers.floats &= more.numbers.floats;
+        if let Some(items) = more.items {
+            let own = self.nodes[own].items.unwrap_or_else(|| {
+                let added = self.add();
+                self.nodes[own].items = Some(added);
+                added
+            });
+            self.merge_node(own, other, items);
+        }
+        for (guess, field) in more.object.fields.iter().enumerate() {
+            let child = match self.nodes[own].object.place(&field.name, guess) {
+                Some(place) => self.nodes[own].object.fields[place].node,
+                None => {
+                    let added = self.add();
+                    self.nodes[own].object.add(&field.name, added);
+                    added
+                }
+            };
+            self.merge_node(child, other, field.node);
         }
     }
 
-    /// The objects among the values.
-    pub(super) fn object(&self) -> Option<&Object> {
-        self.object.as_ref()
+    /// The fields of the documents as columns; `None` where they are none or too many.
+    pub(super) fn fields(&self) -> Option<Fields> {
+        self.fields_of(&self.nodes[0])
     }
 
-    fn is_nothing(&self) -> bool {
-        !self.booleans
-            && !self.strings
-            && !self.deeper
-            && self.numbers.is_none()
-            && self.object.is_none()
-            && self.array.is_none()
+    fn fields_of(&self, node: &Node) -> Option<Fields> {
+        let fields = &node.object.fields;
+        if fields.is_empty() || fields.len() > MOST_FIELDS {
+            return None;
+        }
+        Some(fields.iter().map(|field| self.field(&field.name, &self.nodes[field.node])).collect())
+    }
+
+    /// The fields that were found, in their order, each as declared where it is; then those that were declared and not found.
+    pub(super) fn declared_as(&self, declared: &Fields) -> Vec<FieldRef> {
+        self.object_as(&self.nodes[0], declared)
+    }
+
+    fn object_as(&self, node: &Node, declared: &Fields) -> Vec<FieldRef> {
+        let known = node.object.fields.iter().map(|field| match declared.find(&field.name) {
+            Some((_, declared)) => self.node_as(&self.nodes[field.node], declared),
+            None => self.field(&field.name, &self.nodes[field.node]),
+        });
+        let missing = declared.iter().filter(|field| node.object.place(field.name(), usize::MAX).is_none());
+        known.chain(missing.cloned()).collect()
     }
 
     /// The declared field, with what was found within its structs and is not declared.
-    fn declared_as(&self, declared: &FieldRef) -> FieldRef {
+    fn node_as(&self, node: &Node, declared: &FieldRef) -> FieldRef {
         let field = |data_type| Arc::new(Field::new(declared.name(), data_type, true));
-        match (declared.data_type(), &self.object, &self.array) {
-            (DataType::Struct(fields), Some(object), _) => field(DataType::Struct(object.declared_as(fields).into())),
-            (DataType::List(item), _, Some(items)) => field(DataType::List(items.declared_as(item))),
+        match (declared.data_type(), node.items) {
+            (DataType::Struct(fields), _) if !node.object.fields.is_empty() => {
+                field(DataType::Struct(self.object_as(node, fields).into()))
+            }
+            (DataType::List(item), Some(items)) => field(DataType::List(self.node_as(&self.nodes[items], item))),
             _ => Arc::clone(declared),
         }
     }
 
+    /// Whether columns of these fields hold all that was found, exactly.
+    pub(super) fn fits(&self, fields: &Fields) -> bool {
+        self.object_fits(&self.nodes[0], fields)
+    }
+
+    fn object_fits(&self, node: &Node, fields: &Fields) -> bool {
+        node.object.fields.iter().all(|found| {
+            fields.find(&found.name).is_some_and(|(_, field)| self.node_fits(&self.nodes[found.node], field))
+        })
+    }
+
     /// Whether a column of this field holds all that was found, exactly.
-    fn fits(&self, field: &Field) -> bool {
-        if field.metadata().get(JSON).is_some_and(|what| what == "value") || self.is_nothing() {
+    fn node_fits(&self, node: &Node, field: &Field) -> bool {
+        if node.kinds == 0 || field.metadata().get(JSON).is_some_and(|what| what == "value") {
             return true;
         }
-        let only = |shape: Self| Self { deeper: false, ..shape }.is_nothing() && !self.deeper;
-        let rest = self.clone();
         match field.data_type() {
-            DataType::Boolean => only(Self { booleans: false, ..rest }),
-            DataType::Int64 => only(Self { numbers: rest.numbers.filter(|numbers| !numbers.integers), ..rest }),
-            DataType::Float64 => only(Self { numbers: rest.numbers.filter(|numbers| !numbers.floats), ..rest }),
-            DataType::Struct(fields) => {
-                let fit = rest.object.as_ref().is_some_and(|object| object.fit(fields));
-                fit && only(Self { object: None, ..rest })
-            }
+            DataType::Boolean => node.kinds == kinds::BOOLEAN,
+            DataType::Int64 => node.kinds == kinds::NUMBER && node.numbers.integers,
+            DataType::Float64 => node.kinds == kinds::NUMBER && node.numbers.floats,
+            DataType::Struct(fields) => node.kinds == kinds::OBJECT && self.object_fits(node, fields),
             DataType::List(item) => {
-                let fit = rest.array.as_ref().is_some_and(|items| items.fits(item));
-                fit && only(Self { array: None, ..rest })
+                let fit = node.items.is_none_or(|items| self.node_fits(&self.nodes[items], item));
+                node.kinds == kinds::ARRAY && fit
             }
-            _ if field.metadata().contains_key(JSON) => only(Self { numbers: None, ..rest }),
-            _ => only(Self { strings: false, ..rest }),
+            _ if field.metadata().contains_key(JSON) => node.kinds == kinds::NUMBER,
+            _ => node.kinds == kinds::STRING,
         }
     }
 
-    fn field(&self, name: &str) -> FieldRef {
+    fn field(&self, name: &str, node: &Node) -> FieldRef {
         let field = |data_type| Field::new(name, data_type, true);
         let text = |what: &str| field(DataType::Utf8).with_metadata([(JSON.to_owned(), what.to_owned())].into());
-        let kinds = [self.booleans, self.strings, self.numbers.is_some(), self.object.is_some(), self.array.is_some()];
-        let kinds = kinds.into_iter().filter(|kind| *kind).count();
-        Arc::new(match self {
-            _ if kinds > 1 || self.deeper => text("value"),
-            Self { booleans: true, .. } => field(DataType::Boolean),
-            Self { strings: true, .. } => field(DataType::Utf8),
-            Self { numbers: Some(Numbers { integers: true, .. }), .. } => field(DataType::Int64),
-            Self { numbers: Some(Numbers { floats: true, .. }), .. } => field(DataType::Float64),
-            Self { numbers: Some(_), .. } => text("number"),
-            Self { object: Some(object), .. } => match object.fields() {
+        Arc::new(match node.kinds {
+            0 | kinds::STRING => field(DataType::Utf8),
+            kinds::BOOLEAN => field(DataType::Boolean),
+            kinds::NUMBER if node.numbers.integers => field(DataType::Int64),
+            kinds::NUMBER if node.numbers.floats => field(DataType::Float64),
+            kinds::NUMBER => text("number"),
+            kinds::OBJECT => match self.fields_of(node) {
                 Some(fields) => field(DataType::Struct(fields)),
                 None => text("value"),
             },
-            Self { array: Some(items), .. } if items.is_nothing() => text("value"),
-            Self { array: Some(items), .. } => field(DataType::List(items.field("item"))),
-            _ => field(DataType::Utf8),
+            kinds::ARRAY => match node.items.map(|items| &self.nodes[items]) {
+                Some(items) if items.kinds != 0 => field(DataType::List(self.field("item", items))),
+                _ => text("value"),
+            },
+            _ => text("value"),
         })
-    }
-}
-
-/// Whether a number is exactly a float of 64 bits: the shortest text of that float says the same number.
-pub(super) fn is_exact_float(number: Number<'_>) -> bool {
-    if number.is_integer {
-        let digits = number.text.strip_prefix('-').unwrap_or(number.text);
-        return digits.parse::<u64>().is_ok_and(|value| value <= EXACT);
-    }
-    let Ok(float) = number.text.parse::<f64>() else { return false };
-    float.is_finite() && decimal(&float.to_string()) == decimal(number.text)
-}
-
-/// A number as its digits without zeros around them, the power of ten of the last one, and its sign.
-fn decimal(text: &str) -> Option<(String, i64, bool)> {
-    let (rest, negative) = text.strip_prefix('-').map_or((text, false), |rest| (rest, true));
-    let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let mut digits = format!("{whole}{fraction}");
-    let mut power = exponent.parse::<i64>().ok()?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
-    while digits.ends_with('0') && digits.len() > 1 {
-        digits.pop();
-        power += 1;
-    }
-    let digits = digits.trim_start_matches('0').to_owned();
-    if digits.is_empty() { Some((digits, 0, negative)) } else { Some((digits, power, negative)) }
-}
-
-/// Finds the shape of the documents that it visits.
-#[derive(Debug, Default)]
-pub(super) struct Finder {
-    root: Shape,
-    /// The way to the value at hand: the place in each object, none in an array.
-    way: Vec<Option<usize>>,
-    /// The number of the field that came last in each open object.
-    last: Vec<usize>,
-    buffer: String,
-}
-
-impl Finder {
-    /// The shape of what was visited since it was last taken.
-    pub(super) fn take(&mut self) -> Shape {
-        self.way.clear();
-        self.last.clear();
-        std::mem::take(&mut self.root)
-    }
-
-    /// The shape of the value at hand.
-    fn at(&mut self) -> &mut Shape {
-        let mut shape = &mut self.root;
-        for step in &self.way {
-            shape = match step {
-                Some(place) => &mut shape.object.get_or_insert_default().shapes[*place],
-                None => shape.array.get_or_insert_default(),
-            };
-        }
-        shape
-    }
-}
-
-impl Visitor for Finder {
-    fn wants_text(&self) -> bool {
-        self.way.len() > MOST_NESTED
-    }
-
-    fn text(&mut self, _text: &str) {
-        self.at().deeper = true;
-    }
-
-    fn boolean(&mut self, _value: bool) {
-        self.at().booleans = true;
-    }
-
-    fn number(&mut self, number: Number<'_>) {
-        let is_integer = number.is_integer && number.text != "-0" && number.text.parse::<i64>().is_ok();
-        let numbers = self.at().numbers.get_or_insert(Numbers { integers: true, floats: true });
-        numbers.integers &= is_integer;
-        numbers.floats = numbers.floats && is_exact_float(number);
-    }
-
-    fn string(&mut self, _string: Quoted<'_>) {
-        self.at().strings = true;
-    }
-
-    fn begin_object(&mut self) {
-        self.at().object.get_or_insert_default();
-        self.last.push(usize::MAX);
-        self.way.push(Some(0));
-    }
-
-    fn key(&mut self, key: Quoted<'_>) {
-        self.way.pop();
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let guess = self.last.last().map_or(0, |last| last.wrapping_add(1));
-        let place = self.at().object.get_or_insert_default().place(key.decoded(&mut buffer), guess);
-        self.buffer = buffer;
-        if let Some(last) = self.last.last_mut() {
-            *last = place;
-        }
-        self.way.push(Some(place));
-    }
-
-    fn end_object(&mut self) {
-        self.way.pop();
-        self.last.pop();
-    }
-
-    fn begin_array(&mut self) {
-        self.at().array.get_or_insert_default();
-        self.way.push(None);
-    }
-
-    fn end_array(&mut self) {
-        self.way.pop();
     }
 }

@@ -13,6 +13,8 @@ use serde_json::Value;
 use super::*;
 use crate::dataflow::Source;
 
+mod windows;
+
 const LIMIT: usize = 1 << 24;
 
 fn found(bytes: &[u8]) -> Vec<Document> {
@@ -248,9 +250,9 @@ pub(super) fn canonical(value: &Value) -> Value {
     match value {
         Value::Number(number) => {
             let text = number.to_string();
-            let number = scan::Number { text: &text, is_integer: !text.contains(['.', 'e', 'E']) };
+            let number = token::Number { text: &text, is_integer: !text.contains(['.', 'e', 'E']) };
             match text.parse::<f64>() {
-                Ok(float) if shape::is_exact_float(number) => Value::from(format!("{float:?}")),
+                Ok(float) if token::is_exact_float(number) => Value::from(format!("{float:?}")),
                 _ => Value::from(text),
             }
         }
