@@ -3,6 +3,7 @@
 //! ```text
 //! source of truth ──copy──▶ {area}/objects/{key} ──sanitise──▶ {area}/documents/{safe key}
 //!                                     {area}/quarantine/{delivery}/… ◀──purge──┤
+//!                          {staging}/deliveries/{delivery}/conflicts ◀──conflicts──┤
 //!             {staging}/deliveries/{delivery}/transform/documents/… ◀──transform──┤
 //!                                                          └──────publish──────┴──▶ a target's hot folder
 //! ```
@@ -11,6 +12,7 @@
 //! that is done is not done again; what is there already is not sent again.
 
 pub mod bucket;
+mod conflicts;
 mod copy;
 mod declared;
 mod examine;
@@ -34,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use self::bucket::{Bucket, Reach, ReadOnly};
+pub use self::conflicts::{Blocks, Conflict, ConflictsConfig, GroupConfig};
 use self::transfer::Transferred;
 pub use self::transform::look;
 pub use self::uploads::orphans;
@@ -72,6 +75,8 @@ pub struct DeliveryConfig {
     pub max_in_flight: usize,
     /// The largest share of the inventory that a purge may move, from 0 to 1.
     pub purge_cap: f64,
+    /// What documents are held to, and which conflicts block.
+    pub conflicts: ConflictsConfig,
     /// The hot folders by name.
     pub publish: BTreeMap<String, PublishTarget>,
     /// How buckets are reached.
@@ -98,6 +103,8 @@ pub enum Step {
     Sanitise,
     /// Documents that rules leave out.
     Purge,
+    /// What documents hold against what they are to hold.
+    Conflicts,
     /// Documents into the target's form, by SQL.
     Transform,
     /// Into the hot folders.
@@ -106,7 +113,8 @@ pub enum Step {
 
 impl Step {
     /// All steps, in order.
-    pub const ALL: [Self; 5] = [Self::Copy, Self::Sanitise, Self::Purge, Self::Transform, Self::Publish];
+    pub const ALL: [Self; 6] =
+        [Self::Copy, Self::Sanitise, Self::Purge, Self::Conflicts, Self::Transform, Self::Publish];
 
     /// The word on the command line and in reports.
     pub fn name(self) -> &'static str {
@@ -114,6 +122,7 @@ impl Step {
             Self::Copy => "copy",
             Self::Sanitise => "sanitise",
             Self::Purge => "purge",
+            Self::Conflicts => "conflicts",
             Self::Transform => "transform",
             Self::Publish => "publish",
         }
@@ -150,6 +159,9 @@ pub struct StepReport {
     pub problems: Vec<Problem>,
     /// Problems in all.
     pub problems_in_all: u64,
+    /// Conflicts, the first of them, those that block before others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
     /// Whether every object is accounted for.
     pub balanced: bool,
     /// Whether nothing was done because all was done before.
@@ -308,6 +320,7 @@ impl Delivery {
         if !problems.is_empty() {
             return Err(Error::Config { problems });
         }
+        conflicts::require_definitions(&config.conflicts)?;
         Ok(Self { config, folder, reach, source, area, sql, bound, dry_run: wish.dry_run, yes: wish.yes, cancel })
     }
 
@@ -328,6 +341,7 @@ impl Delivery {
             Step::Copy => vec![copy::run(self, progress).await?],
             Step::Sanitise => vec![sanitise::run(self, progress).await?],
             Step::Purge => vec![purge::run(self, wish, progress).await?],
+            Step::Conflicts => vec![conflicts::run(self, progress).await?],
             Step::Transform => vec![transform::run(self, progress).await?],
             Step::Publish => publish::run(self, wish, progress).await?,
         };

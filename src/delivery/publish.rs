@@ -10,7 +10,8 @@ use super::purge::Purged;
 use super::record::{self, Recording, State};
 use super::transfer::{Held, Item, Sent, Transfer, Transferred};
 use super::{
-    DOCUMENTS, Delivery, Inputs, PURGED, Problem, PublishTarget, SANITISED, StepReport, Wish, hash128, transform,
+    DOCUMENTS, Delivery, Inputs, PURGED, Problem, PublishTarget, SANITISED, StepReport, Wish, conflicts, hash128,
+    transform,
 };
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
@@ -76,7 +77,7 @@ async fn one(
     wish: &Wish,
     progress: &Progress,
 ) -> Result<StepReport> {
-    let edition = edition(delivery).await?;
+    let edition = edition(delivery, target.production).await?;
     let model = match target.production {
         true => Some(require_model(delivery, name, target, wish, &edition).await?),
         false => None,
@@ -116,11 +117,12 @@ fn record_name(target: &str) -> String {
 }
 
 /// What is to be published: the documents in the target's form where the project has queries for that, else as they are.
-async fn edition(delivery: &Delivery) -> Result<Edition> {
+async fn edition(delivery: &Delivery, is_production: bool) -> Result<Edition> {
+    let Left { made_from, documents, rows } = left(delivery).await?;
+    conflicts::require_settled(delivery, &made_from, is_production).await?;
     if transform::is_wanted(delivery) {
         return transform::edition(delivery).await;
     }
-    let Left { made_from, documents, rows } = left(delivery).await?;
     let item = |row: Transferred| {
         let etag = row.etag.unwrap_or_default();
         Item { key: row.name.clone(), name: row.name, size: row.size, etag, reason: None }

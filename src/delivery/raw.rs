@@ -9,9 +9,12 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::channel::mpsc::{self, UnboundedSender};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
+use super::bucket::ReadOnly;
 use super::publish::Left;
+use super::transfer::{Held, Transferred};
 use super::{DOCUMENTS, Delivery, Inputs, hash128};
 use crate::dataflow::{Partition, Progress, Sink, Source, TableMeta, TableName, WriteSummary};
 use crate::error::{Error, Result};
@@ -62,23 +65,14 @@ pub(super) async fn make(
         run.raw(&table).discard().await?;
     }
     progress.expect(left.documents);
-    let (mut wanted, mut sources) = (HashSet::new(), HashMap::new());
-    let mut rows = left.rows;
-    while let Some(rows) = rows.try_next().await? {
-        for row in rows {
-            wanted.insert(hash128(&[row.name.as_bytes()]));
-            if row.key != row.name {
-                sources.insert(row.name, row.key);
-            }
-        }
-    }
     let place = delivery.area.below(DOCUMENTS);
+    let Wanted { names, sources } = wanted(delivery, place.reader(), left.rows).await?;
     let (store, prefix) = place.reader().store(&delivery.reach)?;
     let (rows, written) = mpsc::unbounded();
     let mut listing = Listing { rows: Vec::new(), batches: rows, sources, objects: 0 };
     let survey = async {
         let options = JsonOptions { threads: delivery.sql.threads.max(1), ..JsonOptions::default() };
-        let is_wanted = |key: &str| wanted.contains(&hash128(&[key.as_bytes()]));
+        let is_wanted = |key: &str| names.contains(&hash128(&[key.as_bytes()]));
         let source = JsonSource::survey_some(store, &prefix, options, is_wanted, |examined| {
             delivery.require_not_stopped()?;
             progress.advance(1, examined.object.size);
@@ -97,17 +91,55 @@ pub(super) async fn make(
     let (surveyed, written) = tokio::join!(survey, part.write_all(Box::pin(written)));
     let (source, objects) = surveyed?;
     if objects != left.documents {
-        return Err(Error::preflight(format!(
-            "{} holds {objects} of the {} documents of the delivery; `telecine deliver sanitise --delivery {}` puts them there",
-            place.reader().url(),
-            left.documents,
-            delivery.folder.id()
-        )));
+        return Err(altered(delivery, left.documents.abs_diff(objects), ""));
     }
     tables(delivery, &source.declared(declared), run, &inputs).await?;
     let manifest =
         commit(&documents, all(), &schema(), vec!["object".into(), "document".into()], [written?], inputs).await?;
     Ok((manifest, false))
+}
+
+/// The documents of a delivery.
+struct Wanted {
+    /// Hashes of their keys in the area.
+    names: HashSet<u128>,
+    /// The keys in the source of those that have another one now.
+    sources: HashMap<String, String>,
+}
+
+/// Reads which documents there are to be, and looks whether they are those that were sanitised.
+async fn wanted(
+    delivery: &Delivery,
+    place: &ReadOnly,
+    mut rows: BoxStream<'static, Result<Vec<Transferred>>>,
+) -> Result<Wanted> {
+    let held = Held::list(place).await?;
+    let (mut names, mut sources) = (HashSet::new(), HashMap::new());
+    let (mut others, mut first) = (0, None);
+    while let Some(rows) = rows.try_next().await? {
+        for row in rows {
+            if !held.has(&row.name, row.etag.as_deref().unwrap_or_default(), row.size) {
+                others += 1;
+                first.get_or_insert_with(|| row.name.clone());
+            }
+            names.insert(hash128(&[row.name.as_bytes()]));
+            if row.key != row.name {
+                sources.insert(row.name, row.key);
+            }
+        }
+    }
+    match first {
+        Some(first) => Err(altered(delivery, others, &format!(", first {first:?}"))),
+        None => Ok(Wanted { names, sources }),
+    }
+}
+
+fn altered(delivery: &Delivery, others: u64, first: &str) -> Error {
+    Error::preflight(format!(
+        "{others} documents in {} are gone or not those that were sanitised{first}; a new delivery puts them there again: \
+         `telecine deliver --delivery ID`",
+        delivery.area.below(DOCUMENTS).reader().url()
+    ))
 }
 
 /// Each group into its table.

@@ -88,6 +88,11 @@ impl Recording {
         self.manifest.rows
     }
 
+    /// Parts that are durable.
+    pub(super) fn parts(&self) -> usize {
+        self.manifest.files.len()
+    }
+
     /// Adds a part; its rows are durable when it returns.
     pub(super) async fn append<T: Row>(&mut self, rows: &[T]) -> Result<()> {
         let batch = self.batch(rows)?;

@@ -103,6 +103,11 @@ impl Held {
         Ok(Self(held))
     }
 
+    /// Whether just this object is there.
+    pub(super) fn has(&self, name: &str, etag: &str, size: u64) -> bool {
+        self.get(name) == Some(version(etag, size))
+    }
+
     fn get(&self, name: &str) -> Option<u128> {
         self.0.get(&hash128(&[name.as_bytes()])).copied()
     }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::bucket::Bucket;
 use super::publish::{self, Edition};
 use super::transfer::Item;
-use super::{BEGUN_FILE, Begun, Delivery, Inputs, MOST_NAMED, Problem, StepReport, declared, raw};
+use super::{BEGUN_FILE, Begun, Delivery, Inputs, MOST_NAMED, Problem, StepReport, conflicts, declared, raw};
 use crate::dataflow::{Progress, SendableRecordBatchStream, TableName};
 use crate::error::{Error, Result};
 use crate::staging::{RunFolder, json, safe_name};
@@ -58,6 +58,7 @@ pub(super) async fn run(delivery: &Delivery, progress: &Progress) -> Result<Step
     if delivery.dry_run {
         return Ok(delivery.planned("transform", documents, [("would read".to_owned(), documents)].into()));
     }
+    conflicts::require_settled(delivery, &left.made_from, false).await?;
     let folder = folder(delivery);
     folder.remove_json(MADE_FILE).await?;
     let (listed, was_there) = raw::make(delivery, &folder, left, inputs.clone(), &declared, progress).await?;

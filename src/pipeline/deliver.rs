@@ -74,7 +74,7 @@ async fn work(delivery: &Delivery, options: &DeliverOptions) -> Result<DeliveryR
         let _display = Display::start(step.name(), &progress, options.quiet);
         for done in delivery.step(step, &options.wish, &progress).await? {
             // What is not clean is not published.
-            let blocks = step == Step::Transform && done.problems_in_all > 0;
+            let blocks = matches!(step, Step::Conflicts | Step::Transform) && done.problems_in_all > 0;
             delivery.note(&mut report, done).await?;
             if blocks {
                 ends = false;

@@ -391,6 +391,14 @@ impl RunFolder {
         object::replace(&self.area, &key, bytes.into()).await
     }
 
+    /// Writes `runs/{run}/{name}` as it is, replacing what is there; durable when it returns.
+    ///
+    /// # Errors
+    /// When the object cannot be written.
+    pub async fn put_text(&self, name: &str, text: String) -> Result<()> {
+        object::replace(&self.area, &self.key_of(name), text.into()).await
+    }
+
     /// Removes what [`RunFolder::put_json`] wrote, if it is there.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ mod lineage;
 mod look;
 mod mapping;
 mod mapping_checks;
-mod nearest;
+pub(crate) mod nearest;
 mod one_row;
 mod opened;
 mod planning;

@@ -171,7 +171,7 @@ async fn a_dirty_folder_is_delivered_to_dev_and_then_to_prod() {
     let report = place.json("deliver purge --restore").await;
     assert_eq!(counts(&report, "purge")["restored"], 3, "{report}");
     fs::remove_file(place.project().join("deliver/purge/1_name.sql")).unwrap();
-    place.run("deliver purge").await.code(0);
+    place.run("deliver purge conflicts").await.code(0);
     let refused = place.run("deliver publish --target prod --yes").await.code(2);
     assert!(refused.stderr.contains("first dev"), "{}", refused.stderr);
     place.run("deliver publish").await.code(0);

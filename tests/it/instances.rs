@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 use telecine::rehearsal::documents::{DocumentOptions, SampleObject, objects};
@@ -285,7 +286,8 @@ async fn values_of_other_types_than_declared_are_kept_beside() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_document_that_is_no_candidate_is_named() {
-    let place = small(FILM, DECLARED);
+    // A document that cannot be read would end the delivery earlier.
+    let place = small(FILM, DECLARED).set("TELECINE_DELIVER_CONFLICTS_ACCEPT", "true");
     put(&place, "a.json", r#"{"title": "A"}"#);
     put(&place, "broken.json", "{");
     put(&place, "../serial/b.json", r#"{"title": "B"}"#);
@@ -332,9 +334,15 @@ async fn what_stands_in_the_way_of_a_transform_is_told() {
 
     // A document that was altered in the area since it was sanitised.
     place.write("deliver/documents.sql", &format!("{DECLARED}\n-- and more"));
-    fs::remove_file(place.path().join("area/documents/film/a.json")).unwrap();
-    let gone = place.run("deliver transform").await.code(2);
-    assert!(gone.stderr.contains("holds 0 of the 1 documents"), "{}", gone.stderr);
+    let document = place.path().join("area/documents/film/a.json");
+    for act in
+        [|path: &Path| fs::write(path, r#"{"title": "C"}"#).unwrap(), |path: &Path| fs::remove_file(path).unwrap()]
+    {
+        act(&document);
+        let gone = place.run("deliver transform").await.code(2);
+        let said = "1 documents in";
+        assert!(gone.stderr.contains(said) && gone.stderr.contains("first \"film/a.json\""), "{}", gone.stderr);
+    }
     // An instance that was altered since it was made is not published.
     put(&place, "b.json", r#"{"title": "B"}"#);
     place.run("deliver copy sanitise purge transform --delivery second").await.code(0);

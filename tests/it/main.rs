@@ -44,6 +44,7 @@
 //! - `adversity`: loads among answers and surroundings that no other test has
 //! - `advice`: what the verbs of a load say when something is in their way
 //! - `cli`: exit codes, messages, settings, secrets, results
+//! - `conflicts`: documents against definitions, declarations, each other and the delivery before
 //! - `deliver`: documents between buckets: copied, named, purged, published; faults, kills, changed sources
 //! - `full_disk`: verbs on a disk without room
 //! - `instances`: documents through SQL into the target's form, held against their answer key
@@ -102,6 +103,7 @@ mod buckets;
 mod campaign;
 mod cli;
 mod cluster;
+mod conflicts;
 mod conformance;
 mod connection;
 #[cfg(feature = "connectorx")]

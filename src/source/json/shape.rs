@@ -28,7 +28,7 @@ pub(super) const MOST_NESTED: usize = 24;
 /// Fields of one object that become columns; one with more is a table by its keys.
 const MOST_FIELDS: usize = 2_000;
 /// The metadata key that says what a text column holds.
-pub(super) const JSON: &str = "json";
+pub const JSON: &str = "json";
 
 /// A column of numbers as they are written, all their digits kept.
 pub fn number_field(name: &str) -> Field {
