@@ -2,11 +2,14 @@
 //! built in), and, for what is not about connections, the raw tables of a run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
 use telecine::dataflow::{ContentChecksum, Partition, Progress, Slice, Source, TableName};
 use telecine::extract;
+use telecine::source::json::{JsonOptions, JsonSource};
 use telecine::source::{PostgresSource, Reader, SourceConfig};
 use telecine::staging::{RawTables, StagingArea, StagingConfig};
 use telecine::verify::WireChecksum;
@@ -104,6 +107,66 @@ async fn checksums_are_those_of_the_servers_bytes(reader: Reader) {
     }
     assert_eq!(found.len(), wanted.len());
     server.stop().await.unwrap();
+}
+
+/// JSON documents are a source, too: slices that are numbered and together the table, batches of the schema that was
+/// announced, the same rows at every reading and however objects are cut, and an error where an object is another by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_of_json_hold_what_every_source_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = |number: u64| {
+        format!(
+            "{{\"id\":{number},\"nested\":{{\"list\":[{number}.5,null],\"none\":null}},\"text\":\"{number:0>300}\"}}\n"
+        )
+    };
+    let group = |name: &str| {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        folder.path().join(name)
+    };
+    let whole = group("whole");
+    std::fs::write(whole.join("all.ndjson"), (0..60_000).map(document).collect::<String>()).unwrap();
+    let parts = group("parts");
+    for part in 0..60 {
+        let text: String = (part * 1_000..(part + 1) * 1_000).map(document).collect();
+        std::fs::write(parts.join(format!("{part:02}.ndjson")), text).unwrap();
+    }
+    std::fs::write(group("odd").join("odd"), "{\"a\":1e400,\"a \":{}}{\"a\":[[[]]]}").unwrap();
+    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+    let place = object_store::path::Path::default();
+    let source = JsonSource::survey(store, &place, JsonOptions::default(), |_| Ok(())).await.unwrap();
+    let found = checksums_of_batches(&source).await;
+    assert_eq!(checksums_of_batches(&source).await, found);
+    let rows: Vec<u64> = found.values().map(|sum| sum.rows).collect();
+    assert_eq!(rows, [2, 60_000, 60_000]);
+    let tables = source.tables().await.unwrap();
+    let table = |name: &str| tables.iter().find(|table| table.table.name == name).unwrap();
+    // Without the places they come from, the rows of both groups are the same.
+    let mut sums = Vec::new();
+    for name in ["parts", "whole"] {
+        let slices = source.partitions(table(name)).await.unwrap();
+        assert!(!slices.is_empty());
+        let mut sum = ContentChecksum::default();
+        for slice in slices {
+            let mut batches = source.scan(&slice).await.unwrap();
+            while let Some(batch) = batches.try_next().await.unwrap() {
+                sum.update(&batch.project(&(3..batch.num_columns()).collect::<Vec<_>>()).unwrap()).unwrap();
+            }
+        }
+        sums.push(sum);
+    }
+    assert_eq!(sums[0], sums[1]);
+    // A stream that is dropped keeps nothing from being read again.
+    let slice = source.partitions(table("whole")).await.unwrap().remove(0);
+    for _ in 0..3 {
+        assert!(source.scan(&slice).await.unwrap().next().await.unwrap().unwrap().num_rows() > 0);
+    }
+    std::fs::write(whole.join("all.ndjson"), document(7)).unwrap();
+    let read =
+        async { source.scan(&slice).await?.try_collect::<Vec<_>>().await.map_err(telecine::Error::from_datafusion) };
+    let error = read.await.unwrap_err().to_string();
+    assert!(error.contains("whole/all.ndjson") && error.contains("changed"), "{error}");
+    let none = Partition { table: TableName::new("documents", "none"), ..slice };
+    assert!(source.scan(&none).await.is_err());
 }
 
 /// Tables that are odd as tables, not by their types.

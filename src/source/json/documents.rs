@@ -232,7 +232,7 @@ impl Feed {
                 line.len()
             } else {
                 let (text, cut) = valid.text(at..at + line.len(), is_last);
-                let cut = cut.map(|cut| Fault { offset: place + cut.offset, ..cut }).or(broken);
+                let cut = valid.cut(cut, place, broken);
                 let part = Part { text, place: place + at, is_last: is_last || cut.is_some(), cut };
                 let (read, whole) = self.sequence(part, visitor, told);
                 self.skips_line = !whole;
@@ -256,8 +256,9 @@ impl Feed {
         visitor: &mut V,
         told: &mut impl FnMut(&mut V, Document),
     ) -> usize {
-        let (text, cut) = Valid::new(window, 0).text(0..window.len(), last.is_some());
-        let cut = cut.map(|cut| Fault { offset: place + cut.offset, ..cut }).or(last.flatten());
+        let mut valid = Valid::new(window, 0);
+        let (text, cut) = valid.text(0..window.len(), last.is_some());
+        let cut = valid.cut(cut, place, last.flatten());
         let part = Part { text, place, is_last: last.is_some() || cut.is_some(), cut };
         let (read, whole) = self.sequence(part, visitor, told);
         if !whole {
@@ -427,6 +428,13 @@ impl<'a> Valid<'a> {
         let is_cut = range.start + text.len() < range.end && (self.is_broken || is_last);
         let fault = Fault { offset: range.start + text.len(), reason: Reason::InvalidUtf8 };
         (text, is_cut.then_some(fault))
+    }
+
+    /// What ends a part before its time: bytes that are no UTF-8, in a window that begins at `place`, or what breaks the text,
+    /// in a character or not.
+    fn cut(&self, invalid: Option<Fault>, place: usize, broken: Option<Fault>) -> Option<Fault> {
+        let invalid = invalid.filter(|_| self.is_broken || broken.is_none());
+        invalid.map(|fault| Fault { offset: place + fault.offset, ..fault }).or(broken)
     }
 }
 

@@ -108,18 +108,14 @@ impl Scanner {
                 *at = place;
                 Ok(true)
             }
-            Err(fault) if !is_last && may_change(fault, text.len()) => {
+            // More text may follow.
+            Err(fault) if !is_last && fault.reason == Reason::Truncated => {
                 *at = token;
                 Ok(false)
             }
             Err(fault) => Err(fault),
         }
     }
-}
-
-/// Whether a fault may be none when more text follows.
-fn may_change(fault: Fault, length: usize) -> bool {
-    fault.reason == Reason::Truncated || fault.reason == Reason::LoneSurrogate && fault.offset + ESCAPE > length
 }
 
 /// A document on its way through one text.
@@ -416,8 +412,11 @@ impl<'a> Walk<'a, '_> {
                 let high = self.hexadecimal(self.at + 2)?;
                 match high {
                     0xD800..0xDC00 => {
-                        let is_pair = self.bytes.get(self.at + 6..self.at + 8) == Some(b"\\u");
-                        if !is_pair || !(0xDC00..0xE000).contains(&self.hexadecimal(self.at + 8)?) {
+                        let low = self.bytes.get(self.at + 6..).unwrap_or_default();
+                        if low.len() < 2 && b"\\u".starts_with(low) {
+                            return Err(Fault { offset: self.bytes.len(), reason: Reason::Truncated });
+                        }
+                        if !low.starts_with(b"\\u") || !(0xDC00..0xE000).contains(&self.hexadecimal(self.at + 8)?) {
                             return Err(self.fault(Reason::LoneSurrogate));
                         }
                         self.at += ESCAPE;
