@@ -34,7 +34,8 @@
 //! difference between mapped rows and ledger; *gone* in the ledger and no longer mapped; *undo* removing what a run created,
 //! *prune* removing what is gone; *rebuild* a ledger from its target; *reconcile* reading Flex back; *delivery* one pass of
 //! JSON documents from the *source of truth*, which is only read, by way of the *area*, where they get *safe keys* and some go
-//! into *quarantine*, into the *hot folders*; *record* the dataset that says what a step of it did.
+//! into *quarantine*, into the *hot folders*; *record* the dataset that says what a step of it did; *group* the documents of the
+//! first folder of their keys, *census* what is in them value by value; *conflict* what they hold and are not to hold.
 
 pub mod cli;
 pub mod config;

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use self::deliver::{DeliverOptions, deliver};
+pub use self::deliver::{DeliverOptions, deliver, look};
 pub use self::ledger::{FlexTrace, LedgerTrace, Rejects, WholeTrace};
 pub use self::rehearse::{Rehearsal, RehearseOptions, credential};
 pub use self::runs::{begin_run, existing_run, latest_run, named_run, unfinished_run};

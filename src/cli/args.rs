@@ -312,6 +312,9 @@ pub struct Sql {
     /// One statement; queries by name, raw tables as schema.table. It may begin with a comment (`-- …`).
     #[arg(allow_hyphen_values = true)]
     pub statement: String,
+    /// A delivery in place of a run: its records as record.NAME, and the tables, queries and `rejected` of its transform.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["run", "target"])]
+    pub delivery: Option<String>,
     /// The run, and the target whose ledger is read as ledger.assets and ledger.requests.
     #[command(flatten)]
     pub target: TargetArgs,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::args::{OrphansArgs, Output};
 use super::output::{self, Printed, plain};
 use super::verbs::Session;
+use crate::delivery;
 use crate::error::Result;
 use crate::pipeline::Step;
 use crate::report::{Table, requests_text, thousands, visible};
@@ -32,16 +33,19 @@ impl Session {
 
     pub(super) async fn orphans(&self, args: OrphansArgs) -> Result<()> {
         let config = self.load_config(self.flags())?;
-        self.print(&StagingArea::open_existing(&config.staging)?.orphans(args.sweep).await?)
+        let area = StagingArea::open_existing(&config.staging)?;
+        let mut found = area.orphans(args.sweep).await?;
+        delivery::orphans(&area, &config.staging.s3, args.sweep, &mut found).await?;
+        self.print(&found)
     }
 }
 
 impl Printed for Orphans {
     fn to_text(&self) -> String {
-        let mut table = Table::new(&["kind", "run", "since", "bytes", "where"]);
+        let mut table = Table::new(&["kind", "of", "since", "bytes", "where"]);
         for orphan in &self.orphans {
             let kind = serde_json::to_value(orphan.kind).map(plain).unwrap_or_default();
-            let run = orphan.run.as_deref().map(visible).unwrap_or_default();
+            let run = orphan.run.as_ref().or(orphan.delivery.as_ref()).map(|id| visible(id)).unwrap_or_default();
             let bytes = orphan.bytes.map(thousands).unwrap_or_default();
             table.row([kind, run, visible(&orphan.since), bytes, visible(&orphan.url)]);
         }
@@ -54,6 +58,9 @@ impl Printed for Orphans {
         }
         for (run, holder) in &self.busy {
             text.push_str(&format!("\nrun {run} is being written by {} and was not looked at", visible(holder)));
+        }
+        for (delivery, holder) in &self.busy_deliveries {
+            text.push_str(&format!("\ndelivery {delivery} is being made by {} and was not looked at", visible(holder)));
         }
         if !self.uploads_told {
             text.push_str("\nthe store does not tell its open uploads; a lifecycle rule of the bucket removes them");

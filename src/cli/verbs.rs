@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::extract::ExtractReport;
 use crate::flex::{FlexClient, pulled};
 use crate::pipeline::{
-    EXTRACT_FILE, Pipeline, Rehearsal, RehearseOptions, Sending, begin_run, credential, existing_run, latest_run,
+    EXTRACT_FILE, Pipeline, Rehearsal, RehearseOptions, Sending, begin_run, credential, existing_run, latest_run, look,
     unfinished_run,
 };
 use crate::rehearsal::flex::{LocalFlex, Options as FlexOptions};
@@ -274,7 +274,11 @@ impl Session {
     }
 
     pub(super) async fn sql(&self, args: Sql) -> Result<()> {
-        let pipeline = self.over(self.load_config(self.flags())?, args.target.target, &args.target.run).await?;
+        let config = self.load_config(self.flags())?;
+        if let Some(delivery) = &args.delivery {
+            return rows::print(look(&config, delivery, &args.statement).await?, self.global.output).await;
+        }
+        let pipeline = self.over(config, args.target.target, &args.target.run).await?;
         rows::print(pipeline.sql(&args.statement).await?, self.global.output).await
     }
 

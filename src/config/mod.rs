@@ -93,6 +93,10 @@ const KEYS: &[&str] = &[
     "purge_cap",
     "publish",
     "after",
+    "conflicts",
+    "blocking",
+    "allow",
+    "accept",
 ];
 
 /// Everything a run needs to know.
@@ -172,7 +176,7 @@ impl Config {
             let target = target::target(&mut layers, &name, &shared);
             targets.insert(name, target.ok_or_else(|| layers.absent[absent_before..].to_vec()));
         }
-        let deliver = deliver::deliver(&mut layers, &staging.s3);
+        let deliver = deliver::deliver(&mut layers, &staging.s3, &definitions, &shared.bindings);
         layers.refuse_unknown(KEYS);
         if !layers.problems.is_empty() {
             return Err(Error::Config { problems: layers.problems.into_iter().chain(layers.absent).collect() });

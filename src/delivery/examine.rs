@@ -4,6 +4,7 @@
 //! larger than they are.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use bytes::{Buf, Bytes};
@@ -78,13 +79,14 @@ pub(super) async fn run(delivery: &Delivery, sanitised: &Manifest, progress: &Pr
         State::Open(recording) => recording,
     };
     let place = delivery.area.below(DOCUMENTS);
-    let reader = place.reader();
+    let (reader, progress) = (place.reader().clone(), progress.clone());
     let rows = record::rows::<Transferred>(&delivery.folder, sanitised);
     let rows = rows.map_ok(|rows| rows.into_iter().filter(Transferred::is_there).collect()).boxed();
-    let large = &Semaphore::new(LARGE_AT_ONCE);
-    let work = |row: Transferred| async move {
+    let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
+    let work = move |row: Transferred| {
         progress.advance(1, row.size);
-        look(reader, row, large).await
+        let (reader, large) = (reader.clone(), Arc::clone(&large));
+        async move { look(&reader, row, &large).await }
     };
     recording.fill(delivery, rows, &place, work).await
 }
@@ -205,8 +207,9 @@ impl Judged {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bucket::Reach;
     use super::*;
-    use crate::staging::S3Settings;
+    use crate::staging::{S3Settings, StagingArea, StagingConfig};
 
     #[test]
     fn what_is_broken_is_told_with_its_place() {
@@ -224,7 +227,9 @@ mod tests {
     #[tokio::test]
     async fn an_object_of_many_parts_is_judged_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || ReadOnly::open(&folder.path().display().to_string(), &S3Settings::default()).unwrap();
+        let notes = StagingArea::open(&StagingConfig::at(folder.path().join("notes").display().to_string())).unwrap();
+        let reach = Reach::new(S3Settings::default(), notes.run("first"));
+        let open = || ReadOnly::open(&folder.path().display().to_string(), &reach).unwrap();
         let text = format!("[{}\n7]", "\"x\",".repeat(5 << 20));
         for (end, validity, offset) in [("", "valid", None), ("\n]", "invalid", Some(text.len() + 1))] {
             std::fs::write(folder.path().join("a.json"), format!("{text}{end}")).unwrap();

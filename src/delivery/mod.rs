@@ -3,22 +3,29 @@
 //! ```text
 //! source of truth ──copy──▶ {area}/objects/{key} ──sanitise──▶ {area}/documents/{safe key}
 //!                                     {area}/quarantine/{delivery}/… ◀──purge──┤
-//!                                                                              └──publish──▶ a target's hot folder
+//!                          {staging}/deliveries/{delivery}/conflicts ◀──conflicts──┤
+//!             {staging}/deliveries/{delivery}/transform/documents/… ◀──transform──┤
+//!                                                          └──────publish──────┴──▶ a target's hot folder
 //! ```
 //! The source is only read: its handle is a [`bucket::ReadOnly`]. Each step leaves a record in the staging area, a dataset
 //! below `deliveries/{id}/` with a manifest, and reads those of the steps before it. A step that was broken off goes on; one
 //! that is done is not done again; what is there already is not sent again.
 
 pub mod bucket;
+mod conflicts;
 mod copy;
+mod declared;
 mod examine;
 mod inventory;
 pub mod names;
 mod publish;
 mod purge;
+mod raw;
 mod record;
 mod sanitise;
 mod transfer;
+mod transform;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -28,12 +35,15 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use self::bucket::{Bucket, ReadOnly};
+use self::bucket::{Bucket, Reach, ReadOnly};
+pub use self::conflicts::{Blocks, Conflict, ConflictsConfig, GroupConfig};
 use self::transfer::Transferred;
+pub use self::transform::look;
+pub use self::uploads::orphans;
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
-use crate::staging::{Manifest, RunFolder, S3Settings, StagingArea};
-use crate::transform::TransformConfig;
+use crate::staging::{Manifest, Requests, RunFolder, S3Settings, StagingArea};
+use crate::transform::{Definitions, TransformConfig};
 
 /// Folders of the area.
 const OBJECTS: &str = "objects";
@@ -65,6 +75,8 @@ pub struct DeliveryConfig {
     pub max_in_flight: usize,
     /// The largest share of the inventory that a purge may move, from 0 to 1.
     pub purge_cap: f64,
+    /// What documents are held to, and which conflicts block.
+    pub conflicts: ConflictsConfig,
     /// The hot folders by name.
     pub publish: BTreeMap<String, PublishTarget>,
     /// How buckets are reached.
@@ -91,13 +103,18 @@ pub enum Step {
     Sanitise,
     /// Documents that rules leave out.
     Purge,
+    /// What documents hold against what they are to hold.
+    Conflicts,
+    /// Documents into the target's form, by SQL.
+    Transform,
     /// Into the hot folders.
     Publish,
 }
 
 impl Step {
     /// All steps, in order.
-    pub const ALL: [Self; 4] = [Self::Copy, Self::Sanitise, Self::Purge, Self::Publish];
+    pub const ALL: [Self; 6] =
+        [Self::Copy, Self::Sanitise, Self::Purge, Self::Conflicts, Self::Transform, Self::Publish];
 
     /// The word on the command line and in reports.
     pub fn name(self) -> &'static str {
@@ -105,6 +122,8 @@ impl Step {
             Self::Copy => "copy",
             Self::Sanitise => "sanitise",
             Self::Purge => "purge",
+            Self::Conflicts => "conflicts",
+            Self::Transform => "transform",
             Self::Publish => "publish",
         }
     }
@@ -140,6 +159,9 @@ pub struct StepReport {
     pub problems: Vec<Problem>,
     /// Problems in all.
     pub problems_in_all: u64,
+    /// Conflicts, the first of them, those that block before others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
     /// Whether every object is accounted for.
     pub balanced: bool,
     /// Whether nothing was done because all was done before.
@@ -153,6 +175,9 @@ pub struct StepReport {
     pub digest: Option<String>,
     /// The record; none for a plan.
     pub record: Option<String>,
+    /// What it sent to buckets, the staging area's among them; none where no place is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
 }
 
 /// An object that needs a look.
@@ -243,13 +268,25 @@ pub async fn begin(folder: &RunFolder, now: DateTime<Utc>) -> Result<()> {
 pub struct Delivery {
     config: DeliveryConfig,
     folder: RunFolder,
+    /// How places are opened.
+    reach: Reach,
     source: ReadOnly,
     area: Bucket,
-    /// The project and the memory of the rules' queries.
+    /// The project, the memory and the threads of queries.
     sql: TransformConfig,
+    bound: Bound,
     dry_run: bool,
     yes: bool,
     cancel: CancellationToken,
+}
+
+/// What queries over documents feed.
+#[derive(Debug, Clone, Default)]
+pub struct Bound {
+    /// The definition that names the documents of a query, by query.
+    pub definitions: BTreeMap<String, String>,
+    /// The definitions that rows are held to, where they are known.
+    pub known: Definitions,
 }
 
 impl Delivery {
@@ -260,19 +297,21 @@ impl Delivery {
     pub fn open(
         config: DeliveryConfig,
         sql: TransformConfig,
+        bound: Bound,
         folder: RunFolder,
         wish: &Wish,
         cancel: CancellationToken,
     ) -> Result<Self> {
-        let source = ReadOnly::open(&config.source, &config.s3)?;
-        let area = Bucket::open(&config.area, &config.s3)?;
+        let reach = Reach::new(config.s3.clone(), folder.clone());
+        let source = ReadOnly::open(&config.source, &reach)?;
+        let area = Bucket::open(&config.area, &reach)?;
         let mut problems = Vec::new();
         if source.overlaps(area.reader()) {
             problems
                 .push("deliver.area: lies in the source of truth or holds it, which is never written to".to_owned());
         }
         for (name, target) in &config.publish {
-            let place = ReadOnly::open(&target.url, &config.s3)?;
+            let place = ReadOnly::open(&target.url, &reach)?;
             if place.overlaps(&source) || place.overlaps(area.reader()) {
                 problems
                     .push(format!("deliver.publish.{name}.url: lies in the source of truth or the area, or holds it"));
@@ -281,7 +320,14 @@ impl Delivery {
         if !problems.is_empty() {
             return Err(Error::Config { problems });
         }
-        Ok(Self { config, folder, source, area, sql, dry_run: wish.dry_run, yes: wish.yes, cancel })
+        conflicts::require_definitions(&config.conflicts)?;
+        Ok(Self { config, folder, reach, source, area, sql, bound, dry_run: wish.dry_run, yes: wish.yes, cancel })
+    }
+
+    /// The steps of a pass over all: documents are only transformed where the project has queries for them.
+    pub fn steps(&self) -> Vec<Step> {
+        let all = Step::ALL.into_iter();
+        all.filter(|step| *step != Step::Transform || transform::is_wanted(self)).collect()
     }
 
     /// Does one step, or says what it would do.
@@ -290,15 +336,32 @@ impl Delivery {
     /// When the step before it has no record, or a place fails; the same command goes on. What came of single objects is in
     /// the report.
     pub async fn step(&self, step: Step, wish: &Wish, progress: &Progress) -> Result<Vec<StepReport>> {
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), self.requests());
         let reports = match step {
             Step::Copy => vec![copy::run(self, progress).await?],
             Step::Sanitise => vec![sanitise::run(self, progress).await?],
             Step::Purge => vec![purge::run(self, wish, progress).await?],
+            Step::Conflicts => vec![conflicts::run(self, progress).await?],
+            Step::Transform => vec![transform::run(self, progress).await?],
             Step::Publish => publish::run(self, wish, progress).await?,
         };
-        let seconds = start.elapsed().as_secs_f64();
-        Ok(reports.into_iter().map(|report| StepReport { seconds, ..report }).collect())
+        let (seconds, sent) = (start.elapsed().as_secs_f64(), self.sent_since(&before));
+        let told = reports.into_iter().map(|report| StepReport {
+            seconds,
+            // Of several targets each tells its own.
+            requests: report.requests.or(sent),
+            ..report
+        });
+        Ok(told.collect())
+    }
+
+    /// What was sent to buckets so far.
+    fn requests(&self) -> Requests {
+        self.reach.counter().requests().and(&self.folder.area().requests().unwrap_or_default())
+    }
+
+    fn sent_since(&self, before: &Requests) -> Option<Requests> {
+        Some(self.requests().since(before)).filter(|sent| sent.total() > 0)
     }
 
     /// The report so far, empty at first.

@@ -9,17 +9,37 @@ use super::bucket::Bucket;
 use super::purge::Purged;
 use super::record::{self, Recording, State};
 use super::transfer::{Held, Item, Sent, Transfer, Transferred};
-use super::{DOCUMENTS, Delivery, Inputs, PURGED, Problem, PublishTarget, SANITISED, StepReport, Wish, hash128};
+use super::{
+    DOCUMENTS, Delivery, Inputs, PURGED, Problem, PublishTarget, SANITISED, StepReport, Wish, conflicts, hash128,
+    transform,
+};
 use crate::dataflow::Progress;
 use crate::error::{Error, Result};
 use crate::staging::Manifest;
 
 /// What is published: where it is read, from what it was made, and each document.
-struct Edition {
-    place: Bucket,
-    made_from: Inputs,
-    documents: u64,
-    items: BoxStream<'static, Result<Vec<Item>>>,
+pub(super) struct Edition {
+    pub(super) place: Bucket,
+    pub(super) made_from: Inputs,
+    pub(super) documents: u64,
+    pub(super) items: BoxStream<'static, Result<Vec<Item>>>,
+}
+
+impl Edition {
+    /// One of no document.
+    pub(super) fn empty(place: Bucket) -> Self {
+        Self { place, made_from: Inputs::new(), documents: 0, items: futures::stream::empty().boxed() }
+    }
+}
+
+/// The documents that were sanitised and not purged.
+pub(super) struct Left {
+    /// What was made from what.
+    pub(super) made_from: Inputs,
+    /// How many they are.
+    pub(super) documents: u64,
+    /// Each of them, in order of the record.
+    pub(super) rows: BoxStream<'static, Result<Vec<Transferred>>>,
 }
 
 /// Writes every document that was not purged into the hot folder of the named target, or of all that are not production.
@@ -43,7 +63,9 @@ pub(super) async fn run(delivery: &Delivery, wish: &Wish, progress: &Progress) -
     }
     let mut reports = Vec::new();
     for (name, target) in chosen {
-        reports.push(one(delivery, name, target, wish, progress).await?);
+        let before = delivery.requests();
+        let report = one(delivery, name, target, wish, progress).await?;
+        reports.push(StepReport { requests: delivery.sent_since(&before), ..report });
     }
     Ok(reports)
 }
@@ -55,13 +77,13 @@ async fn one(
     wish: &Wish,
     progress: &Progress,
 ) -> Result<StepReport> {
-    let edition = edition(delivery).await?;
+    let edition = edition(delivery, target.production).await?;
     let model = match target.production {
         true => Some(require_model(delivery, name, target, wish, &edition).await?),
         false => None,
     };
     let (step, record) = (format!("publish {name}"), record_name(name));
-    let place = Bucket::open(&target.url, &delivery.config.s3)?;
+    let place = Bucket::open(&target.url, &delivery.reach)?;
     let mut inputs = edition.made_from.clone();
     inputs.insert("target".to_owned(), place.reader().url());
     let sent = Sent::read(&delivery.former().await?, &record).await?;
@@ -94,8 +116,26 @@ fn record_name(target: &str) -> String {
     format!("published_{target}")
 }
 
-/// What is to be published: the documents that were sanitised and not purged.
-async fn edition(delivery: &Delivery) -> Result<Edition> {
+/// What is to be published: the documents in the target's form where the project has queries for that, else as they are.
+async fn edition(delivery: &Delivery, is_production: bool) -> Result<Edition> {
+    let Left { made_from, documents, rows } = left(delivery).await?;
+    conflicts::require_settled(delivery, &made_from, is_production).await?;
+    if transform::is_wanted(delivery) {
+        return transform::edition(delivery).await;
+    }
+    let item = |row: Transferred| {
+        let etag = row.etag.unwrap_or_default();
+        Item { key: row.name.clone(), name: row.name, size: row.size, etag, reason: None }
+    };
+    let items = rows.map_ok(move |rows| rows.into_iter().map(item).collect()).boxed();
+    Ok(Edition { place: delivery.area.below(DOCUMENTS), made_from, documents, items })
+}
+
+/// The documents of the delivery after the purge.
+///
+/// # Errors
+/// When the purge has no record, or looked at other documents.
+pub(super) async fn left(delivery: &Delivery) -> Result<Left> {
     let sanitised = record::committed(&delivery.folder, SANITISED, "sanitise").await?;
     let purged = record::committed(&delivery.folder, PURGED, "purge").await?;
     if purged.inputs.get(SANITISED) != Some(&sanitised.content()) {
@@ -110,15 +150,11 @@ async fn edition(delivery: &Delivery) -> Result<Edition> {
     }
     let there: u64 = ["copied", "skipped"].iter().filter_map(|what| sanitised.notes.get(*what)).sum();
     let documents = there - left_out.len() as u64;
-    let rows = record::rows::<Transferred>(&delivery.folder, &sanitised);
-    let item = |row: Transferred| {
-        let etag = row.etag.unwrap_or_default();
-        Item { key: row.name.clone(), name: row.name, size: row.size, etag, reason: None }
-    };
-    let stays = move |row: &Transferred| row.is_there() && !left_out.contains(&hash128(&[row.name.as_bytes()]));
-    let items = rows.map_ok(move |rows| rows.into_iter().filter(|row| stays(row)).map(item).collect()).boxed();
     let made_from = Inputs::from([(SANITISED.to_owned(), sanitised.content()), (PURGED.to_owned(), purged.content())]);
-    Ok(Edition { place: delivery.area.below(DOCUMENTS), made_from, documents, items })
+    let stays = move |row: &Transferred| row.is_there() && !left_out.contains(&hash128(&[row.name.as_bytes()]));
+    let rows = record::rows::<Transferred>(&delivery.folder, &sanitised);
+    let rows = rows.map_ok(move |rows| rows.into_iter().filter(|row| stays(row)).collect()).boxed();
+    Ok(Left { made_from, documents, rows })
 }
 
 /// The target that must hold the same before production does, and what it holds.

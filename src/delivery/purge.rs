@@ -110,7 +110,8 @@ pub(super) async fn run(delivery: &Delivery, wish: &Wish, progress: &Progress) -
     };
     let (documents, quarantine) = places(delivery);
     let plan = futures::stream::iter([Ok(plan)]).boxed();
-    let moved = |row| quarantined(&documents, &quarantine, row);
+    let (from, to) = (documents.clone(), quarantine.clone());
+    let moved = move |row| quarantined(from.clone(), to.clone(), row);
     let manifest = recording.fill(delivery, plan, &quarantine, moved).await?;
     documents.settle().await?;
     report(delivery, manifest, sanitised.rows).await
@@ -242,8 +243,8 @@ async fn require_cap(delivery: &Delivery, plan: &[Purged]) -> Result<()> {
 }
 
 /// Moves a document; one that an earlier attempt has moved is where it shall be.
-async fn quarantined(documents: &Bucket, quarantine: &Bucket, row: Purged) -> Result<Purged> {
-    let moved = moved(documents, quarantine, &row).await;
+async fn quarantined(documents: Bucket, quarantine: Bucket, row: Purged) -> Result<Purged> {
+    let moved = moved(&documents, &quarantine, &row).await;
     outcome(row, moved, "quarantined", &quarantine.reader().url())
 }
 

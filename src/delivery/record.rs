@@ -2,7 +2,7 @@
 //! last part.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
 
 use super::Delivery;
 use super::bucket::Bucket;
@@ -87,6 +88,11 @@ impl Recording {
         self.manifest.rows
     }
 
+    /// Parts that are durable.
+    pub(super) fn parts(&self) -> usize {
+        self.manifest.files.len()
+    }
+
     /// Adds a part; its rows are durable when it returns.
     pub(super) async fn append<T: Row>(&mut self, rows: &[T]) -> Result<()> {
         let batch = self.batch(rows)?;
@@ -110,30 +116,34 @@ impl Recording {
 
     /// Adds what `work` makes of each item that the record has no row of yet, and commits it. What the rows tell of is
     /// settled in `place` before they are written. Items come in the same order at every attempt.
-    pub(super) async fn fill<I: Send, T: Row>(
+    pub(super) async fn fill<I: Send + 'static, T: Row, F: Future<Output = Result<T>> + Send + 'static>(
         mut self: Box<Self>,
         delivery: &Delivery,
         items: BoxStream<'static, Result<Vec<I>>>,
         place: &Bucket,
-        work: impl AsyncFn(I) -> Result<T>,
+        work: impl Fn(I) -> F + Clone + Send + 'static,
     ) -> Result<Manifest> {
         let done = usize::try_from(self.manifest.rows).unwrap_or(usize::MAX);
-        let work = &work;
         let items = items.map_ok(|items| futures::stream::iter(items.into_iter().map(Ok))).try_flatten();
         let mut chunks = std::pin::pin!(items.skip(done).try_chunks(CHUNK));
+        // A part is written while the next one is worked on.
+        let mut ready: Vec<T> = Vec::new();
         while let Some(chunk) = chunks.try_next().await.map_err(|error| error.1)? {
-            let each = chunk.into_iter().enumerate().map(|(number, item)| async move {
-                delivery.require_not_stopped()?;
-                Ok::<_, Error>((number, work(item).await?))
-            });
-            let working = futures::stream::iter(each).buffer_unordered(delivery.config.max_in_flight);
-            let mut rows: Vec<(usize, T)> = working.try_collect().await?;
-            rows.sort_unstable_by_key(|(number, _)| *number);
-            let rows: Vec<T> = rows.into_iter().map(|(_, row)| row).collect();
-            place.settle().await?;
-            self.append(&rows).await?;
+            // Both to their ends: what was done is written also where what follows fails.
+            let (worked, written) = futures::join!(worked(chunk, delivery, &work), self.append_settled(&ready, place));
+            written?;
+            ready = worked?;
         }
+        self.append_settled(&ready, place).await?;
         self.finish::<T>().await
+    }
+
+    async fn append_settled<T: Row>(&mut self, rows: &[T], place: &Bucket) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        place.settle().await?;
+        self.append(rows).await
     }
 
     /// Commits the record.
@@ -158,6 +168,38 @@ impl Recording {
         let batch = decoder.flush().map_err(failed)?;
         Ok(batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.schema))))
     }
+}
+
+/// What `work` makes of the items, in their order: as many tasks as may be under way, on all threads, of which each takes the
+/// next item when it is done with one. The first error ends them all.
+async fn worked<I: Send + 'static, T: Row, F: Future<Output = Result<T>> + Send + 'static>(
+    items: Vec<I>,
+    delivery: &Delivery,
+    work: &(impl Fn(I) -> F + Clone + Send + 'static),
+) -> Result<Vec<T>> {
+    let tasks = delivery.config.max_in_flight.min(items.len());
+    let queue = Arc::new(Mutex::new(items.into_iter().enumerate()));
+    let mut under_way = JoinSet::new();
+    for _ in 0..tasks {
+        let (queue, cancel, work) = (Arc::clone(&queue), delivery.cancel.clone(), work.clone());
+        under_way.spawn(async move {
+            let mut rows = Vec::new();
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((number, item)) = next else { return Ok::<_, Error>(rows) };
+                if cancel.is_cancelled() {
+                    return Err(Error::Interrupted { signal: 2 });
+                }
+                rows.push((number, work(item).await?));
+            }
+        });
+    }
+    let mut rows = Vec::new();
+    while let Some(done) = under_way.join_next().await {
+        rows.extend(done.map_err(|cause| Error::staging(delivery.folder.url(), "a task ended", cause))??);
+    }
+    rows.sort_unstable_by_key(|(number, _)| *number);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
 fn progress(name: &str) -> String {

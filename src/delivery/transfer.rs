@@ -1,6 +1,7 @@
 //! Objects from one place to another: what every step that sends bytes does with each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use bytes::Bytes;
@@ -102,6 +103,11 @@ impl Held {
         Ok(Self(held))
     }
 
+    /// Whether just this object is there.
+    pub(super) fn has(&self, name: &str, etag: &str, size: u64) -> bool {
+        self.get(name) == Some(version(etag, size))
+    }
+
     fn get(&self, name: &str) -> Option<u128> {
         self.0.get(&hash128(&[name.as_bytes()])).copied()
     }
@@ -174,19 +180,23 @@ impl Transfer {
 
     /// Sends all items that the record does not have yet, and commits it.
     pub(super) async fn run(
-        &self,
+        self,
         delivery: &Delivery,
         recording: Box<Recording>,
         items: BoxStream<'static, Result<Vec<Item>>>,
         progress: &Progress,
     ) -> Result<Manifest> {
-        let send = |item| async move {
-            let row = self.send(item).await?;
-            progress.advance(1, row.size);
-            progress.reject(u64::from(!row.is_there()));
-            Ok(row)
+        let (target, progress, transfer) = (self.target.clone(), progress.clone(), Arc::new(self));
+        let send = move |item| {
+            let (transfer, progress) = (Arc::clone(&transfer), progress.clone());
+            async move {
+                let row = transfer.send(item).await?;
+                progress.advance(1, row.size);
+                progress.reject(u64::from(!row.is_there()));
+                Ok(row)
+            }
         };
-        recording.fill(delivery, items, &self.target, send).await
+        recording.fill(delivery, items, &target, send).await
     }
 
     /// Counts what would be sent.
@@ -240,12 +250,15 @@ impl Transfer {
             // A server whose listings tell none; from here on a change is noticed, before it only by the size.
             return match self.source.head(&item.key).await? {
                 (_, etag) if etag.is_empty() => Err(Fault::Refused("the server tells no ETag of it".into())),
-                (size, etag) if size == item.size => {
-                    Box::pin(self.send_into(&Item { etag, ..item.clone() }, row)).await
-                }
+                (size, etag) if size == item.size => self.send_version(&Item { etag, ..item.clone() }, row).await,
                 _ => Err(Fault::Changed),
             };
         }
+        self.send_version(item, row).await
+    }
+
+    /// The same, of a known ETag.
+    async fn send_version(&self, item: &Item, row: &mut Transferred) -> Outcome<()> {
         let there = self.held.get(&item.name);
         if let Some(there) = there {
             let known = self.sent.get(item, there);

@@ -5,7 +5,7 @@ use super::{ANY_MOMENT, Pipeline};
 use crate::dataflow::Source;
 use crate::error::{Error, Result};
 use crate::flex::{Definition, FlexClient, pulled};
-use crate::load::DEFINITIONS_FILE;
+use crate::load::{Binding, DEFINITIONS_FILE};
 use crate::staging::RawTables;
 use crate::transform::coverage::{COVERAGE_FILE, CoverageReport};
 use crate::transform::{Definitions, Transform, TransformConfig};
@@ -22,12 +22,16 @@ impl Pipeline {
                 return self.live_definitions().await;
             }
             let folder = &self.config.definitions;
-            let files = self.bound(|name| pulled::read(folder, name), &format!("the folder {}", folder.display()))?;
+            let files = bound(
+                &self.config.bindings,
+                |name| pulled::read(folder, name),
+                &format!("the folder {}", folder.display()),
+            )?;
             if !files.is_empty() {
                 return Ok(files);
             }
             let kept: Vec<Definition> = self.run.get_json(DEFINITIONS_FILE).await?.unwrap_or_default();
-            self.bound(|name| Ok(kept.iter().find(|kept| kept.name == name).cloned()), "the run")
+            bound(&self.config.bindings, |name| Ok(kept.iter().find(|kept| kept.name == name).cloned()), "the run")
         });
         Ok(known.await?.clone())
     }
@@ -75,7 +79,7 @@ impl Pipeline {
         }
         let place = format!("the target `{}`", target.load.target);
         let of = |name: &str| Ok(found.iter().find(|definition| definition.name == name).cloned());
-        let definitions = self.bound(of, &place)?;
+        let definitions = bound(&self.config.bindings, of, &place)?;
         if definitions.is_empty() && !self.config.bindings.is_empty() {
             return Err(Error::preflight(format!("{place} has none of the definitions that queries feed")));
         }
@@ -92,25 +96,29 @@ impl Pipeline {
         }
         self.run.put_json(DEFINITIONS_FILE, &definitions.values().collect::<Vec<_>>()).await
     }
+}
 
-    /// The definitions of all bindings, their open lists marked; none where `place` has none of them.
-    fn bound(&self, of: impl Fn(&str) -> Result<Option<Definition>>, place: &str) -> Result<Definitions> {
-        let (mut definitions, mut missing, mut problems) = (Definitions::new(), Vec::new(), Vec::new());
-        for binding in &self.config.bindings {
-            let Some(mut definition) = of(&binding.definition)? else {
-                missing.push(format!("definition {}: {place} has none of this name", binding.definition));
-                continue;
-            };
-            if !definition.enabled {
-                problems.push(format!("definition {}: not enabled in {place}", binding.definition));
-            }
-            problems.extend(binding.open(&mut definition));
-            definitions.insert(binding.query.clone(), definition);
+/// The definitions of all bindings, their open lists marked; none where `place` has none of them.
+pub(super) fn bound(
+    bindings: &[Binding],
+    of: impl Fn(&str) -> Result<Option<Definition>>,
+    place: &str,
+) -> Result<Definitions> {
+    let (mut definitions, mut missing, mut problems) = (Definitions::new(), Vec::new(), Vec::new());
+    for binding in bindings {
+        let Some(mut definition) = of(&binding.definition)? else {
+            missing.push(format!("definition {}: {place} has none of this name", binding.definition));
+            continue;
+        };
+        if !definition.enabled {
+            problems.push(format!("definition {}: not enabled in {place}", binding.definition));
         }
-        if definitions.is_empty() {
-            return Ok(definitions);
-        }
-        problems.extend(missing);
-        if problems.is_empty() { Ok(definitions) } else { Err(Error::preflight(problems.join("\n  "))) }
+        problems.extend(binding.open(&mut definition));
+        definitions.insert(binding.query.clone(), definition);
     }
+    if definitions.is_empty() {
+        return Ok(definitions);
+    }
+    problems.extend(missing);
+    if problems.is_empty() { Ok(definitions) } else { Err(Error::preflight(problems.join("\n  "))) }
 }

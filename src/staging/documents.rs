@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::manifest::VERSION;
 use super::object::{self, ObjectWriter};
-use super::{ParquetPart, StagingArea, json, safe_name};
+use super::{Dataset, ParquetPart, StagingArea, json, safe_name};
 use crate::dataflow::{SendableRecordBatchStream, Sink, WriteSummary, WrittenFile};
 use crate::error::{Error, Result};
 
@@ -217,6 +217,23 @@ impl Documents {
     /// When it cannot be read.
     pub async fn read(&self, source_key: &str) -> Result<Option<Value>> {
         object::read_json(&self.area, &self.place(source_key)).await
+    }
+
+    /// The folder of the documents, as shown to people.
+    pub fn folder_url(&self) -> String {
+        self.area.url_of(&self.own_folder())
+    }
+
+    /// The rows of the index, in their order, checked before the first; `None` where the documents are not all there. With
+    /// the hash of the index, which differs where any document does.
+    ///
+    /// # Errors
+    /// When it is missing, damaged or cannot be read; the error names the file.
+    pub async fn index(&self) -> Result<Option<(String, SendableRecordBatchStream)>> {
+        let found: Option<DocumentsManifest> = object::read_json(&self.area, &self.manifest_path()).await?;
+        let Some(index) = found.and_then(|found| found.index) else { return Ok(None) };
+        let dataset = Dataset::new(&self.area, format!("documents/{}", self.definition), self.folder.clone());
+        Ok(Some((index.blake3.clone(), dataset.read_part(&index).await?)))
     }
 
     /// Where the document of one asset is, if there is one.

@@ -13,6 +13,7 @@
 //! {staging}/runs/{run}/rejected/part-00000.parquet                rows not loaded, with their reasons
 //! {staging}/runs/{run}/plan/{target}.json                        what a load was last planned to do
 //! {staging}/deliveries/{delivery}/{record}/part-00000.parquet … _manifest.json   what a step of a delivery did
+//! {staging}/deliveries/{delivery}/transform/…                    raw/, queries, documents/ of its documents, as in a run
 //! {staging}/ledger/{target}/ledger.sqlite                         a copy of the ledger
 //! {staging}/ledger/{target}/{assets,requests}.parquet             its tables
 //! ```
@@ -304,6 +305,12 @@ impl RunFolder {
         self.area.url_of(&self.path)
     }
 
+    /// A folder of its own within this one, of the same form: nothing that is there meets what is in this one.
+    #[must_use]
+    pub fn within(&self, name: &str) -> Self {
+        Self { path: self.path.clone().join(name), ..self.clone() }
+    }
+
     /// The dataset of a source table.
     pub fn raw(&self, table: &TableName) -> Dataset {
         let folder = raw_folder(table);
@@ -384,6 +391,14 @@ impl RunFolder {
         object::replace(&self.area, &key, bytes.into()).await
     }
 
+    /// Writes `runs/{run}/{name}` as it is, replacing what is there; durable when it returns.
+    ///
+    /// # Errors
+    /// When the object cannot be written.
+    pub async fn put_text(&self, name: &str, text: String) -> Result<()> {
+        object::replace(&self.area, &self.key_of(name), text.into()).await
+    }
+
     /// Removes what [`RunFolder::put_json`] wrote, if it is there.
     ///
     /// # Errors
@@ -398,6 +413,20 @@ impl RunFolder {
     /// When the object cannot be read or is not the JSON of a `T`.
     pub async fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         object::read_json(&self.area, &self.key_of(name)).await
+    }
+
+    /// The names of the objects in `folder`, in order.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub async fn json_names(&self, folder: &str) -> Result<Vec<String>> {
+        let key = self.key_of(folder);
+        let listing = self.area.store.list_with_delimiter(Some(&key)).await;
+        let listing = listing.map_err(|cause| Error::staging(self.area.url_of(&key), "cannot be listed", cause))?;
+        let names = listing.objects.iter().filter(|object| !local::is_temporary(&object.location));
+        let mut names: Vec<String> = names.filter_map(|object| Some(object.location.filename()?.to_owned())).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// `name` may have folders, separated by slashes.

@@ -12,11 +12,16 @@ use serde::Serialize;
 use super::local::is_temporary;
 use super::manifest::FILE_NAME;
 use super::s3::OpenUpload;
-use super::{Dataset, RunFolder, StagingArea};
+use super::{Dataset, Manifest, RunFolder, StagingArea, object};
 use crate::error::{Error, Result};
 
 /// Uploads of what no lease guards (copies of ledgers) are left alone so long: the process may be at it.
 const AT_WORK: TimeDelta = TimeDelta::hours(24);
+
+/// The folder of a delivery that is as a run's.
+const TRANSFORM: &str = "transform";
+/// What a record of a delivery is made of while it is written.
+const PROGRESS: &str = "_progress.json";
 
 /// Why something is an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,6 +47,9 @@ pub struct Orphan {
     /// The run it is in, if it is in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// The delivery that left it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
     /// Where it is.
     pub url: String,
     /// Its bytes; what is stored of an upload is not known.
@@ -58,6 +66,9 @@ pub struct Orphans {
     pub orphans: Vec<Orphan>,
     /// Runs that are being written, by whom: they were not looked at.
     pub busy: BTreeMap<String, String>,
+    /// The same of deliveries.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub busy_deliveries: BTreeMap<String, String>,
     /// Whether the store tells its open uploads. A folder has none.
     pub uploads_told: bool,
     /// Whether all but the foreign ones were removed.
@@ -71,7 +82,7 @@ enum Remains {
 }
 
 impl StagingArea {
-    /// Looks for orphans in every run that nobody writes, and removes them if they are to be swept: all but files that
+    /// Looks for orphans in every run and every delivery that nobody writes, and removes them if they are to be swept: all but files that
     /// telecine did not write. A run is held by a lease of our own while it is swept.
     ///
     /// # Errors
@@ -83,8 +94,12 @@ impl StagingArea {
         for run in self.runs().await? {
             self.orphans_of(&self.run(&run), &uploads, sweep, &mut found).await?;
         }
-        let runs = self.root.clone().join("runs");
-        for upload in uploads.into_iter().filter(|upload| !upload.key.starts_with(&format!("{runs}/"))) {
+        for delivery in self.deliveries().await? {
+            self.orphans_of(&self.delivery(&delivery), &uploads, sweep, &mut found).await?;
+        }
+        let guarded = ["runs", "deliveries"].map(|folder| format!("{}/", self.root.clone().join(folder)));
+        let is_guarded = |upload: &OpenUpload| guarded.iter().any(|folder| upload.key.starts_with(folder));
+        for upload in uploads.into_iter().filter(|upload| !is_guarded(upload)) {
             let begun = upload.initiated.parse::<DateTime<Utc>>();
             if begun.is_ok_and(|begun| Utc::now() - begun > AT_WORK) {
                 found.orphans.push(self.upload_orphan(&upload, None));
@@ -120,7 +135,8 @@ impl StagingArea {
         let (holder, stale) = match run.holder().await? {
             Some((holder, true)) => (Some(holder), true),
             Some((holder, false)) => {
-                found.busy.insert(run.id.clone(), holder);
+                let busy = if run.is_delivery() { &mut found.busy_deliveries } else { &mut found.busy };
+                busy.insert(run.id.clone(), holder);
                 return Ok(());
             }
             None => (None, false),
@@ -141,7 +157,7 @@ impl StagingArea {
             }
             let ours = |upload: &&OpenUpload| upload.key.starts_with(&format!("{}/", run.path));
             for upload in uploads.iter().filter(ours) {
-                found.orphans.push(self.upload_orphan(upload, Some(run.id.clone())));
+                found.orphans.push(self.upload_orphan(upload, Some(run)));
                 if sweep {
                     self.remove(Remains::Upload(upload.clone())).await?;
                 }
@@ -156,12 +172,12 @@ impl StagingArea {
     }
 
     fn orphan(&self, kind: OrphanKind, run: &RunFolder, key: &Path, (bytes, since): (Option<u64>, String)) -> Orphan {
-        Orphan { kind, run: Some(run.id.clone()), url: self.url_of(key), bytes, since }
+        Orphan { kind, bytes, since, ..Orphan::of(Some(run), self.url_of(key)) }
     }
 
-    fn upload_orphan(&self, upload: &OpenUpload, run: Option<String>) -> Orphan {
+    fn upload_orphan(&self, upload: &OpenUpload, run: Option<&RunFolder>) -> Orphan {
         let url = format!("{}/{}", self.store_url.as_str().trim_end_matches('/'), upload.key);
-        Orphan { kind: OrphanKind::Upload, run, url, bytes: None, since: upload.initiated.clone() }
+        Orphan { since: upload.initiated.clone(), ..Orphan::of(run, url) }
     }
 
     async fn remove(&self, remains: Remains) -> Result<()> {
@@ -193,9 +209,28 @@ impl StagingArea {
     }
 }
 
+impl Orphan {
+    fn of(folder: Option<&RunFolder>, url: String) -> Self {
+        let id = |delivery| Some(folder.filter(|folder| folder.is_delivery() == delivery)?.id.clone());
+        Self { kind: OrphanKind::Upload, run: id(false), delivery: id(true), url, bytes: None, since: String::new() }
+    }
+}
+
 impl RunFolder {
-    /// The objects of this run that no manifest speaks of.
+    fn is_delivery(&self) -> bool {
+        self.path.prefix_matches(&self.area.root.clone().join("deliveries"))
+    }
+
+    /// The objects of this run that no manifest speaks of; of a delivery also those of its transform, which is as a run is.
     async fn remains(&self) -> Result<Vec<(Orphan, Path)>> {
+        let mut remains = self.remains_here().await?;
+        if self.is_delivery() {
+            remains.extend(self.within(TRANSFORM).remains_here().await?);
+        }
+        Ok(remains)
+    }
+
+    async fn remains_here(&self) -> Result<Vec<(Orphan, Path)>> {
         let failed = |cause| Error::staging(self.url(), "cannot be listed", cause);
         let objects: Vec<ObjectMeta> = self.area.metas_below(&self.path).try_collect().await.map_err(failed)?;
         let known = self.spoken_of(&objects).await?;
@@ -222,10 +257,13 @@ impl RunFolder {
         let name = below.last()?;
         let is_part = name.starts_with("part-") && name.ends_with(".parquet");
         match below.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [TRANSFORM, ..] if self.path == self.area.delivery(&self.id).path => None,
             _ if is_temporary(key) => Some(OrphanKind::Temporary),
             // Written by a step that takes no lease.
             ["_reconcile", ..] | [_] => None,
             ["plan", _] => None,
+            // Of a delivery: open uploads, each by its id; how far a record has come.
+            ["_uploads", _] | [_, PROGRESS] => None,
             ["documents", of, ..] => {
                 let definition = of.split('.').next().unwrap_or_default();
                 (!told.contains(definition)).then_some(OrphanKind::Part)
@@ -240,12 +278,17 @@ impl RunFolder {
     async fn spoken_of(&self, objects: &[ObjectMeta]) -> Result<HashSet<Path>> {
         let mut known = HashSet::new();
         let exceptions = self.exceptions();
-        for object in objects.iter().filter(|object| object.location.filename() == Some(FILE_NAME)) {
+        let tells = |object: &&ObjectMeta| matches!(object.location.filename(), Some(FILE_NAME | PROGRESS));
+        for object in objects.iter().filter(tells) {
             let mut parts: Vec<_> = object.location.parts().collect();
             parts.pop();
             let folder: Path = parts.into_iter().collect();
             let dataset = Dataset::new(&self.area, folder.filename().unwrap_or_default().to_owned(), folder);
-            if let Some(manifest) = dataset.manifest().await? {
+            let manifest = match object.location.filename() {
+                Some(PROGRESS) => object::read_json::<Manifest>(&self.area, &object.location).await?,
+                _ => dataset.manifest().await?,
+            };
+            if let Some(manifest) = manifest {
                 known.extend(manifest.files.iter().map(|file| dataset.file_path(file)));
                 known.extend(manifest.exceptions.iter().map(|note| exceptions.file_path(&note.file)));
             }

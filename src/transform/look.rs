@@ -35,6 +35,9 @@ impl Transform {
             for (table, file) in transform.files.iter() {
                 tables::register_file(&open.context, run.area(), table, file).await?;
             }
+            for (table, dataset, manifest) in transform.datasets.iter() {
+                tables::register_source(&open.context, table, tables::provider(dataset, manifest).await?)?;
+            }
             open.warn_between_two_states().await?;
             let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
             let frame = open.context.sql_with_options(&sql, read_only).await;

@@ -40,7 +40,7 @@ mod lineage;
 mod look;
 mod mapping;
 mod mapping_checks;
-mod nearest;
+pub(crate) mod nearest;
 mod one_row;
 mod opened;
 mod planning;
@@ -62,6 +62,7 @@ use std::sync::Arc;
 use object_store::ObjectMeta;
 
 pub use self::balance::{Balance, Counts};
+pub use self::contract::CANDIDATES;
 pub use self::definition::Definitions;
 use self::graph::Graph;
 use self::mapping::MappingTable;
@@ -75,6 +76,7 @@ pub use self::tables::register_dataset;
 pub use self::trace::{CellTrace, FieldTrace, SourceTrace, TableTrace, Trace};
 use crate::dataflow::TableName;
 use crate::error::Result;
+use crate::staging::{Dataset, Manifest};
 
 /// How queries are read and run.
 #[derive(Debug, Clone)]
@@ -102,6 +104,8 @@ pub struct Transform {
     vocabularies: Option<definition::Vocabularies>,
     /// Parquet files of the staging area that a look may read beside what the run holds.
     files: Arc<Vec<(TableName, ObjectMeta)>>,
+    /// Datasets besides, too.
+    datasets: Arc<Vec<(TableName, Dataset, Manifest)>>,
     /// Everything is made anew, changed or not.
     again: bool,
 }
@@ -118,8 +122,9 @@ impl Transform {
             let graph = Arc::new(Graph::build(&project)?);
             let mappings = Arc::new(mapping::read_all(&project)?);
             let (config, definitions) = (config.clone(), Arc::default());
-            let files = Arc::default();
-            Ok(Self { config, project, graph, mappings, definitions, vocabularies: None, files, again: false })
+            let (files, datasets) = (Arc::default(), Arc::default());
+            let vocabularies = None;
+            Ok(Self { config, project, graph, mappings, definitions, vocabularies, files, datasets, again: false })
         })
     }
 
@@ -128,6 +133,12 @@ impl Transform {
     #[must_use]
     pub fn with_files(self, files: Vec<(TableName, ObjectMeta)>) -> Self {
         Self { files: Arc::new(files), ..self }
+    }
+
+    /// The same with datasets as tables of [`Transform::sql`].
+    #[must_use]
+    pub fn with_datasets(self, datasets: Vec<(TableName, Dataset, Manifest)>) -> Self {
+        Self { datasets: Arc::new(datasets), ..self }
     }
 
     /// The project's files.

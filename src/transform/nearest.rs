@@ -6,7 +6,7 @@ use strsim::{jaro_winkler, normalized_damerau_levenshtein};
 const ALIKE: f64 = 0.6;
 
 /// Up to three of `known` that are most like `name`, the most alike first.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = name.to_lowercase();
     let mut scored: Vec<(f64, &str)> = known
         .into_iter()

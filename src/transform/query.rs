@@ -24,6 +24,9 @@ const RESERVED: [(&str, &str); 3] = [
 /// The folder of mappings and of the checks over them.
 const MAPPINGS: &str = "mappings";
 
+/// The folder of what is said of documents between buckets: it has queries of other kinds.
+const DELIVERY: &str = "deliver";
+
 /// The settings a query's header may hold.
 const SETTINGS: [&str; 4] = ["alternatives", "key", "materialise", "purpose"];
 
@@ -317,7 +320,7 @@ fn unknown_folders(root: &Path) -> Vec<String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let known = Level::ALL.map(Level::folder);
         let holds_sql = || !files(&path, "sql", &mut Vec::new()).is_empty();
-        if path.is_dir() && name != MAPPINGS && !known.contains(&name.as_str()) && holds_sql() {
+        if path.is_dir() && name != MAPPINGS && name != DELIVERY && !known.contains(&name.as_str()) && holds_sql() {
             found.push(format!("{}: not a folder of queries{}", path.display(), did_you_mean(&name, known)));
         } else if path.extension().is_some_and(|extension| extension == "sql") {
             found.push(format!("{}: belongs into one of {}", path.display(), known.join(", ")));

@@ -18,6 +18,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use telecine::staging::{S3Settings, StagingArea, StagingConfig};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 use crate::support::{PATIENCE, Workplace, python, wait_for};
 
@@ -76,6 +77,8 @@ enum Server {
 struct Door {
     server: Server,
     arrived: Mutex<Vec<Arrived>>,
+    /// All that have arrived.
+    count: watch::Sender<usize>,
     judge: Mutex<Option<Judge>>,
     /// Held while a conditional request is served: s3s-fs looks first and writes then, and others come in between.
     conditional: tokio::sync::Mutex<()>,
@@ -138,6 +141,7 @@ impl Bucket {
         let door = Arc::new(Door {
             server,
             arrived: Mutex::default(),
+            count: watch::Sender::default(),
             judge: Mutex::default(),
             conditional: Default::default(),
             delay: AtomicU64::new(0),
@@ -200,6 +204,22 @@ impl Bucket {
         self.door.delay.store(millis, Ordering::Relaxed);
     }
 
+    /// Kills a process as soon as so many requests have arrived since now; false where it ends before.
+    pub async fn kill_after(&self, child: &mut Child, requests: usize) -> bool {
+        let mut count = self.door.count.subscribe();
+        let enough = *count.borrow() + requests;
+        // What it gives locks the count, and the door waits for that.
+        let arrived = async { drop(count.wait_for(|count| *count >= enough).await) };
+        let killed = tokio::select! {
+            _ = child.wait() => false,
+            () = arrived => true,
+        };
+        if killed {
+            child.kill().await.unwrap();
+        }
+        killed
+    }
+
     /// What has arrived since this was last asked.
     pub fn arrived(&self) -> Vec<Arrived> {
         std::mem::take(&mut *self.door.arrived.lock().unwrap())
@@ -214,6 +234,7 @@ impl Door {
         let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
         let arrived = Arrived { method, uri, headers, bytes: body.len() };
         self.arrived.lock().unwrap().push(arrived.clone());
+        self.count.send_modify(|count| *count += 1);
         let judged = self.judge.lock().unwrap().as_mut().and_then(|judge| judge(&arrived));
         match judged {
             Some(Fault::SlowDown) => error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),

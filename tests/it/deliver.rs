@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod bucket;
+pub mod bucket;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use self::bucket::Buckets;
+use self::bucket::{Asked, Buckets, writes};
 use crate::support::{Workplace, files, finish};
 
 /// A project whose delivery goes from `source` to `area` and to the hot folders `dev` and `prod`, all below one folder.
@@ -171,7 +171,7 @@ async fn a_dirty_folder_is_delivered_to_dev_and_then_to_prod() {
     let report = place.json("deliver purge --restore").await;
     assert_eq!(counts(&report, "purge")["restored"], 3, "{report}");
     fs::remove_file(place.project().join("deliver/purge/1_name.sql")).unwrap();
-    place.run("deliver purge").await.code(0);
+    place.run("deliver purge conflicts").await.code(0);
     let refused = place.run("deliver publish --target prod --yes").await.code(2);
     assert!(refused.stderr.contains("first dev"), "{}", refused.stderr);
     place.run("deliver publish").await.code(0);
@@ -225,6 +225,11 @@ async fn a_source_that_changes_during_the_run_is_noticed() {
     assert_eq!(files(&place.path().join("area/objects")), ["same.json"]);
 }
 
+/// Files that a delivery between folders has written; those that are being written, too.
+fn written(place: &Workplace) -> usize {
+    ["area", "dev"].iter().map(|folder| files(&place.path().join(folder)).len()).sum()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_again_and_again_a_delivery_ends_like_an_unbroken_one() {
     let [whole, broken] = [place(), place()];
@@ -241,14 +246,16 @@ async fn killed_again_and_again_a_delivery_ends_like_an_unbroken_one() {
     let ended = 'attempts: {
         for _ in 0..60 {
             let mut child = broken.call("deliver --delivery d --output json").spawn().unwrap();
-            let patience = Duration::from_millis(random.u64(30..500) + killed * 20);
-            match tokio::time::timeout(patience, child.wait()).await {
-                Ok(_) => break 'attempts finish(child).await.code(0),
-                Err(_) => {
-                    child.kill().await.unwrap();
-                    killed += 1;
-                }
+            // So many more files are there, or the attempt has ended.
+            let enough = written(&broken) + random.usize(100..1_200);
+            while written(&broken) < enough && child.try_wait().unwrap().is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            if child.try_wait().unwrap().is_some() {
+                break 'attempts finish(child).await.code(0);
+            }
+            child.kill().await.unwrap();
+            killed += 1;
         }
         broken.run("deliver --delivery d --output json").await.code(0)
     };
@@ -335,14 +342,14 @@ async fn killed_again_and_again_between_buckets_no_object_is_sent_again() {
     let report = 'attempts: {
         for _ in 0..30 {
             let mut child = place.call("deliver --delivery d --output json").spawn().unwrap();
-            let patience = Duration::from_millis(random.u64(300..2_000) + killed * 100);
-            match tokio::time::timeout(patience, child.wait()).await {
-                Ok(_) => break 'attempts finish(child).await.code(0).json(),
-                Err(_) => {
-                    child.kill().await.unwrap();
-                    killed += 1;
-                }
+            // Every other attempt gets as far as a number of writes, the others may be killed while they only read. All
+            // that is to be written is five times what one attempt may: the first ones never come to the end.
+            let (number, by_writes) = (random.usize(1..150), killed % 2 == 0);
+            let enough = |asked: &[Asked]| number <= asked.iter().filter(|asked| !by_writes || writes(asked)).count();
+            if !buckets.kill_when(&mut child, enough).await {
+                break 'attempts finish(child).await.code(0).json();
             }
+            killed += 1;
         }
         place.json("deliver --delivery d").await
     };
@@ -357,11 +364,54 @@ async fn killed_again_and_again_between_buckets_no_object_is_sent_again() {
     // What was under way when the process was killed may go twice, 32 objects at most.
     for place in ["work/area/objects/", "work/area/documents/", "dev/drop/"] {
         let sent = buckets.writes_to(place).len();
-        assert!(
-            sent <= OBJECTS + 2 + 32 * usize::try_from(killed).unwrap(),
-            "{place}: {sent} for {OBJECTS}, {killed} kills"
-        );
+        assert!(sent <= OBJECTS + 2 + 32 * killed, "{place}: {sent} for {OBJECTS}, {killed} kills");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_of_killed_deliveries_are_ended_and_nobody_elses() {
+    let buckets = Buckets::start().await;
+    buckets.put("truth", "p/large.json", &format!("\"{}\"", "x".repeat(17 << 20))).await;
+    let place = buckets.settings(Workplace::of_files(&[("migration.toml", BETWEEN_BUCKETS)]));
+    let report = place.json("deliver copy sanitise purge --delivery d").await;
+    // The copy is the server's, and verified by its ETag: one page of the source, one of the area, one CopyObject.
+    let sent = &report["steps"][0]["requests"];
+    assert_eq!((&sent["listed"], &sent["written"], &sent["failed"]), (&2.into(), &1.into(), &0.into()), "{report}");
+    // Of the same key, by somebody else.
+    buckets.begin_upload("dev", "drop/large.json").await;
+    buckets.begin_upload("work", "area/documents/large.json").await;
+    let killed = async || {
+        let mut child = place.call("deliver publish --delivery d -q").spawn().unwrap();
+        let second = |asked: &[Asked]| asked.iter().any(|(_, path)| path.contains("partNumber=2"));
+        assert!(buckets.kill_when(&mut child, second).await, "{}", finish(child).await.stderr);
+        assert_eq!(buckets.open_uploads("dev").await, ["drop/large.json"; 2]);
+    };
+
+    // The next process of the delivery ends what the one before has left.
+    killed().await;
+    killed().await;
+    // The verb names it, with the lease of the process that is no more, and ends it when it shall.
+    let found = place.json("staging orphans").await;
+    let kinds = |found: &Value| -> Vec<String> {
+        let orphans = found["orphans"].as_array().unwrap().iter();
+        orphans.map(|orphan| format!("{} {}", orphan["kind"].as_str().unwrap(), orphan["delivery"])).collect()
+    };
+    assert_eq!(kinds(&found), ["lease \"d\"", "upload \"d\""], "{found}");
+    assert_eq!(found["orphans"][1]["url"], "s3://dev/drop/large.json", "{found}");
+    assert_eq!(buckets.open_uploads("dev").await.len(), 2);
+    assert_eq!(kinds(&place.json("staging orphans --sweep").await).len(), 2);
+    assert_eq!(kinds(&place.json("staging orphans").await).len(), 0);
+    assert_eq!(buckets.open_uploads("dev").await.len(), 1, "somebody else's was ended, or ours is there");
+    assert_eq!(buckets.open_uploads("work").await.len(), 1, "somebody else's was ended");
+
+    let report = place.json("deliver publish --delivery d").await;
+    let sent = &report["steps"][3]["requests"];
+    // Three parts, begun and completed; the page of the target; each part read once.
+    assert_eq!((&sent["listed"], &sent["written"], &sent["read"]), (&1.into(), &5.into(), &6.into()), "{report}");
+    assert_eq!(buckets.open_uploads("dev").await.len(), 1);
+    let text = place.run("deliver publish --delivery d").await.code(0).stdout;
+    assert!(text.contains("bucket     copy: 0 read, 1 written, 2 listed"), "{text}");
+    assert!(files(&place.path().join("staging")).iter().all(|file| !file.contains("_uploads")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

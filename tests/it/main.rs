@@ -44,7 +44,10 @@
 //! - `adversity`: loads among answers and surroundings that no other test has
 //! - `advice`: what the verbs of a load say when something is in their way
 //! - `cli`: exit codes, messages, settings, secrets, results
+//! - `conflicts`: documents against definitions, declarations, each other and the delivery before
 //! - `deliver`: documents between buckets: copied, named, purged, published; faults, kills, changed sources
+//! - `full_disk`: verbs on a disk without room
+//! - `instances`: documents through SQL into the target's form, held against their answer key
 //! - `kills`: extractions killed at random, stopped by signals and short of disk, files and threads, and then resumed
 //! - `outside`: DuckDB and pyarrow open every file of a run and agree with PostgreSQL
 //! - `rehearsal`: the whole job twice, its files and servers, and what is left when it is broken off
@@ -56,10 +59,10 @@
 //! # Which test shows which fault of the staging area, of a load and of the process
 //! | fault | shown by |
 //! |---|---|
-//! | 33 killed while writing; what is left over | `kills::killed_fifty_times_and_resumed_it_ends_like_an_unbroken_extraction`, `s3_kills::killed_again_and_again_a_run_in_a_bucket_ends_like_an_unbroken_one`, `store_faults::orphans_of_a_bucket_are_told_and_swept`, `store_faults::orphans_of_a_folder_are_told_and_swept` |
+//! | 33 killed while writing; what is left over | `kills::killed_fifty_times_and_resumed_it_ends_like_an_unbroken_extraction`, `s3_kills::killed_again_and_again_a_run_in_a_bucket_ends_like_an_unbroken_one`, `store_faults::orphans_of_a_bucket_are_told_and_swept`, `store_faults::orphans_of_a_folder_are_told_and_swept`, `deliver::uploads_of_killed_deliveries_are_ended_and_nobody_elses` |
 //! | 34 parts fail, 503, 500 after it was stored, cut answers | `store_faults::a_bucket_that_slows_down_is_waited_for_and_every_request_is_counted`, `store_faults::what_was_done_and_denied_is_found_done`, `store_faults::an_upload_of_which_a_part_fails_is_ended`, `store_faults::an_answer_that_breaks_off_is_asked_for_again_or_told` |
 //! | 35 two that write one run | `s3::a_run_in_moto_is_the_run_on_disk`, `s3::a_run_in_s3s_is_the_run_on_disk` |
-//! | 36 disk full, limits | `kills::without_room_for_a_file_it_names_the_file_and_leaves_nothing_half_done` |
+//! | 36 disk full, limits | `kills::without_room_for_a_file_it_names_the_file_and_leaves_nothing_half_done`, `full_disk::an_extraction_says_that_the_disk_is_full_and_goes_on_when_it_is_not`, `full_disk::a_delivery_onto_a_full_disk_goes_on_when_there_is_room` |
 //! | 37 durable files | `store_faults::what_is_written_to_a_folder_is_synced_and_then_its_folder` |
 //! | 38 files and manifests damaged or foreign | `store_faults::a_changed_byte_anywhere_is_named`, `store_faults::a_changed_byte_of_a_manifest_is_named_or_harmless` |
 //! | 39 hostile names and prefixes | `store_faults::a_prefix_that_would_lead_elsewhere_is_refused_before_anything_is_sent`, `shapes::every_name_has_a_folder_of_its_own_and_is_kept` |
@@ -100,6 +103,7 @@ mod buckets;
 mod campaign;
 mod cli;
 mod cluster;
+mod conflicts;
 mod conformance;
 mod connection;
 #[cfg(feature = "connectorx")]
@@ -115,6 +119,8 @@ mod flex_client;
 mod flex_faults;
 mod flex_server;
 mod flex_surface;
+mod full_disk;
+mod instances;
 mod json;
 mod kills;
 mod library;

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -47,19 +46,14 @@ async fn content(bucket: &Bucket, run: &RunFolder) -> BTreeMap<String, String> {
     content
 }
 
-/// Calls a verb and kills it after so long; false when it had ended by itself.
-async fn kill_one(place: &Workplace, line: &str, after: Duration) -> bool {
+/// Calls a verb and kills it after so many requests; false when it had ended by itself.
+async fn kill_one(bucket: &Bucket, place: &Workplace, line: &str, after: usize) -> bool {
     let mut child = place.call(line).spawn().unwrap();
-    match tokio::time::timeout(after, child.wait()).await {
-        Ok(ended) => {
-            assert!(ended.unwrap().success(), "{line} failed: {}", finish(child).await.stderr);
-            false
-        }
-        Err(_) => {
-            child.kill().await.unwrap();
-            true
-        }
+    let killed = bucket.kill_after(&mut child, after).await;
+    if !killed {
+        finish(child).await.code(0);
     }
+    killed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,19 +63,20 @@ async fn killed_again_and_again_a_run_in_a_bucket_ends_like_an_unbroken_one() {
     let files = [("migration.toml", "[source]\npartition_bytes = \"200KiB\"\n"), ("1_select/rows.sql", QUERY)];
     let place = bucket.settings(Workplace::of_files(&files).with_source(&source));
     let steps = ["extract", "transform"];
-    let begun = Instant::now();
+    let mut whole = Vec::new();
     for step in steps {
+        bucket.arrived();
         let report = place.json(&format!("{step} --run unbroken -q")).await;
         assert!(report["bucket"]["written"].as_u64() > Some(8), "{report}");
         assert_eq!(report["bucket"]["failed"], 0);
+        whole.push(bucket.arrived().len());
     }
-    let whole = begun.elapsed() / 2;
     let area = bucket.area();
     let wanted = content(&bucket, &area.run("unbroken")).await;
     assert!(wanted.len() > 8 + 300, "{}", wanted.len());
 
     let seed = fastrand::u64(..);
-    println!("seed {seed}, a step in {whole:?}");
+    println!("seed {seed}, requests of the steps: {whole:?}");
     let mut random = fastrand::Rng::with_seed(seed);
     // One request of sixteen is refused besides.
     let mut refusals = fastrand::Rng::with_seed(seed);
@@ -89,10 +84,11 @@ async fn killed_again_and_again_a_run_in_a_bucket_ends_like_an_unbroken_one() {
     let (mut kills, mut runs, mut left_over) = (0, 0, 0);
     while kills < KILLS {
         runs += 1;
-        for step in steps {
+        for (step, requests) in steps.iter().zip(&whole) {
             let line = format!("{step} --run killed{runs} -q");
             for _ in 0..KILLS_OF_A_STEP {
-                if !kill_one(&place, &line, whole.mul_f64(2.0 * random.f64())).await {
+                // An attempt of a step that has nothing behind it yet never ends by itself.
+                if !kill_one(&bucket, &place, &line, random.usize(1..*requests)).await {
                     break;
                 }
                 kills += 1;

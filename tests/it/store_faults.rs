@@ -118,7 +118,9 @@ async fn an_upload_of_which_a_part_fails_is_ended() {
             assert!(error.contains("runs/r/raw/public.large/part-00000.parquet: cannot be written"), "{error}");
             let arrived = bucket.arrived();
             let aborted = arrived.iter().filter(|a| a.method == "DELETE" && a.asks("uploadId")).count();
-            assert_eq!((aborted, arrived.iter().filter(|a| completes(a)).count()), (1, 0), "part {number}");
+            // Asked again where the server was still busy with a part that was broken off.
+            assert!((1..=MOST_TRIES).contains(&aborted), "part {number}: {aborted}");
+            assert!(!arrived.iter().any(completes), "part {number}");
             assert_eq!(open_uploads(&area).await, 0);
             assert!(area.store().list(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
         }

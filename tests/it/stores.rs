@@ -210,7 +210,8 @@ async fn a_broken_stream_leaves_nothing(store: &Store) {
     if let Some(bucket) = &store.bucket {
         let arrived = bucket.arrived();
         let of_uploads = |method: &str| arrived.iter().filter(|a| a.asks("uploadId") && a.method == *method).count();
-        assert_eq!((of_uploads("DELETE"), of_uploads("POST")), (1, 0), "aborted, not completed");
+        // Asked again where the server was still busy with a part that was broken off.
+        assert!(of_uploads("DELETE") >= 1 && of_uploads("POST") == 0, "aborted, not completed");
     }
 }
 

@@ -43,6 +43,10 @@ pub enum StepName {
     Sanitise,
     /// Documents that rules of queries/deliver/purge/ find, into quarantine.
     Purge,
+    /// What documents hold against the target's definitions, each other and the delivery before.
+    Conflicts,
+    /// Documents into the target's form, by the queries of queries/deliver/transform/.
+    Transform,
     /// Into the hot folders.
     Publish,
 }
@@ -54,6 +58,8 @@ impl DeliverArgs {
             StepName::Copy => Step::Copy,
             StepName::Sanitise => Step::Sanitise,
             StepName::Purge => Step::Purge,
+            StepName::Conflicts => Step::Conflicts,
+            StepName::Transform => Step::Transform,
             StepName::Publish => Step::Publish,
         };
         self.steps.iter().map(step).collect()

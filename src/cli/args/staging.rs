@@ -5,8 +5,9 @@ use clap::{Args, Subcommand};
 /// `telecine staging …`.
 #[derive(Debug, Subcommand)]
 pub enum StagingVerb {
-    /// Files that no manifest names, uploads that were never completed, leases of processes that are no more. Runs that are
-    /// being written are left alone.
+    /// Files that no manifest names, uploads that were never completed, leases of processes that are no more. Runs and
+    /// deliveries that are being written are left alone; of the buckets of a delivery only uploads are ended that it has
+    /// noted, by their ids.
     Orphans(OrphansArgs),
 }
 

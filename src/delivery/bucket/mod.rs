@@ -8,23 +8,50 @@ mod credentials;
 mod folder;
 mod request;
 mod s3;
+mod uploads;
 mod xml;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
 use url::Url;
 
 use self::folder::Folder;
 use self::s3::S3;
 pub(in crate::delivery) use self::s3::hex;
+pub(in crate::delivery) use self::uploads::Noted;
 use crate::error::{Cause, Error, Result};
-use crate::staging::S3Settings;
+use crate::staging::{Counter, RunFolder, S3Settings};
 
 /// Bytes read or written at a time; larger objects go in parts of this size. S3's least part is 5 MiB.
 pub const PART: u64 = 8 << 20;
 
 /// The most bytes that one CopyObject takes (S3's own limit, 5 GiB).
 const MOST_COPIED: u64 = 5 << 30;
+
+/// What all places of a delivery have in common.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    settings: S3Settings,
+    counter: Counter,
+    notes: Arc<RunFolder>,
+}
+
+impl Reach {
+    /// Buckets are reached by `settings`; uploads in parts are noted in `notes`, the delivery's folder.
+    pub fn new(settings: S3Settings, notes: RunFolder) -> Self {
+        Self { settings, counter: Counter::default(), notes: Arc::new(notes) }
+    }
+
+    /// Counts what is sent to all these buckets.
+    pub fn counter(&self) -> &Counter {
+        &self.counter
+    }
+}
 
 /// An object as a listing tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,9 +153,9 @@ impl ReadOnly {
     ///
     /// # Errors
     /// When the URL is of another scheme, names no bucket, or the S3 settings are unusable.
-    pub fn open(url: &str, settings: &S3Settings) -> Result<Self> {
+    pub fn open(url: &str, reach: &Reach) -> Result<Self> {
         match Url::parse(url) {
-            Ok(parsed) if parsed.scheme() == "s3" => Ok(Self(Place::S3(S3::open(url, settings)?))),
+            Ok(parsed) if parsed.scheme() == "s3" => Ok(Self(Place::S3(S3::open(url, reach)?))),
             Ok(parsed) if parsed.scheme() != "file" && parsed.scheme().len() > 1 => {
                 Err(Error::config(format!("{url}: the scheme is not known; use s3://bucket/prefix or file:PATH")))
             }
@@ -154,6 +181,28 @@ impl ReadOnly {
             Place::S3(s3) => Place::S3(s3.below(name)),
             Place::Folder(folder) => Place::Folder(folder.below(name)),
         })
+    }
+
+    /// The place as an object store and a path in it, for readers of whole trees. Keys that a hot folder takes are there as
+    /// they are.
+    ///
+    /// # Errors
+    /// When the settings or the folder's path cannot be used.
+    pub fn store(&self, reach: &Reach) -> Result<(Arc<dyn ObjectStore>, Path)> {
+        let unusable =
+            |cause: Cause| Error::Bucket { url: self.url(), message: "cannot be opened".into(), cause: Some(cause) };
+        match &self.0 {
+            Place::S3(s3) => {
+                let url = Url::parse(&s3.url()).map_err(|cause| unusable(cause.into()))?;
+                let builder = reach.settings.builder(&url)?.with_http_connector(reach.counter.connector());
+                let store = builder.build().map_err(|cause| unusable(cause.into()))?;
+                Ok((Arc::new(store), Path::parse(s3.prefix()).map_err(|cause| unusable(cause.into()))?))
+            }
+            Place::Folder(folder) => {
+                let path = Path::from_absolute_path(folder.url()).map_err(|cause| unusable(cause.into()))?;
+                Ok((Arc::new(LocalFileSystem::new()), path))
+            }
+        }
     }
 
     /// Whether one of the two places lies in the other, or they are the same.
@@ -199,8 +248,8 @@ impl Bucket {
     ///
     /// # Errors
     /// As [`ReadOnly::open`].
-    pub fn open(url: &str, settings: &S3Settings) -> Result<Self> {
-        ReadOnly::open(url, settings).map(Self)
+    pub fn open(url: &str, reach: &Reach) -> Result<Self> {
+        ReadOnly::open(url, reach).map(Self)
     }
 
     /// The same place, for those who only read.
@@ -254,9 +303,31 @@ impl Bucket {
     /// See [`Fault`].
     pub async fn upload(&self, key: &str) -> Outcome<Upload> {
         Ok(match &self.0.0 {
-            Place::S3(s3) => Upload::S3(s3.upload(key).await?),
+            Place::S3(s3) => Upload::S3(Box::new(s3.upload(key).await?)),
             Place::Folder(folder) => Upload::Folder(folder.upload(key).await?),
         })
+    }
+
+    /// Whether an upload that was begun here is there still: neither completed nor ended.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn is_open(&self, key: &str, upload: &str) -> Outcome<bool> {
+        match &self.0.0 {
+            Place::S3(s3) => s3.is_open(key, upload).await,
+            Place::Folder(_) => Ok(false),
+        }
+    }
+
+    /// Ends an upload that was begun here by another process: nothing of it stays.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn end_upload(&self, key: &str, upload: &str) -> Outcome<()> {
+        match &self.0.0 {
+            Place::S3(s3) => s3.end_upload(key, upload).await,
+            Place::Folder(_) => Ok(()),
+        }
     }
 
     /// Deletes objects, 1,000 with a request where there are requests; what is not there is deleted. Gives those that
@@ -287,7 +358,7 @@ impl Bucket {
 #[derive(Debug)]
 pub enum Upload {
     /// A multipart upload.
-    S3(s3::Upload),
+    S3(Box<s3::Upload>),
     /// A file beside its place.
     Folder(folder::Upload),
 }

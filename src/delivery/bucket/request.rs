@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use object_store::ClientOptions;
 use object_store::aws::AwsAuthorizer;
-use object_store::client::{HttpClient, HttpConnector, HttpRequest, HttpResponse, ReqwestConnector};
+use object_store::client::{HttpClient, HttpConnector, HttpRequest, HttpResponse};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::credentials::Access;
-use super::{Fault, Outcome, xml};
+use super::{Fault, Outcome, Reach, xml};
 use crate::error::{Error, Result};
-use crate::staging::S3Settings;
 
 /// What a URL carries as it is (RFC 3986, unreserved): the rest of a key is percent-encoded, as signatures want it.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -105,14 +103,16 @@ enum Attempt {
 }
 
 impl Sender {
-    pub(super) fn to(url: &Url, bucket: &str, settings: &S3Settings) -> Result<Self> {
-        let access = Access::to(url, settings)?;
+    pub(super) fn to(url: &Url, bucket: &str, reach: &Reach) -> Result<Self> {
+        let access = Access::to(url, &reach.settings)?;
         let plain_http = access.endpoint.starts_with("http:");
-        let options = ClientOptions::new()
+        let options = reach
+            .settings
+            .client_options(&mut Vec::new())
             .with_allow_http(plain_http)
             .with_timeout(TIMEOUT)
             .with_connect_timeout(Duration::from_secs(10));
-        let client = ReqwestConnector::default().connect(&options).map_err(|cause| Error::Preflight {
+        let client = reach.counter.connector().connect(&options).map_err(|cause| Error::Preflight {
             message: format!("no requests can be sent to {url}"),
             cause: Some(cause.into()),
         })?;

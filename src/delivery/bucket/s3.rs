@@ -1,5 +1,7 @@
 //! A bucket of S3, below a prefix.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::StreamExt;
@@ -7,12 +9,14 @@ use futures::stream::BoxStream;
 use md5::{Digest, Md5};
 use reqwest::Method;
 use reqwest::header::CONTENT_LENGTH;
+use tokio::sync::mpsc;
 use url::Url;
 
 use super::request::{Request, Sender, encoded};
-use super::{Condition, Fault, Listed, Outcome, xml};
+use super::uploads::Noted;
+use super::{Condition, Fault, Listed, Outcome, Reach, xml};
 use crate::error::{Error, Result};
-use crate::staging::S3Settings;
+use crate::staging::RunFolder;
 
 /// Objects that one DeleteObjects takes, at most (S3's own limit).
 const DELETED_AT_ONCE: usize = 1_000;
@@ -24,10 +28,12 @@ pub(super) struct S3 {
     bucket: String,
     /// Empty, or ending in `/`.
     prefix: String,
+    /// Where uploads in parts are noted.
+    notes: Arc<RunFolder>,
 }
 
 impl S3 {
-    pub(super) fn open(url: &str, settings: &S3Settings) -> Result<Self> {
+    pub(super) fn open(url: &str, reach: &Reach) -> Result<Self> {
         let parsed = Url::parse(url).map_err(|cause| Error::config(format!("{url}: {cause}")))?;
         let bucket = parsed.host_str().unwrap_or_default().to_owned();
         if bucket.is_empty() {
@@ -37,7 +43,7 @@ impl S3 {
         let rest = url.split_once("://").map_or("", |(_, rest)| rest);
         let prefix = rest.split_once('/').map_or("", |(_, prefix)| prefix).trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self { sender: Sender::to(&parsed, &bucket, settings)?, bucket, prefix })
+        Ok(Self { sender: Sender::to(&parsed, &bucket, reach)?, bucket, prefix, notes: Arc::clone(&reach.notes) })
     }
 
     pub(super) fn url(&self) -> String {
@@ -46,6 +52,10 @@ impl S3 {
 
     pub(super) fn below(&self, name: &str) -> Self {
         Self { prefix: format!("{}{name}/", self.prefix), ..self.clone() }
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     fn key(&self, key: &str) -> String {
@@ -58,12 +68,21 @@ impl S3 {
 
     pub(super) fn list(&self) -> BoxStream<'static, Result<Vec<Listed>>> {
         let bucket = self.clone();
-        let pages = futures::stream::try_unfold((bucket, Some(None)), |(bucket, token)| async move {
-            let Some(token) = token else { return Ok(None) };
-            let (page, next) = bucket.page(token).await.map_err(|fault| bucket.failed("cannot be listed", fault))?;
-            Ok(Some((page, (bucket, next.map(Some)))))
+        let (pages, received) = mpsc::channel(1);
+        // The next page is on its way while one is worked on.
+        tokio::spawn(async move {
+            let mut token = None;
+            loop {
+                let page = bucket.page(token).await.map_err(|fault| bucket.failed("cannot be listed", fault));
+                let (page, next) = page.map_or_else(|error| (Err(error), None), |(page, next)| (Ok(page), next));
+                if pages.send(page).await.is_err() || next.is_none() {
+                    return;
+                }
+                token = next;
+            }
         });
-        pages.boxed()
+        let next = |mut received: mpsc::Receiver<_>| async move { received.recv().await.map(|page| (page, received)) };
+        futures::stream::unfold(received, next).boxed()
     }
 
     async fn page(&self, token: Option<String>) -> Outcome<(Vec<Listed>, Option<String>)> {
@@ -126,13 +145,12 @@ impl S3 {
     }
 
     pub(super) async fn put(&self, key: &str, bytes: Bytes, condition: Condition<'_>) -> Outcome<String> {
-        let md5 = hex(&Md5::digest(&bytes));
-        let request = conditional(self.request(Method::PUT, key).body(bytes), condition);
+        let request = conditional(self.request(Method::PUT, key).body(bytes.clone()), condition);
         match self.sender.send(&request).await {
             Ok(answer) => Ok(answer.etag()),
             // One that was answered with an error and stored all the same meets itself when it is sent again.
             Err(Fault::Changed) => match self.head(key).await {
-                Ok((_, etag)) if etag == md5 && !matches!(condition, Condition::New) => Ok(etag),
+                Ok((_, etag)) if !matches!(condition, Condition::New) && etag == hex(&Md5::digest(&bytes)) => Ok(etag),
                 Err(Fault::Away(message, cause)) => Err(Fault::Away(message, cause)),
                 _ => Err(Fault::Changed),
             },
@@ -157,7 +175,30 @@ impl S3 {
     pub(super) async fn upload(&self, key: &str) -> Outcome<Upload> {
         let answer = self.sender.send(&self.request(Method::POST, key).query("uploads", "")).await?;
         let begun: xml::Begun = xml::read(&answer.body)?;
-        Ok(Upload { bucket: self.clone(), key: key.to_owned(), id: begun.upload_id, parts: Vec::new() })
+        let noted = Noted::new(self.url(), key.to_owned(), begun.upload_id);
+        // Before the first part, so that nothing is ever kept of an upload that nobody knows.
+        let failed = |error: Error| Fault::Away("an upload cannot be noted; see the cause".into(), Some(error.into()));
+        noted.write(&self.notes).await.map_err(failed)?;
+        Ok(Upload { bucket: self.clone(), noted, parts: Vec::new() })
+    }
+
+    /// Whether an upload is there still.
+    pub(super) async fn is_open(&self, key: &str, id: &str) -> Outcome<bool> {
+        let parts = self.request(Method::GET, key).query("uploadId", id).query("max-parts", "1");
+        match self.sender.send(&parts).await {
+            Err(Fault::Missing) => Ok(false),
+            // Servers that do not tell, or do not tell us: it was begun, and nobody has seen it end.
+            Ok(_) | Err(Fault::Refused(_) | Fault::Unable) => Ok(true),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Ends an upload; its parts are gone. One that is gone already is no failure.
+    pub(super) async fn end_upload(&self, key: &str, id: &str) -> Outcome<()> {
+        match self.sender.send(&self.request(Method::DELETE, key).query("uploadId", id)).await {
+            Ok(_) | Err(Fault::Missing) => Ok(()),
+            Err(fault) => Err(fault),
+        }
     }
 
     pub(super) async fn delete(&self, keys: &[String]) -> Result<Vec<(String, String)>> {
@@ -197,8 +238,7 @@ pub(in crate::delivery) fn hex(bytes: &[u8]) -> String {
 #[derive(Debug)]
 pub struct Upload {
     bucket: S3,
-    key: String,
-    id: String,
+    noted: Noted,
     /// The ETags of the parts, in order.
     parts: Vec<String>,
 }
@@ -206,23 +246,23 @@ pub struct Upload {
 impl Upload {
     pub(super) async fn append(&mut self, bytes: Bytes) -> Outcome<()> {
         let number = (self.parts.len() + 1).to_string();
-        let request =
-            self.bucket.request(Method::PUT, &self.key).query("partNumber", number).query("uploadId", &self.id);
+        let request = self.request(Method::PUT).query("partNumber", number).query("uploadId", &self.noted.upload);
         let answer = self.bucket.sender.send(&request.body(bytes)).await?;
         self.parts.push(answer.etag());
         Ok(())
     }
 
     pub(super) async fn finish(self, condition: Condition<'_>) -> Outcome<String> {
-        let request = self.bucket.request(Method::POST, &self.key).query("uploadId", &self.id);
+        let request = self.request(Method::POST).query("uploadId", &self.noted.upload);
         let request = conditional(request.body(xml::completion(&self.parts)), condition);
         match self.bucket.sender.send(&request).await {
             Ok(answer) => {
                 let made: xml::Made = xml::read(&answer.body)?;
+                self.noted.forget(&self.bucket.notes).await;
                 Ok(made.etag.trim_matches('"').to_owned())
             }
             // Ended by the first of two sendings, of which only the second was answered: what is there is read back.
-            Err(Fault::Missing) => self.bucket.head(&self.key).await.map(|(_, etag)| etag),
+            Err(Fault::Missing) => self.bucket.head(&self.noted.key).await.map(|(_, etag)| etag),
             Err(fault) => {
                 self.abandon().await;
                 Err(fault)
@@ -231,9 +271,16 @@ impl Upload {
     }
 
     pub(super) async fn abandon(self) {
-        let request = self.bucket.request(Method::DELETE, &self.key).query("uploadId", &self.id);
-        if self.bucket.sender.send(&request).await.is_err() {
-            tracing::warn!(key = self.key, "an upload that was broken off could not be removed from the bucket");
+        match self.bucket.end_upload(&self.noted.key, &self.noted.upload).await {
+            Ok(()) => self.noted.forget(&self.bucket.notes).await,
+            Err(_) => tracing::warn!(
+                key = self.noted.key,
+                "an upload that was broken off could not be removed from the bucket; `telecine staging orphans --sweep` does"
+            ),
         }
+    }
+
+    fn request(&self, method: Method) -> Request {
+        self.bucket.request(method, &self.noted.key)
     }
 }

@@ -28,7 +28,12 @@ pub(super) const MOST_NESTED: usize = 24;
 /// Fields of one object that become columns; one with more is a table by its keys.
 pub(super) const MOST_FIELDS: usize = 2_000;
 /// The metadata key that says what a text column holds.
-pub(super) const JSON: &str = "json";
+pub const JSON: &str = "json";
+
+/// A column of numbers as they are written, all their digits kept.
+pub fn number_field(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, true).with_metadata([(JSON.to_owned(), "number".to_owned())].into())
+}
 
 /// What values are, a bit each.
 pub(super) mod kinds {
@@ -37,7 +42,7 @@ pub(super) mod kinds {
     pub(in super::super) const NUMBER: u8 = 4;
     pub(in super::super) const OBJECT: u8 = 8;
     pub(in super::super) const ARRAY: u8 = 16;
-    /// Of several kinds, or not looked into: the field is JSON text, whatever else comes.
+    /// Not looked into: the field is JSON text, whatever else comes.
     pub(in super::super) const TEXT: u8 = 32;
 }
 
@@ -135,9 +140,6 @@ impl Shape {
     fn merge_node(&mut self, own: usize, other: &Self, theirs: usize) {
         let (node, more) = (&mut self.nodes[own], &other.nodes[theirs]);
         node.kinds |= more.kinds;
-        if (node.kinds & !kinds::TEXT).count_ones() > 1 {
-            node.kinds |= kinds::TEXT;
-        }
         node.numbers.integers &= more.numbers.integers;
         node.numbers.floats &= more.numbers.floats;
         if let Some(items) = more.items {
@@ -172,6 +174,66 @@ impl Shape {
             return None;
         }
         Some(fields.iter().map(|field| self.field(&field.name, &self.nodes[field.node])).collect())
+    }
+
+    /// The fields that were found, in their order, each as declared where it is; then those that were declared and not found.
+    pub(super) fn declared_as(&self, declared: &Fields) -> Vec<FieldRef> {
+        self.object_as(&self.nodes[0].object, declared)
+    }
+
+    fn object_as(&self, object: &Object, declared: &Fields) -> Vec<FieldRef> {
+        let known = object.fields.iter().map(|field| match declared.find(&field.name) {
+            Some((_, declared)) => self.node_as(&self.nodes[field.node], declared),
+            None => self.field(&field.name, &self.nodes[field.node]),
+        });
+        let missing = declared.iter().filter(|field| !object.places.contains_key(field.name()));
+        known.chain(missing.cloned()).collect()
+    }
+
+    /// The declared field, with what was found within its structs and is not declared.
+    fn node_as(&self, node: &Node, declared: &FieldRef) -> FieldRef {
+        let field = |data_type| Arc::new(Field::new(declared.name(), data_type, true));
+        let is = |kind| node.kinds & kind != 0;
+        match (declared.data_type(), node.items) {
+            (DataType::Struct(fields), _) if is(kinds::OBJECT) => {
+                field(DataType::Struct(self.object_as(&node.object, fields).into()))
+            }
+            (DataType::List(item), Some(items)) if is(kinds::ARRAY) => {
+                field(DataType::List(self.node_as(&self.nodes[items], item)))
+            }
+            _ => Arc::clone(declared),
+        }
+    }
+
+    /// Whether columns of these fields hold all that was found, exactly.
+    pub(super) fn fit(&self, fields: &[FieldRef]) -> bool {
+        self.object_fits(&self.nodes[0].object, fields)
+    }
+
+    fn object_fits(&self, object: &Object, fields: &[FieldRef]) -> bool {
+        object.fields.iter().all(|found| {
+            let field = fields.iter().find(|field| *field.name() == found.name);
+            field.is_some_and(|field| self.node_fits(&self.nodes[found.node], field))
+        })
+    }
+
+    fn node_fits(&self, node: &Node, field: &Field) -> bool {
+        let what = field.metadata().get(JSON);
+        if node.kinds == 0 || what.is_some_and(|what| what == "value") {
+            return true;
+        }
+        match (field.data_type(), node.kinds) {
+            (DataType::Boolean, kinds::BOOLEAN) => true,
+            (DataType::Int64, kinds::NUMBER) => node.numbers.integers,
+            (DataType::Float64, kinds::NUMBER) => node.numbers.floats,
+            (DataType::Struct(fields), kinds::OBJECT) => self.object_fits(&node.object, fields),
+            (DataType::List(item), kinds::ARRAY) => {
+                node.items.is_none_or(|items| self.node_fits(&self.nodes[items], item))
+            }
+            (DataType::Utf8, kinds::NUMBER) => what.is_some(),
+            (DataType::Utf8, kinds::STRING) => what.is_none(),
+            _ => false,
+        }
     }
 
     fn field(&self, name: &str, node: &Node) -> FieldRef {

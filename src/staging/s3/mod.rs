@@ -155,7 +155,7 @@ impl S3Settings {
     }
 
     /// `AWS_CA_BUNDLE` says whom to trust besides those that the system trusts.
-    fn client_options(&self, problems: &mut Vec<String>) -> ClientOptions {
+    pub(crate) fn client_options(&self, problems: &mut Vec<String>) -> ClientOptions {
         let mut options = ClientOptions::new();
         let Some(bundle) = self.get("AWS_CA_BUNDLE") else { return options };
         let read = std::fs::read(bundle).map_err(|cause| cause.to_string());

@@ -43,6 +43,20 @@ impl Requests {
         }
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            read: self.read + other.read,
+            written: self.written + other.written,
+            listed: self.listed + other.listed,
+            deleted: self.deleted + other.deleted,
+            failed: self.failed + other.failed,
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            bytes_received: self.bytes_received + other.bytes_received,
+        }
+    }
+
     /// All requests.
     pub fn total(&self) -> u64 {
         self.read + self.written + self.listed + self.deleted

@@ -11,6 +11,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 use crate::support::{PATIENCE, Workplace, python, wait_for};
 
@@ -32,10 +33,19 @@ pub struct Buckets {
 struct Seen {
     moto: String,
     client: reqwest::Client,
-    requests: Mutex<Vec<(Method, String)>>,
+    requests: Mutex<Vec<Asked>>,
+    count: watch::Sender<usize>,
     faulty: AtomicBool,
     number: AtomicUsize,
     played: AtomicUsize,
+}
+
+/// A request: its method, and its path with the query.
+pub type Asked = (Method, String);
+
+/// Whether it changes something.
+pub fn writes((method, _): &Asked) -> bool {
+    *method != Method::GET && *method != Method::HEAD
 }
 
 impl Buckets {
@@ -77,18 +87,50 @@ impl Buckets {
         self.seen.played.load(Ordering::SeqCst)
     }
 
+    /// Kills a process as soon as what has arrived since now is enough; false where it ends before.
+    pub async fn kill_when(&self, child: &mut Child, enough: impl Fn(&[Asked]) -> bool) -> bool {
+        let mut count = self.seen.count.subscribe();
+        let before = *count.borrow();
+        let is_enough = |_: &usize| enough(&self.seen.requests.lock().unwrap()[before..]);
+        // What it gives locks the count, and the door waits for that.
+        let arrived = async { drop(count.wait_for(is_enough).await) };
+        let killed = tokio::select! {
+            _ = child.wait() => false,
+            () = arrived => true,
+        };
+        if killed {
+            child.kill().await.unwrap();
+        }
+        killed
+    }
+
     /// The requests that write to a bucket, or to any.
     pub fn writes_to(&self, bucket: &str) -> Vec<String> {
         let requests = self.seen.requests.lock().unwrap();
-        let writes = requests.iter().filter(|(method, path)| {
-            *method != Method::GET && *method != Method::HEAD && path.starts_with(&format!("/{bucket}"))
-        });
-        writes.map(|(method, path)| format!("{method} {path}")).collect()
+        let written = requests.iter().filter(|asked| writes(asked) && asked.1.starts_with(&format!("/{bucket}")));
+        written.map(|(method, path)| format!("{method} {path}")).collect()
     }
 
-    pub async fn put(&self, bucket: &str, key: &str, text: &str) {
+    /// Somebody else's upload in parts, begun and left.
+    pub async fn begin_upload(&self, bucket: &str, key: &str) {
+        let request = self.seen.client.post(format!("{}/{bucket}/{key}?uploads", self.moto));
+        let answer = request.header("authorization", SIGNATURE).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    /// The keys of the open uploads of a bucket.
+    pub async fn open_uploads(&self, bucket: &str) -> Vec<String> {
+        let request = self.seen.client.get(format!("{}/{bucket}?uploads", self.moto));
+        let answer = request.header("authorization", SIGNATURE).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("ListMultipartUploadsResult"), "{text}");
+        let keys = text.split("<Key>").skip(1).map(|piece| piece.split("</Key>").next().unwrap().to_owned());
+        keys.collect()
+    }
+
+    pub async fn put(&self, bucket: &str, key: &str, text: impl AsRef<[u8]>) {
         let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
-        let request = self.seen.client.put(format!("{}/{bucket}/{key}", self.moto)).body(text.to_owned());
+        let request = self.seen.client.put(format!("{}/{bucket}/{key}", self.moto)).body(text.as_ref().to_vec());
         let answer = request.header("authorization", SIGNATURE).send().await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
     }
@@ -117,7 +159,11 @@ impl Buckets {
 /// answer cut.
 async fn pass(State(seen): State<Arc<Seen>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let path = uri.path_and_query().unwrap().to_string();
-    seen.requests.lock().unwrap().push((method.clone(), path.clone()));
+    {
+        let mut requests = seen.requests.lock().unwrap();
+        requests.push((method.clone(), path.clone()));
+    }
+    seen.count.send_modify(|count| *count += 1);
     let number = seen.number.fetch_add(1, Ordering::SeqCst);
     let fault = if seen.faulty.load(Ordering::SeqCst) { number % 13 } else { 0 };
     if matches!(fault, 1 | 5 | 9) {

@@ -149,7 +149,7 @@ fn depth_size_and_compression_have_bounds() {
     assert_eq!(count, 1);
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(super) fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -192,7 +192,7 @@ async fn rows(objects: &[(&str, String)]) -> (Vec<Examined>, BTreeMap<String, Ve
 }
 
 /// The value in a row of a column, none where it is null.
-fn back(field: &Field, column: &ArrayRef, row: usize) -> Option<Value> {
+pub(super) fn back(field: &Field, column: &ArrayRef, row: usize) -> Option<Value> {
     if column.is_null(row) {
         return None;
     }
@@ -246,7 +246,7 @@ fn documents(batches: &[RecordBatch]) -> Vec<Value> {
 }
 
 /// Numbers by their value, keys in one order.
-fn canonical(value: &Value) -> Value {
+pub(super) fn canonical(value: &Value) -> Value {
     match value {
         Value::Number(number) => {
             let text = number.to_string();

@@ -1,0 +1,23 @@
+-- Projects as instances of assetType_Project.
+-- materialise: parquet, json
+-- key: source_key
+select
+    d.source_key,
+    d.disposition,
+    d.reason,
+    d.details,
+    d.warnings,
+    -- the asset's name in the target
+    d.title as name,
+    d.title,
+    d.id as "externalId",
+    d.created_date as "createdDate",
+    d.tags,
+    g."projectCode",
+    g."projectType",
+    g.status,
+    g."budgetAmount",
+    g."budgetCurrency",
+    g.locked
+from dispositions d
+join documents.project g on g._object = d.object and g._document = d.document
