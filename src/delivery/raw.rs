@@ -75,7 +75,9 @@ pub(super) async fn make(
         let is_wanted = |key: &str| names.contains(&hash128(&[key.as_bytes()]));
         let source = JsonSource::survey_some(store, &prefix, options, is_wanted, |examined| {
             delivery.require_not_stopped()?;
-            progress.advance(1, examined.object.size);
+            if examined.is_first() {
+                progress.advance(1, examined.object.size);
+            }
             let key = examined.object.location.as_ref();
             let key = key.strip_prefix(prefix.as_ref()).unwrap_or(key).trim_start_matches('/').to_owned();
             listing.add(&key, examined)
@@ -191,8 +193,8 @@ struct Listing {
 
 impl Listing {
     fn add(&mut self, key: &str, examined: Examined) -> Result<()> {
-        self.objects += 1;
-        let source = self.sources.remove(key).unwrap_or_else(|| key.to_owned());
+        self.objects += u64::from(examined.is_first());
+        let source = self.sources.get(key).cloned().unwrap_or_else(|| key.to_owned());
         let (object, group) = (Arc::from(key), Arc::from(examined.group.as_str()));
         let Examined { writing, documents, .. } = examined;
         self.rows.extend(documents.into_iter().map(|document| Row {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, ListBuilder, RecordBatch, StringBuilder};
+use arrow::array::{ArrayRef, AsArray, Int64Builder, ListBuilder, RecordBatch, StringBuilder, StructArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
@@ -83,9 +83,14 @@ impl<'a> Builder<'a> {
     /// A builder of rows of this schema.
     pub(super) fn new(schema: &SchemaRef) -> Self {
         let fields: Fields = schema.fields().iter().skip(PLACES).cloned().collect();
+        Self { schema: Arc::clone(schema), ..Self::of_documents(&fields) }
+    }
+
+    /// A builder of documents of these fields, which tells nothing of their places.
+    pub(super) fn of_documents(fields: &Fields) -> Self {
         Self {
-            schema: Arc::clone(schema),
-            columns: Columns::of(&fields),
+            schema: Arc::new(Schema::empty()),
+            columns: Columns::of(fields),
             at: 0,
             open: Vec::new(),
             skipped: Vec::new(),
@@ -144,6 +149,23 @@ impl<'a> Builder<'a> {
         ];
         let columns = places.into_iter().chain(documents.columns().iter().cloned()).collect();
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    }
+
+    /// The documents since they were last taken.
+    ///
+    /// # Errors
+    /// As [`Builder::take`].
+    pub(super) fn take_documents(&mut self) -> Result<StructArray, ArrowError> {
+        self.columns.finish_struct(0)
+    }
+
+    /// The paths of what was null since they were last taken, as JSON pointers (RFC 6901).
+    pub(super) fn take_nulls(&mut self) -> Vec<String> {
+        if !std::mem::take(&mut self.places.has_nulls) {
+            return Vec::new();
+        }
+        self.places.nulls.append(true);
+        self.places.nulls.finish().values().as_string::<i32>().iter().flatten().map(str::to_owned).collect()
     }
 
     #[inline]

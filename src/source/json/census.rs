@@ -148,7 +148,7 @@ impl Census {
         let begin = bytes.as_ptr().addr();
         self.bytes = begin..begin + bytes.len();
         let limits = Limits { document: limit, held: limit };
-        text::read(bytes, limits, self, &mut |census: &mut Self, document| {
+        text::read(bytes, limits, self, &mut |census, document| {
             census.end(object, &document);
             each(document);
         });
@@ -419,7 +419,7 @@ impl Visitor for Census {
         self.at = self.nodes[open.node].fields[place];
         let at = self.at;
         self.touch(at).seen_in = open.number;
-        // Several keys may share a place.
+        // Several fields may share a place.
         None
     }
 

@@ -19,10 +19,9 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::build::{Builder, NULLS, PLACES, schema};
-use super::documents::{Document, Kind};
+use super::build::{Builder, NULLS};
 use super::finder::Finder;
-use super::scan::{Scanner, Visitor};
+use super::scan;
 use super::shape::{JSON, Shape};
 use crate::staging::json::string;
 
@@ -151,9 +150,9 @@ fn lists(array: &ListArray, was: &Field, item: &FieldRef, tell: Tell<'_>) -> Res
 
 /// Value by value, by way of their JSON texts.
 fn values(array: &ArrayRef, was: &Field, to: &Field, tell: Tell<'_>) -> Result<ArrayRef, ArrowError> {
-    let field = Field::new("v", to.data_type().clone(), true).with_metadata(to.metadata().clone());
-    let fields = Fields::from(vec![field]);
-    let mut builder = Builder::new(&schema(&fields));
+    let field = Arc::new(Field::new("v", to.data_type().clone(), true).with_metadata(to.metadata().clone()));
+    let mut builder = Builder::of_documents(&Fields::from(vec![Arc::clone(&field)]));
+    let mut finder = Finder::default();
     let (mut text, mut document) = (String::new(), String::new());
     for row in 0..array.len() {
         document.clear();
@@ -163,32 +162,22 @@ fn values(array: &ArrayRef, was: &Field, to: &Field, tell: Tell<'_>) -> Result<A
             document.push_str("{\"v\":");
             document.push_str(&text);
             document.push('}');
-            let mut finder = Finder::default();
-            read(&document, &mut finder);
-            finder.keep();
-            if !finder.into_shape().fits(&fields) {
+            // It is JSON: it was read before, or written here.
+            let _ = scan::document(&document, &mut finder);
+            if !finder.take().fit(std::slice::from_ref(&field)) {
                 tell(row, &mut Vec::new(), Beside::Value(std::mem::take(&mut text)));
                 document.clear();
             }
         }
-        read(if document.is_empty() { "{}" } else { &document }, &mut builder);
-        builder.end("", &Document { number: 0, offset: 0, length: 0, kind: Some(Kind::Object), fault: None });
-    }
-    let batch = builder.take()?;
-    let nulls = batch.column(NULLS).as_list::<i32>();
-    for row in (0..nulls.len()).filter(|row| nulls.is_valid(*row)) {
-        for pointer in nulls.value(row).as_string::<i32>().iter().flatten() {
+        let whole = if document.is_empty() { "{}" } else { document.as_str() };
+        let _ = scan::document(whole, &mut builder);
+        for pointer in builder.take_nulls() {
             let steps = pointer.strip_prefix("/v/").unwrap_or_default().split('/');
             let mut path = steps.rev().map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
             tell(row, &mut path, Beside::Null);
         }
     }
-    Ok(Arc::clone(batch.column(PLACES)))
-}
-
-/// Shows a document to a visitor. It is one: it was read before, or written here.
-fn read(document: &str, visitor: &mut impl Visitor) {
-    let _ = Scanner::default().read(document, &mut 0, true, visitor, false);
+    Ok(Arc::clone(builder.take_documents()?.column(0)))
 }
 
 /// Appends a value of a found column as JSON.
@@ -295,10 +284,10 @@ mod tests {
     fn shape_of(documents: &[Value]) -> Fields {
         let mut finder = Finder::default();
         for document in documents {
-            super::read(&document.to_string(), &mut finder);
+            let _ = scan::document(&document.to_string(), &mut finder);
             finder.keep();
         }
-        finder.into_shape().fields().unwrap_or_default()
+        finder.take().fields().unwrap_or_default()
     }
 
     async fn read(documents: &[Value], declared: &Fields) -> Vec<RecordBatch> {

@@ -38,6 +38,13 @@ enum Change {
 }
 
 impl Finder {
+    /// The shape of what was visited since it was last taken.
+    pub(super) fn take(&mut self) -> Shape {
+        let shape = std::mem::take(&mut self.shape);
+        self.keep();
+        shape
+    }
+
     /// The shape of what was kept.
     pub(super) fn into_shape(mut self) -> Shape {
         self.drop_document();
@@ -76,7 +83,7 @@ impl Finder {
         let node = &mut self.shape.nodes[self.at];
         if node.kinds & kind == 0 {
             self.changed.push(Change::Kinds(self.at, node.kinds));
-            node.kinds |= if node.kinds == 0 { kind } else { kind | kinds::TEXT };
+            node.kinds |= kind;
         }
     }
 

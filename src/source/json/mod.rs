@@ -3,9 +3,9 @@
 //!
 //! `fetch` gets bytes of objects, `text` makes text of them, `documents` finds the documents in it, `scan` reads one, by
 //! `token` and `keys`; `shape` says what a group of them holds, which `finder` finds; `build` fills the columns of `column`,
-//! `declared` brings them into those that were asked for, and `write` makes documents of them again. `piece` is what one
-//! thread reads, `survey` the first reading of all, and `reader` the source. `census` counts of which `form` values are and
-//! which break a `rule`.
+//! and `write` makes documents of them again; `declared` brings them into those that were asked for; `census` counts of which
+//! `form` values are and which break a `rule`. `piece` is what one thread reads, `survey` the first reading of all, and
+//! `reader` the source.
 
 mod build;
 mod census;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Fields, SchemaRef};
-use arrow::error::ArrowError;
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -73,11 +72,18 @@ pub struct Examined {
     pub documents: Vec<Document>,
 }
 
+impl Examined {
+    /// Whether the object was not told of before: a large one may come in several parts.
+    pub fn is_first(&self) -> bool {
+        self.documents.first().is_none_or(|document| document.number == 0)
+    }
+}
+
 /// The documents below a place. Their groups are the first folders below it; what they hold was found by reading them all.
 #[derive(Debug, Clone)]
 pub struct JsonSource(Arc<Inner>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Inner {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
@@ -196,14 +202,16 @@ impl JsonSource {
     /// empty table.
     #[must_use]
     pub fn declared(self, groups: &BTreeMap<String, Fields>) -> Self {
-        let mut inner = Inner::clone(&self.0);
+        let Inner { store, prefix, options, threads, groups: found } = &*self.0;
+        let mut found = found.clone();
         for (name, fields) in groups {
-            let group = inner.groups.entry(name.clone()).or_default();
+            let group = found.entry(name.clone()).or_default();
             let schema = group.schema.get_or_insert_with(|| schema(&Fields::empty()));
             let place = schema.fields().get(..PLACES).unwrap_or_default();
             group.declared = Some(Declared::new(place, &group.shape, fields));
         }
-        Self(Arc::new(inner))
+        let (store, prefix, threads) = (Arc::clone(store), prefix.clone(), Arc::clone(threads));
+        Self(Arc::new(Inner { store, prefix, options: *options, threads, groups: found }))
     }
 
     fn group(&self, table: &TableName) -> Result<(&Group, &SchemaRef)> {
@@ -272,18 +280,15 @@ impl Source for JsonSource {
             Slice::Whole | Slice::Where(_) | Slice::File(_) => 0..group.pieces.len(),
         };
         let pieces = group.pieces.get(range).unwrap_or_default().to_vec();
-        let (source, fields) = (self.clone(), Arc::clone(schema));
+        let columns = Arc::clone(group.columns().unwrap_or(schema));
+        let source = self.clone();
+        let into = Columns { schema: Arc::clone(schema), declared: group.declared.clone() };
         let batches = stream::iter(chunks(pieces.into_iter())).map(move |chunk| {
-            let (source, schema) = (source.clone(), Arc::clone(&fields));
-            async move { source.build(chunk, schema).await }
+            let (source, into) = (source.clone(), into.clone());
+            async move { source.build(chunk, into).await }
         });
-        let declared = group.declared.clone();
-        let batches = batches.buffered(ahead(self.0.options)).try_flatten().and_then(move |batch| {
-            let declared = declared.clone();
-            async move { brought(declared, batch).await }
-        });
-        let columns = group.columns().map_or_else(|| Arc::clone(schema), Arc::clone);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(columns, batches.map_err(Error::into_datafusion))))
+        let batches = batches.buffered(ahead(self.0.options)).try_flatten().map_err(Error::into_datafusion);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(columns, batches)))
     }
 }
 
@@ -292,27 +297,52 @@ fn ahead(options: JsonOptions) -> usize {
     options.threads.max(1) + 1
 }
 
+/// The columns that documents are built into.
+#[derive(Debug, Clone)]
+struct Columns {
+    /// Those that were found.
+    schema: SchemaRef,
+    declared: Option<Declared>,
+}
+
+impl Columns {
+    /// The rows that were built.
+    fn take(&self, builder: &mut Builder<'_>) -> Result<RecordBatch> {
+        let taken = builder.take().and_then(|batch| match &self.declared {
+            Some(declared) => declared.apply(&batch),
+            None => Ok(batch),
+        });
+        taken.map_err(|cause| Error::staging(SCHEMA, "documents cannot be brought into columns", cause))
+    }
+}
+
+/// The key of an object below a prefix.
+fn key(prefix: &Path, object: &ObjectMeta) -> String {
+    let parts = object.location.prefix_match(prefix).map(|parts| parts.map(|part| part.as_ref().to_owned()));
+    parts.map_or_else(|| object.location.to_string(), |parts| parts.collect::<Vec<_>>().join("/"))
+}
+
 /// The batches of a chunk.
 type Batches = BoxStream<'static, Result<RecordBatch>>;
 
 impl JsonSource {
-    async fn build(self, mut chunk: Vec<Piece>, schema: SchemaRef) -> Result<Batches> {
+    async fn build(self, mut chunk: Vec<Piece>, into: Columns) -> Result<Batches> {
         if let Some(piece) = chunk.pop_if(|piece| piece.is_long()) {
-            return Ok(self.build_long(piece, schema));
+            return Ok(self.build_long(piece, into));
         }
         let fetched = piece::fetch(&self.0.store, chunk).await?;
         let limits = self.0.options.limits();
-        let prefix = self.0.prefix.clone();
-        let built = piece::work(&self.0.threads, move || build(&fetched, &prefix, &schema, limits)).await??;
+        let threads = Arc::clone(&self.0.threads);
+        let built = piece::work(&threads, move || build(&fetched, &self.0.prefix, &into, limits)).await??;
         Ok(stream::iter([Ok(built)]).boxed())
     }
 
     /// Builds batches of a piece bit by bit, once they are asked for.
-    fn build_long(self, piece: Piece, schema: SchemaRef) -> Batches {
+    fn build_long(self, piece: Piece, into: Columns) -> Batches {
         let begin = async move {
             let (batches, received) = mpsc::channel(1);
             tokio::task::spawn_blocking(move || {
-                let built = build_long(&self.0, &piece, &schema, &batches);
+                let built = build_long(&self.0, &piece, &into, &batches);
                 if let Err(error) = built {
                     drop(batches.blocking_send(Err(error)));
                 }
@@ -323,28 +353,28 @@ impl JsonSource {
     }
 }
 
-fn build(fetched: &[(Piece, Bytes)], prefix: &Path, schema: &SchemaRef, limits: Limits) -> Result<RecordBatch> {
-    let mut builder = Builder::new(schema);
+fn build(fetched: &[(Piece, Bytes)], prefix: &Path, into: &Columns, limits: Limits) -> Result<RecordBatch> {
+    let mut builder = Builder::new(&into.schema);
     for (piece, bytes) in fetched {
         let key = key(prefix, &piece.object);
         builder.begin(&piece.left_out);
         piece.read(bytes, limits, &mut builder, &mut |builder, document| builder.end(&key, &document));
         require_fit(&builder, &key)?;
     }
-    take(&mut builder)
+    into.take(&mut builder)
 }
 
 fn build_long(
     source: &Inner,
     piece: &Piece,
-    schema: &SchemaRef,
+    into: &Columns,
     batches: &mpsc::Sender<Result<RecordBatch>>,
 ) -> Result<()> {
     let from = if let Part::Rest(from) = piece.part { from } else { 0 };
     let mut ranges = Ranges::new(&source.store, &piece.object, from);
     let is_over = ranges.is_over();
     let key = key(&source.prefix, &piece.object);
-    let mut builder = Builder::new(schema);
+    let mut builder = Builder::new(&into.schema);
     builder.begin(&piece.left_out);
     let mut begin = 0;
     let mut failed = None;
@@ -358,7 +388,7 @@ fn build_long(
             let end = document.offset + document.length;
             if (end - begin) as u64 >= CHUNK_BYTES && failed.is_none() {
                 begin = end;
-                match require_fit(builder, &key).and_then(|()| take(builder)) {
+                match require_fit(builder, &key).and_then(|()| into.take(builder)) {
                     Ok(batch) => is_over.set(batches.blocking_send(Ok(batch)).is_err()),
                     Err(error) => failed = Some(error),
                 }
@@ -370,7 +400,7 @@ fn build_long(
     }
     require_fit(&builder, &key)?;
     if builder.rows() > 0 {
-        drop(batches.blocking_send(take(&mut builder)));
+        drop(batches.blocking_send(into.take(&mut builder)));
     }
     Ok(())
 }
@@ -385,25 +415,4 @@ fn require_fit(builder: &Builder<'_>, key: &str) -> Result<()> {
         transient: false,
         cause: None,
     })
-}
-
-fn take(builder: &mut Builder<'_>) -> Result<RecordBatch> {
-    builder.take().map_err(unfit)
-}
-
-/// A batch in the columns that were declared.
-async fn brought(declared: Option<Declared>, batch: RecordBatch) -> Result<RecordBatch> {
-    let Some(declared) = declared else { return Ok(batch) };
-    let brought = tokio::task::spawn_blocking(move || declared.apply(&batch)).await;
-    brought.map_err(|cause| Error::staging(SCHEMA, "the reading of documents broke off", cause))?.map_err(unfit)
-}
-
-fn unfit(cause: ArrowError) -> Error {
-    Error::staging(SCHEMA, "documents cannot be brought into columns", cause)
-}
-
-/// The key of an object below a prefix.
-fn key(prefix: &Path, object: &ObjectMeta) -> String {
-    let parts = object.location.prefix_match(prefix).map(|parts| parts.map(|part| part.as_ref().to_owned()));
-    parts.map_or_else(|| object.location.to_string(), |parts| parts.collect::<Vec<_>>().join("/"))
 }

@@ -61,6 +61,14 @@ enum Next {
     After,
 }
 
+/// Reads a text that is one document.
+///
+/// # Errors
+/// The first fault.
+pub(super) fn document(text: &str, visitor: &mut impl Visitor) -> Result<(), Fault> {
+    Scanner::default().read(text, &mut 0, true, visitor, false).map(|_| ())
+}
+
 /// Where the reading of a document stands.
 #[derive(Debug)]
 pub(super) struct Scanner {

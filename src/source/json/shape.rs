@@ -42,7 +42,7 @@ pub(super) mod kinds {
     pub(in super::super) const NUMBER: u8 = 4;
     pub(in super::super) const OBJECT: u8 = 8;
     pub(in super::super) const ARRAY: u8 = 16;
-    /// Of several kinds, or not looked into: the field is JSON text, whatever else comes.
+    /// Not looked into: the field is JSON text, whatever else comes.
     pub(in super::super) const TEXT: u8 = 32;
 }
 
@@ -140,9 +140,6 @@ impl Shape {
     fn merge_node(&mut self, own: usize, other: &Self, theirs: usize) {
         let (node, more) = (&mut self.nodes[own], &other.nodes[theirs]);
         node.kinds |= more.kinds;
-        if (node.kinds & !kinds::TEXT).count_ones() > 1 {
-            node.kinds |= kinds::TEXT;
-        }
         node.numbers.integers &= more.numbers.integers;
         node.numbers.floats &= more.numbers.floats;
         if let Some(items) = more.items {
@@ -181,57 +178,61 @@ impl Shape {
 
     /// The fields that were found, in their order, each as declared where it is; then those that were declared and not found.
     pub(super) fn declared_as(&self, declared: &Fields) -> Vec<FieldRef> {
-        self.object_as(&self.nodes[0], declared)
+        self.object_as(&self.nodes[0].object, declared)
     }
 
-    fn object_as(&self, node: &Node, declared: &Fields) -> Vec<FieldRef> {
-        let known = node.object.fields.iter().map(|field| match declared.find(&field.name) {
+    fn object_as(&self, object: &Object, declared: &Fields) -> Vec<FieldRef> {
+        let known = object.fields.iter().map(|field| match declared.find(&field.name) {
             Some((_, declared)) => self.node_as(&self.nodes[field.node], declared),
             None => self.field(&field.name, &self.nodes[field.node]),
         });
-        let missing = declared.iter().filter(|field| node.object.place(field.name(), usize::MAX).is_none());
+        let missing = declared.iter().filter(|field| !object.places.contains_key(field.name()));
         known.chain(missing.cloned()).collect()
     }
 
     /// The declared field, with what was found within its structs and is not declared.
     fn node_as(&self, node: &Node, declared: &FieldRef) -> FieldRef {
         let field = |data_type| Arc::new(Field::new(declared.name(), data_type, true));
+        let is = |kind| node.kinds & kind != 0;
         match (declared.data_type(), node.items) {
-            (DataType::Struct(fields), _) if !node.object.fields.is_empty() => {
-                field(DataType::Struct(self.object_as(node, fields).into()))
+            (DataType::Struct(fields), _) if is(kinds::OBJECT) => {
+                field(DataType::Struct(self.object_as(&node.object, fields).into()))
             }
-            (DataType::List(item), Some(items)) => field(DataType::List(self.node_as(&self.nodes[items], item))),
+            (DataType::List(item), Some(items)) if is(kinds::ARRAY) => {
+                field(DataType::List(self.node_as(&self.nodes[items], item)))
+            }
             _ => Arc::clone(declared),
         }
     }
 
     /// Whether columns of these fields hold all that was found, exactly.
-    pub(super) fn fits(&self, fields: &Fields) -> bool {
-        self.object_fits(&self.nodes[0], fields)
+    pub(super) fn fit(&self, fields: &[FieldRef]) -> bool {
+        self.object_fits(&self.nodes[0].object, fields)
     }
 
-    fn object_fits(&self, node: &Node, fields: &Fields) -> bool {
-        node.object.fields.iter().all(|found| {
-            fields.find(&found.name).is_some_and(|(_, field)| self.node_fits(&self.nodes[found.node], field))
+    fn object_fits(&self, object: &Object, fields: &[FieldRef]) -> bool {
+        object.fields.iter().all(|found| {
+            let field = fields.iter().find(|field| *field.name() == found.name);
+            field.is_some_and(|field| self.node_fits(&self.nodes[found.node], field))
         })
     }
 
-    /// Whether a column of this field holds all that was found, exactly.
     fn node_fits(&self, node: &Node, field: &Field) -> bool {
-        if node.kinds == 0 || field.metadata().get(JSON).is_some_and(|what| what == "value") {
+        let what = field.metadata().get(JSON);
+        if node.kinds == 0 || what.is_some_and(|what| what == "value") {
             return true;
         }
-        match field.data_type() {
-            DataType::Boolean => node.kinds == kinds::BOOLEAN,
-            DataType::Int64 => node.kinds == kinds::NUMBER && node.numbers.integers,
-            DataType::Float64 => node.kinds == kinds::NUMBER && node.numbers.floats,
-            DataType::Struct(fields) => node.kinds == kinds::OBJECT && self.object_fits(node, fields),
-            DataType::List(item) => {
-                let fit = node.items.is_none_or(|items| self.node_fits(&self.nodes[items], item));
-                node.kinds == kinds::ARRAY && fit
+        match (field.data_type(), node.kinds) {
+            (DataType::Boolean, kinds::BOOLEAN) => true,
+            (DataType::Int64, kinds::NUMBER) => node.numbers.integers,
+            (DataType::Float64, kinds::NUMBER) => node.numbers.floats,
+            (DataType::Struct(fields), kinds::OBJECT) => self.object_fits(&node.object, fields),
+            (DataType::List(item), kinds::ARRAY) => {
+                node.items.is_none_or(|items| self.node_fits(&self.nodes[items], item))
             }
-            _ if field.metadata().contains_key(JSON) => node.kinds == kinds::NUMBER,
-            _ => node.kinds == kinds::STRING,
+            (DataType::Utf8, kinds::NUMBER) => what.is_some(),
+            (DataType::Utf8, kinds::STRING) => what.is_none(),
+            _ => false,
         }
     }
 
