@@ -1,5 +1,5 @@
 //! Uploads in parts that deliveries began and did not end, for their processes were killed. They are known by the notes of
-//! each delivery ([`bucket::Noted`]): place, key and the id that the server gave. Another's upload has another id.
+//! each delivery (`bucket::Noted`): place, key and the id that the server gave. Another's upload has another id.
 
 use super::Delivery;
 use super::bucket::{Bucket, Noted, Reach};
