@@ -47,7 +47,7 @@ impl Form {
 /// Where a value stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// The object, as it was named to [`Census::read`].
+    /// The object, as it was named to [`super::Census::read`].
     pub object: String,
     /// The document's number in it.
     pub document: u64,
