@@ -43,7 +43,7 @@ enum Column<'a> {
     List(&'a ListArray, Box<Column<'a>>),
 }
 
-/// What of a row was null, and the way to the value at hand.
+/// What of a row was null, sorted, and the way to the value at hand.
 struct Nulls<'a, 'n> {
     paths: &'n [&'a str],
     way: String,
@@ -74,7 +74,8 @@ impl<'a> Documents<'a> {
         }
         let offsets = self.nulls.value_offsets();
         let place = |at: usize| offsets.get(at).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0);
-        let paths: Vec<&str> = (place(row)..place(row + 1)).map(|at| self.paths.value(at)).collect();
+        let mut paths: Vec<&str> = (place(row)..place(row + 1)).map(|at| self.paths.value(at)).collect();
+        paths.sort_unstable();
         object(&self.fields, row, out, Some(&mut Nulls { paths: &paths, way: String::new() }));
     }
 }
@@ -143,7 +144,7 @@ fn object(fields: &[Named<'_>], row: usize, out: &mut Vec<u8>, mut nulls: Option
     let start = out.len();
     for named in fields {
         let is_null = named.column.is_null(row);
-        if is_null && nulls.as_ref().is_none_or(|nulls| !nulls.has(&named.step)) {
+        if is_null && nulls.as_mut().is_none_or(|nulls| !nulls.has(&named.step)) {
             continue;
         }
         out.push(b',');
@@ -191,8 +192,12 @@ fn list(array: &ListArray, items: &Column<'_>, row: usize, out: &mut Vec<u8>, mu
 
 impl Nulls<'_, '_> {
     /// Whether the field that is a step from here was null.
-    fn has(&self, step: &str) -> bool {
-        self.paths.iter().any(|path| path.strip_prefix(self.way.as_str()) == Some(step))
+    fn has(&mut self, step: &str) -> bool {
+        let length = self.way.len();
+        self.way.push_str(step);
+        let found = self.paths.binary_search(&self.way.as_str()).is_ok();
+        self.way.truncate(length);
+        found
     }
 }
 
