@@ -16,7 +16,7 @@
 //!   what these share)
 //! - `flex_server`: the local Flex over real HTTP
 //! - `flex_surface`: the rest of its API: deletion, releases, lists, queries, what other clients use; every type of field
-//! - `json`: the sample documents, read: each accounted for as their answer key has it
+//! - `json`: documents read: the sample's as their answer key has them, hostile and large ones
 //! - `library`: the sample source database in a real PostgreSQL: counts, keys, sameness
 //! - `flex_faults`: every fault and switch of the local Flex, seen over HTTP
 //! - `flex_client`: the client against the local Flex, and raw sockets that do what no Flex should
@@ -67,6 +67,7 @@
 //! | 38 files and manifests damaged or foreign | `store_faults::a_changed_byte_anywhere_is_named`, `store_faults::a_changed_byte_of_a_manifest_is_named_or_harmless` |
 //! | 39 hostile names and prefixes | `store_faults::a_prefix_that_would_lead_elsewhere_is_refused_before_anything_is_sent`, `shapes::every_name_has_a_folder_of_its_own_and_is_kept` |
 //! | 40 links and files in the way | `store_faults::what_is_in_the_way_in_a_folder_is_named_and_what_links_lead_to_stays` |
+//! | 41 bombs and depth in documents; files that claim what they are not | `json::a_bomb_ends_where_it_has_grown_too_much_and_a_reader_that_fails_is_an_error`, `json::hostile_bytes_are_listed_with_their_place_however_they_are_written`, `store_faults::a_changed_byte_anywhere_is_named` |
 //! | 43 refused or reset before a request is sent | `flex_client::a_target_that_stays_away_is_a_transient_error`, `load::no_fault_makes_a_second_asset_or_loses_one` |
 //! | 44 made and not answered: dropped, late, 5xx | `flex_client::a_post_of_unclear_outcome_is_not_repeated`, `load::no_fault_makes_a_second_asset_or_loses_one`, `load::what_cannot_be_proven_is_held_and_never_posted_again`, `campaign::no_script_of_faults_loses_an_asset_or_makes_a_second_one` |
 //! | 45 killed between an asset and its values | `load::killed_loads_resume`, `campaign::killed_anywhere_and_resumed_a_load_ends_like_an_unbroken_one` |
