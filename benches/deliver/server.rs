@@ -27,10 +27,15 @@ pub const REQUESTS: &str = "(requests)";
 /// The buckets that are empty.
 pub const EMPTY: [&str; 3] = ["work", "dev", "other"];
 
+/// Where parts of uploads are until these are completed.
+const PARTS: &str = "(parts)";
 /// The largest body that is taken.
 const LARGEST: usize = 64 << 20;
 /// The largest page of a listing.
 const PAGE: usize = 1_000;
+
+/// Ids of uploads.
+static UPLOADS: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug, Clone)]
 struct Kept {
@@ -68,6 +73,7 @@ impl Buckets {
     fn filled(objects: usize, size: usize) -> Self {
         let mut buckets: HashMap<_, _> = EMPTY.map(|name| (name.to_owned(), Bucket::new())).into();
         let filled = (0..objects).map(|number| (key(number), Kept::new(document(number, size).into())));
+        buckets.insert(PARTS.to_owned(), Bucket::new());
         buckets.insert(TRUTH.to_owned(), filled.collect());
         Self(Arc::new(Mutex::new(buckets)))
     }
@@ -92,6 +98,12 @@ impl Buckets {
         bucket.insert(key, kept);
         Ok(etag)
     }
+}
+
+async fn whole(body: Option<StreamingBlob>) -> S3Result<Bytes> {
+    let body = body.ok_or_else(|| s3_error!(IncompleteBody))?;
+    let parts: Vec<Bytes> = body.try_collect().await.map_err(|_| s3_error!(IncompleteBody))?;
+    Ok(if parts.len() == 1 { parts.into_iter().next().unwrap_or_default() } else { parts.concat().into() })
 }
 
 fn length(kept: &Kept) -> Option<i64> {
@@ -129,9 +141,7 @@ impl S3 for Buckets {
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let input = request.input;
-        let body = input.body.ok_or_else(|| s3_error!(IncompleteBody))?;
-        let parts: Vec<Bytes> = body.try_collect().await.map_err(|_| s3_error!(IncompleteBody))?;
-        let bytes = if parts.len() == 1 { parts.into_iter().next().unwrap_or_default() } else { parts.concat().into() };
+        let bytes = whole(input.body).await?;
         let etag = self.put(&input.bucket, input.key, Kept::new(bytes), input.if_none_match.is_some())?;
         Ok(S3Response::new(PutObjectOutput { e_tag: Some(etag), ..PutObjectOutput::default() }))
     }
@@ -152,6 +162,42 @@ impl S3 for Buckets {
             ..CopyObjectResult::default()
         };
         Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() }))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let CreateMultipartUploadInput { bucket, key, .. } = request.input;
+        let upload_id = Some(UPLOADS.fetch_add(1, Ordering::Relaxed).to_string());
+        let (bucket, key) = (Some(bucket), Some(key));
+        Ok(S3Response::new(CreateMultipartUploadOutput { bucket, key, upload_id, ..Default::default() }))
+    }
+
+    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+        let input = request.input;
+        let kept = Kept::new(whole(input.body).await?);
+        let name = format!("{}/{:05}", input.upload_id, input.part_number);
+        let e_tag = Some(self.put(PARTS, name, kept, false)?);
+        Ok(S3Response::new(UploadPartOutput { e_tag, ..UploadPartOutput::default() }))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let input = request.input;
+        let begin = format!("{}/", input.upload_id);
+        let parts: Vec<Bytes> = {
+            let mut all = self.all();
+            let kept = all.get_mut(PARTS).ok_or_else(|| s3_error!(NoSuchUpload))?;
+            let names: Vec<String> = kept.keys().filter(|name| name.starts_with(&begin)).cloned().collect();
+            names.iter().filter_map(|name| Some(kept.remove(name)?.bytes)).collect()
+        };
+        let etag =
+            self.put(&input.bucket, input.key, Kept::new(parts.concat().into()), input.if_none_match.is_some())?;
+        let made = CompleteMultipartUploadOutput { e_tag: Some(etag), ..CompleteMultipartUploadOutput::default() };
+        Ok(S3Response::new(made))
     }
 
     async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {

@@ -209,7 +209,7 @@ impl Judged {
 mod tests {
     use super::super::bucket::Reach;
     use super::*;
-    use crate::staging::{S3Settings, StagingArea, StagingConfig};
+    use crate::staging::{S3Settings, StagingArea};
 
     #[test]
     fn what_is_broken_is_told_with_its_place() {
@@ -227,8 +227,7 @@ mod tests {
     #[tokio::test]
     async fn an_object_of_many_parts_is_judged_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let notes = StagingArea::open(&StagingConfig::at(folder.path().join("notes").display().to_string())).unwrap();
-        let reach = Reach::new(S3Settings::default(), notes.run("first"));
+        let reach = Reach::new(S3Settings::default(), StagingArea::in_memory().unwrap().delivery("d"));
         let open = || ReadOnly::open(&folder.path().display().to_string(), &reach).unwrap();
         let text = format!("[{}\n7]", "\"x\",".repeat(5 << 20));
         for (end, validity, offset) in [("", "valid", None), ("\n]", "invalid", Some(text.len() + 1))] {

@@ -278,6 +278,24 @@ async fn settings_say_what_blocks() {
     }
 }
 
+/// Steps can be run alone: production is not published where nobody looked, nor are documents that came after the look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_asks_whether_somebody_has_looked() {
+    let production = "[deliver.publish.prod]\nurl = \"file:prod\"\nproduction = true";
+    let place = place(production, &[("a/1.json", "{}"), ("a/2.json", "[]")]);
+    let done = place.run("deliver copy sanitise purge publish --delivery d").await.code(0);
+    assert!(done.stderr.contains("nobody has looked for conflicts"), "{}", done.stderr);
+    let refused = place.run("deliver publish --target prod --yes --delivery d").await.code(2);
+    assert!(refused.stderr.contains("`telecine deliver conflicts --delivery d` does"), "{}", refused.stderr);
+    place.run("deliver conflicts publish --delivery d").await.code(0);
+    place.write("deliver/purge/2.sql", "select key, 'x' as reason from inventory where key like '%2%'");
+    let capped = place.set("TELECINE_DELIVER_PURGE_CAP", "50%");
+    capped.run("deliver purge --restore --delivery d").await.code(0);
+    capped.run("deliver purge --delivery d").await.code(0);
+    let stale = capped.run("deliver publish --delivery d").await.code(2);
+    assert!(stale.stderr.contains("have changed since conflicts were looked for"), "{}", stale.stderr);
+}
+
 /// The sample library's documents against what their queries declare: what its flaws of shape are, and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sample_documents_have_the_conflicts_of_their_flaws() {

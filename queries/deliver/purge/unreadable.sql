@@ -1,4 +1,4 @@
--- Objects of which no document can be read.
+-- Objects of which no document can be read. One that could not be looked at (it changed meanwhile) stays.
 select key, coalesce(reason, validity) as reason
 from documents
-where validity <> 'valid' and unreadable = documents
+where validity in ('invalid', 'empty') and unreadable = documents

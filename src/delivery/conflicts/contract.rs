@@ -54,6 +54,8 @@ pub(super) struct Contracts {
     groups: Arc<BTreeMap<String, Contract>>,
     /// Every name that the queries of the mapping speak of.
     pub(super) spoken_of: Arc<HashSet<String>>,
+    /// What values are counted by.
+    pub(super) rules: String,
     /// What all of it was read from.
     pub(super) hash: String,
 }
@@ -68,7 +70,6 @@ impl Contracts {
         let declared = declared.iter().map(|(group, fields)| (group.clone(), Contract::declared(fields)));
         let (mut contracts, mut problems) = (BTreeMap::from_iter(declared), Vec::new());
         let mut hasher = blake3::Hasher::new();
-        hasher.update(text.as_bytes());
         for group in groups {
             let definition = match definition(config, group) {
                 Ok(Some(definition)) => definition,
@@ -86,6 +87,8 @@ impl Contracts {
         if !problems.is_empty() {
             return Err(Error::Config { problems });
         }
+        let rules = hasher.finalize().to_hex().to_string();
+        hasher.update(text.as_bytes());
         let mut spoken_of = HashSet::new();
         let mapping = project.join(MAPPING);
         if !contracts.is_empty() && mapping.is_dir() {
@@ -96,7 +99,7 @@ impl Contracts {
             }
         }
         let hash = hasher.finalize().to_hex().to_string();
-        Ok(Self { groups: Arc::new(contracts), spoken_of: Arc::new(spoken_of), hash })
+        Ok(Self { groups: Arc::new(contracts), spoken_of: Arc::new(spoken_of), rules, hash })
     }
 
     pub(super) fn of(&self, group: &str) -> Option<&Contract> {

@@ -177,7 +177,8 @@ pub(super) async fn require_settled(delivery: &Delivery, made_from: &Inputs, str
 
 /// Reads all documents that are left after the purge and records in `shapes` what they hold, in `defects` those that cannot be
 /// read, in `conflicts` what they conflict with, and SQL that would settle it in `proposals.sql`; all durable when it returns.
-/// Documents are read once: other settings about what blocks, or another former delivery, are judged from what was counted.
+/// Documents are read once for the same definitions: other settings about what blocks, other queries or another former
+/// delivery are judged from what was counted.
 ///
 /// # Errors
 /// When the purge has no record, a definition is unusable, or a place does not answer; the same command goes on.
@@ -191,7 +192,7 @@ pub(super) async fn run(delivery: &Delivery, progress: &Progress) -> Result<Step
     let made_from = left.made_from.clone();
     let (survey, defects) = surveyed(delivery, left, &contracts, progress).await?;
     let former = shapes::former(delivery).await?;
-    let shapes = keep_shapes(delivery, &survey, &defects, &contracts).await?;
+    let shapes = keep_shapes(delivery, &survey, &defects).await?;
     let mut inputs = made_from;
     inputs.insert(shapes::NAME.to_owned(), shapes.content());
     inputs.insert(DEFECTS.to_owned(), defects.content());
@@ -232,20 +233,14 @@ async fn surveyed(
     progress: &Progress,
 ) -> Result<(Survey, Manifest)> {
     let mut inputs = left.made_from.clone();
-    inputs.insert("definitions".to_owned(), contracts.hash.clone());
+    inputs.insert("rules".to_owned(), contracts.rules.clone());
     inputs.insert("counting".to_owned(), COUNTING.to_owned());
     survey::take(delivery, left, inputs, contracts, progress).await
 }
 
-async fn keep_shapes(
-    delivery: &Delivery,
-    survey: &Survey,
-    defects: &Manifest,
-    contracts: &Contracts,
-) -> Result<Manifest> {
+async fn keep_shapes(delivery: &Delivery, survey: &Survey, defects: &Manifest) -> Result<Manifest> {
     let mut inputs = defects.inputs.clone();
     inputs.insert(DEFECTS.to_owned(), defects.content());
-    inputs.insert("definitions".to_owned(), contracts.hash.clone());
     let mut recording = match fresh::<Shape>(delivery, shapes::NAME, inputs).await? {
         State::Done(manifest) => return Ok(*manifest),
         State::Open(recording) => recording,

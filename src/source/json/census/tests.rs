@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
 use super::*;
 
 fn told(census: &Census) -> Vec<String> {
@@ -101,4 +104,77 @@ fn what_a_rule_forbids_is_counted_with_an_example() {
     assert_eq!(told(&census), expected);
     let example = census.paths()[3].breaches[&Breach::Option].example.clone();
     assert_eq!(example.as_deref(), Some("b"));
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        Just(serde_json::from_str("1e400").unwrap()),
+        Just(serde_json::from_str("-9223372036854775809").unwrap()),
+        "[a\u{e9}\"\\\\ ]{0,3}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[ab.\"]{0,2}", inner, 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+/// The same counts by a walk of another making.
+fn walk(value: &Value, path: &str, counts: &mut BTreeMap<String, u64>) {
+    let form = match value {
+        Value::Null => Form::Null,
+        Value::Bool(_) => Form::Boolean,
+        Value::Number(number) if number.to_string().parse::<i64>().is_ok() => Form::Integer,
+        Value::Number(_) => Form::Number,
+        Value::String(_) => Form::String,
+        Value::Array(_) => Form::Array,
+        Value::Object(_) => Form::Object,
+    };
+    *counts.entry(format!("{path} {}", form.word())).or_default() += 1;
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| walk(item, &format!("{path}[]"), counts)),
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            let plain = !name.is_empty() && name.chars().all(char::is_alphanumeric);
+            let name = if plain { name.clone() } else { format!("{name:?}") };
+            walk(value, &if path == ROOT_PATH { name } else { format!("{path}.{name}") }, counts);
+        }),
+        _ => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn counts_are_those_of_another_reader_and_firsts_stand_where_they_are_said_to(
+        documents in prop::collection::vec(any_json(), 1..8),
+        split in 0_usize..8,
+    ) {
+        let texts: Vec<String> = documents.iter().map(Value::to_string).collect();
+        let mut wanted = BTreeMap::new();
+        documents.iter().for_each(|document| walk(document, ROOT_PATH, &mut wanted));
+        let mut census = Census::new(None);
+        let mut rest = Census::new(None);
+        for (number, text) in texts.iter().enumerate() {
+            let part = if number < split { &mut census } else { &mut rest };
+            part.read(&number.to_string(), text.as_bytes(), 1 << 20, |_| {});
+        }
+        census.merge(rest);
+        let mut counted = BTreeMap::new();
+        for found in census.paths() {
+            for (form, tally) in found.forms {
+                counted.insert(format!("{} {}", found.path, form.word()), tally.count);
+                if let Step::Field(name) = found.step {
+                    let text = &texts[tally.first.object.parse::<usize>().unwrap()];
+                    let there = &text[usize::try_from(tally.first.offset).unwrap()..];
+                    let key = format!("{}:", Value::from(name));
+                    prop_assert!(there.starts_with(&key), "{there} {key}");
+                }
+            }
+        }
+        prop_assert_eq!(counted, wanted);
+    }
 }
